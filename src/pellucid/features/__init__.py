@@ -1,0 +1,1 @@
+"""From bytes to vectors: safe decoding, the one preprocessing, extractors, near-duplicates."""

@@ -1,0 +1,114 @@
+"""Evaluate: how good a registered model is, alone and beside another."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pellucid.errors import DataError, IntegrityError
+from pellucid.evaluate.compare import Comparison, compare
+from pellucid.evaluate.evaluation import Evaluation
+from pellucid.evaluate.metrics import evaluate
+from pellucid.flow.learn import Material, gather
+from pellucid.flow.predict import open_predictor
+from pellucid.flow.predictor import Predictor
+from pellucid.flow.workspace import Progress, Workspace, no_progress
+from pellucid.store.datasets import get_version
+from pellucid.store.models import get_model
+from pellucid.types import ModelVersion
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A model's answers to a dataset version's test images."""
+
+    model: ModelVersion
+    material: Material
+    predictor: Predictor
+    probabilities: NDArray[np.float64]  # (n_test, K), in the order of the dataset version's classes
+
+
+def judge(
+    workspace: Workspace, model: ModelVersion, dataset: str | None = None, *, progress: Progress = no_progress
+) -> Judgement:
+    """Lets the model answer the test images of a dataset version, its own where None.
+
+    Raises:
+        DataError: the model does not know a single class of that dataset.
+    """
+    predictor = open_predictor(workspace, model)
+    with workspace.database.read() as connection:
+        version = get_version(connection, dataset or model.dataset)
+    material = gather(workspace, version, predictor.extractor, progress=progress)
+    return Judgement(model, material, predictor, _align(model, predictor, material))
+
+
+def compare_models(
+    workspace: Workspace,
+    first: str,
+    second: str,
+    dataset: str | None = None,
+    *,
+    progress: Progress = no_progress,
+) -> Comparison:
+    """A paired test of two models on the same test images: those of ``dataset``, or of the first model's own.
+
+    Raises:
+        NotFoundError: a model or dataset does not exist.
+    """
+    with workspace.database.read() as connection:
+        a, b = get_model(connection, first), get_model(connection, second)
+    left = judge(workspace, a, dataset, progress=progress)
+    right = judge(workspace, b, left.material.version.ref, progress=progress)
+    test = left.material.test
+    return compare(test.y, left.probabilities, right.probabilities, names=(a.ref, b.ref), groups=test.groups)
+
+
+def evaluate_model(
+    workspace: Workspace, ref: str, dataset: str | None = None, *, progress: Progress = no_progress
+) -> Evaluation:
+    """The model's metrics on the test images of ``dataset``, or of the version that it was trained on."""
+    with workspace.database.read() as connection:
+        model = get_model(connection, ref)
+    judged = judge(workspace, model, dataset, progress=progress)
+    test, version = judged.material.test, judged.material.version
+    return evaluate(
+        test.y, judged.probabilities, version.classes, slices=judged.material.slices, groups=test.groups
+    )
+
+
+def read_details(workspace: Workspace, model: ModelVersion) -> dict[str, Any]:
+    """The evaluation that is stored with the model.
+
+    Raises:
+        IntegrityError: it is damaged.
+    """
+    folder = workspace.artifacts.fetch_folder("models", model.id, workspace.cache / "models")
+    try:
+        details = json.loads((folder / "evaluation.json").read_bytes())
+        Evaluation.from_dict(details["evaluation"])
+    except (OSError, ValueError, KeyError, TypeError, DataError) as error:
+        raise IntegrityError(
+            f"the evaluation of {model.ref} in {folder} cannot be read ({error}); restore it, or train the model again"
+        ) from None
+    return dict(details)
+
+
+def _align(model: ModelVersion, predictor: Predictor, material: Material) -> NDArray[np.float64]:
+    answers = predictor.predict_vectors(material.test.X)
+    wanted = material.version.class_to_idx
+    if tuple(predictor.classes) == material.version.classes:
+        return answers
+    aligned = np.zeros((len(answers), len(wanted)))
+    for column, name in enumerate(predictor.classes):
+        if name in wanted:
+            aligned[:, wanted[name]] = answers[:, column]
+    total = aligned.sum(axis=1, keepdims=True)
+    if not total.any():
+        raise DataError(f"{model.ref} knows no class of {material.version.ref}; compare models of one task")
+    # What the model gave to classes that this dataset does not have is spread evenly: it is no answer to the question.
+    return np.where(total > 0, aligned / np.where(total > 0, total, 1.0), 1.0 / len(wanted))

@@ -1,0 +1,292 @@
+"""Ingest: files in, a new version of a dataset out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pellucid.errors import ImageError, SourceError, UsageError
+from pellucid.features.decode import decode
+from pellucid.features.similar import sketch
+from pellucid.flow.version import VersionRules, commit_votes
+from pellucid.flow.workspace import Progress, Workspace, no_progress
+from pellucid.store.blobs import digest_of
+from pellucid.store.datasets import check_name, create_dataset, latest_version
+from pellucid.store.ingests import (
+    Rejected,
+    Sighting,
+    add_rejected,
+    add_sightings,
+    begin_ingest,
+    forget_ingest,
+)
+from pellucid.store.samples import add_samples, chunked, known_ids
+from pellucid.store.sources import Item, Source, open_source
+from pellucid.store.votes import add_votes
+from pellucid.types import DatasetVersion, Role, Sample, Split, Vote
+
+_BATCH = 16  # files that a thread takes at a time
+_CHUNK = 1024  # files whose records go into one transaction
+_DECODE_SIDE = 64  # pixels: validation and sketch need no more; a large JPEG is decoded at reduced scale
+
+
+@dataclass(frozen=True, slots=True)
+class IngestReport:
+    """What an ingest did."""
+
+    version: DatasetVersion
+    created: bool  # False where the source brought nothing that the newest version does not hold
+    source: str  # what was recognised, in words
+    files: int  # images that were offered
+    new: int  # distinct images that the project had never seen
+    duplicates: int  # files with the same bytes as another file of this source
+    rejected: Mapping[str, int]  # images set aside, by reason
+    findings: Mapping[str, int]  # what making the version found, by kind
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    item: Item
+    sample: str
+    fresh: Sample | None  # its facts, where the project does not have them yet
+
+
+def ingest(
+    workspace: Workspace,
+    location: str | Path,
+    dataset: str,
+    *,
+    layout: str = "auto",
+    role: Role = Role.ANNOTATOR,
+    annotator: str | None = None,
+    group_by: str | None = None,
+    test_fraction: float | None = None,
+    trusted_fraction: float | None = None,
+    seed: int | None = None,
+    new_classes: bool = True,
+    progress: Progress = no_progress,
+) -> IngestReport:
+    """Reads a source into the dataset; an image that cannot be used is set aside and does not stop the rest.
+
+    Until the very end nothing that is read counts, so a run that is stopped leaves the dataset as it was, and the next
+    one goes on: what is stored already is not decoded again.
+
+    Args:
+        location: a folder, an archive or a manifest.
+        layout: ``auto``, or one of ``pellucid.store.sources.LAYOUTS``.
+        role: in which the labels are said; those of a trusted split are always ground truth.
+        annotator: who says them, where the source does not tell; the name of the source where None.
+        group_by: a metadata key whose samples must not lie in two splits.
+        test_fraction, trusted_fraction, seed: how samples without a given split are divided; what the dataset's
+            earlier versions used where None, and the project's settings where there is none.
+        new_classes: whether labels that the dataset does not know become classes, or are set aside.
+
+    Raises:
+        SourceError: the source as a whole cannot be used.
+        UsageError: a name or a fraction is none.
+    """
+    check_name(dataset)
+    with workspace.database.read() as connection:
+        parent = latest_version(connection, dataset)
+    rules = _rules(workspace, parent, group_by, test_fraction, trusted_fraction, seed)
+    known_classes = frozenset(parent.classes) if parent and not new_classes else None
+    with open_source(location, layout=layout, max_image_bytes=workspace.settings.max_image_bytes) as source:
+        voter = annotator or Path(source.location).name or "unknown"
+        options = {"role": role, "annotator": voter, **rules.to_dict()}
+        with workspace.database.write() as connection:
+            create_dataset(workspace.database, connection, dataset)
+            ingest_id = begin_ingest(connection, dataset, source.location, source.layout, options)
+        try:
+            tally = _read(workspace, source, dataset, ingest_id, role, voter, known_classes, progress)
+            if not tally.samples:
+                raise SourceError(_nothing_usable(source, tally.rejected))
+            recipe = {"verb": "ingest", "source": source.location, "layout": source.layout, **options}
+            version, created, findings = commit_votes(
+                workspace, dataset, ingest_id=ingest_id, rules=rules, recipe=recipe, progress=progress
+            )
+        except BaseException:
+            with workspace.database.write() as connection:
+                forget_ingest(connection, ingest_id)
+            raise
+    warnings = [*source.warnings, *_class_warnings(parent, version)]
+    return IngestReport(
+        version=version,
+        created=created,
+        source=source.description,
+        files=len(source.items),
+        new=tally.new,
+        duplicates=tally.files - len(tally.samples),
+        rejected=dict(tally.rejected),
+        findings=Counter(item.kind for item in findings),
+        warnings=tuple(warnings),
+    )
+
+
+@dataclass(slots=True)
+class _Tally:
+    files: int
+    new: int
+    samples: set[str]
+    rejected: Counter[str]
+
+
+def _rules(
+    workspace: Workspace,
+    parent: DatasetVersion | None,
+    group_by: str | None,
+    test_fraction: float | None,
+    trusted_fraction: float | None,
+    seed: int | None,
+) -> VersionRules:
+    settings, before = workspace.settings, parent.recipe if parent else {}
+    defaults = VersionRules(settings.test_fraction, settings.trusted_fraction, settings.seed, None)
+    given = {
+        "test_fraction": test_fraction,
+        "trusted_fraction": trusted_fraction,
+        "seed": seed,
+        "group_by": group_by,
+    }
+    rules = VersionRules(
+        **{
+            key: before.get(key, getattr(defaults, key)) if value is None else value  # type: ignore[arg-type]
+            for key, value in given.items()
+        }
+    )
+    if not (rules.test_fraction >= 0 and rules.trusted_fraction >= 0 and rules.held_out <= 0.9):
+        raise UsageError(
+            f"{rules.test_fraction} for testing and {rules.trusted_fraction} trusted leave too little to train on; "
+            "wanted are fractions of at least 0 that add up to at most 0.9"
+        )
+    return rules
+
+
+def _read(
+    workspace: Workspace,
+    source: Source,
+    dataset: str,
+    ingest_id: int,
+    role: Role,
+    voter: str,
+    classes: frozenset[str] | None,
+    progress: Progress,
+) -> _Tally:
+    with workspace.database.read() as connection:
+        known = known_ids(connection)
+    tally = _Tally(0, 0, set(), Counter())
+    now = datetime.now(UTC)
+    done = 0
+    progress("reading", 0, len(source.items))
+    for chunk in _taken(workspace, source.items, known):
+        taken = [result for result in chunk if isinstance(result, _Taken)]
+        rejected = [result for result in chunk if isinstance(result, Rejected)]
+        if classes is not None:
+            strange = [
+                item for item in taken if item.item.label is not None and item.item.label not in classes
+            ]
+            rejected += [_unknown_label(item.item, classes) for item in strange]
+            taken = [item for item in taken if item not in strange]
+        votes = [
+            Vote(
+                dataset=dataset,
+                sample=item.sample,
+                label=item.item.label,
+                role=Role.GROUND_TRUTH if item.item.split is Split.TRUSTED else role,
+                voter=item.item.annotator or voter,
+                at=now,
+                import_id=ingest_id,
+            )
+            for item in taken
+            if item.item.label is not None
+        ]
+        fresh = {
+            item.sample: item.fresh
+            for item in taken
+            if item.fresh and bytes.fromhex(item.sample) not in known
+        }
+        with workspace.database.write() as connection:
+            add_samples(workspace.database, connection, list(fresh.values()))
+            add_sightings(
+                connection,
+                ingest_id,
+                [
+                    Sighting(item.item.path, item.sample, item.item.split, item.item.metadata)
+                    for item in taken
+                ],
+            )
+            add_votes(connection, votes)
+            add_rejected(connection, ingest_id, rejected)
+        known.update(bytes.fromhex(name) for name in fresh)
+        tally.files += len(taken)
+        tally.new += len(fresh)
+        tally.samples.update(item.sample for item in taken)
+        tally.rejected.update(item.reason for item in rejected)
+        done += len(chunk)
+        progress("reading", done, len(source.items))
+    return tally
+
+
+def _taken(
+    workspace: Workspace, items: Sequence[Item], known: set[bytes]
+) -> Iterator[list[_Taken | Rejected]]:
+    """The items' results in order, in chunks; the next chunk is being read while the caller writes this one."""
+
+    def take(batch: Sequence[Item]) -> list[_Taken | Rejected]:
+        return [_take(workspace, item, known) for item in batch]
+
+    pool = ThreadPoolExecutor(workspace.threads, thread_name_prefix="pellucid-ingest")
+    try:
+        waiting: list[Future[list[_Taken | Rejected]]] = []
+        for chunk in chunked(items, _CHUNK):
+            started = [pool.submit(take, batch) for batch in chunked(chunk, _BATCH)]
+            if waiting:
+                yield [result for future in waiting for result in future.result()]
+            waiting = started
+        yield [result for future in waiting for result in future.result()]
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _take(workspace: Workspace, item: Item, known: set[bytes]) -> _Taken | Rejected:
+    try:
+        data = item.read()
+        name = digest_of(data)
+        if bytes.fromhex(name) in known:
+            fresh = None
+        else:
+            picture = decode(data, workspace.limits, at_least=_DECODE_SIDE)
+            fresh = Sample(
+                name, picture.media_type, picture.width, picture.height, len(data), sketch(picture.image)
+            )
+    except ImageError as error:
+        return Rejected(item.path, error.reason, error.detail)
+    workspace.blobs.put("images", data, name=name)
+    return _Taken(item, name, fresh)
+
+
+def _unknown_label(item: Item, classes: frozenset[str]) -> Rejected:
+    return Rejected(
+        item.path, "unknown label", f"{item.label!r}; the dataset has {', '.join(sorted(classes))}"
+    )
+
+
+def _nothing_usable(source: Source, rejected: Mapping[str, int]) -> str:
+    reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(rejected.items())) or "it holds none"
+    return f"{source.location} has no image that can be used ({reasons}); wanted are JPEG, PNG, WebP, BMP, GIF or TIFF"
+
+
+def _class_warnings(parent: DatasetVersion | None, version: DatasetVersion) -> list[str]:
+    import difflib
+
+    warnings = []
+    if len(version.classes) == 1:
+        warnings.append(f"there is one class only, {version.classes[0]!r}; training needs at least two")
+    for label in version.classes[len(parent.classes) :] if parent else ():
+        near = difflib.get_close_matches(label, parent.classes if parent else (), n=1, cutoff=0.8)
+        hint = f"; did you mean {near[0]!r}? --no-new-classes sets such labels aside" if near else ""
+        warnings.append(f"new class {label!r}{hint}")
+    return warnings

@@ -1,0 +1,137 @@
+"""Promote and roll back: one compare-and-swap with a line of history, repeated in MLflow."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from pellucid.errors import StorageError, UsageError
+from pellucid.flow.predict import open_predictor
+from pellucid.flow.workspace import Workspace
+from pellucid.store.aliases import CHAMPION, Change, alias_state, earlier_champion, set_alias
+from pellucid.store.models import get_model, mirror_version
+from pellucid.types import ModelVersion
+
+ALIASES = ("champion", "candidate")
+
+
+def promote(
+    workspace: Workspace,
+    ref: str,
+    *,
+    alias: str = CHAMPION,
+    reason: str = "",
+    actor: str | None = None,
+    dry_run: bool = False,
+) -> Change:
+    """Makes a model version the champion, or the candidate, of its name.
+
+    The model is loaded and checked first, so that nothing damaged can become champion.
+
+    Args:
+        ref: ``NAME@VERSION``.
+        actor: who decides; the user of the operating system where None.
+        dry_run: says what would happen and changes nothing.
+
+    Raises:
+        NotFoundError, IntegrityError: the model does not exist or cannot be loaded.
+        UsageError: it is what it would become already.
+        ConcurrencyError: somebody else promoted meanwhile; nothing was changed.
+    """
+    if alias not in ALIASES:
+        raise UsageError(f"{alias!r} is no alias; wanted is {' or '.join(ALIASES)}")
+    with workspace.database.read() as connection:
+        target = get_model(connection, ref)
+        state = alias_state(connection, target.name, alias)
+    if state.version == target.version:
+        raise UsageError(f"{target.ref} is the {alias} of {target.name} already; nothing was changed")
+    change = Change(
+        target.name,
+        alias,
+        state.revision + 1,
+        "promote",
+        target.version,
+        state.version,
+        actor or _user(),
+        reason,
+        datetime.now(UTC),
+    )
+    return _carry_out(workspace, target, change, dry_run=dry_run)
+
+
+def rollback(
+    workspace: Workspace,
+    name: str,
+    *,
+    to: int | None = None,
+    reason: str = "",
+    actor: str | None = None,
+    dry_run: bool = False,
+) -> Change:
+    """Makes an earlier version the champion again.
+
+    Args:
+        to: the version; the champion before the present one where None.
+
+    Raises:
+        UsageError: there is no earlier champion.
+        NotFoundError, IntegrityError, ConcurrencyError: as for ``promote``.
+    """
+    with workspace.database.read() as connection:
+        version = earlier_champion(connection, name) if to is None else to
+        target = get_model(connection, f"{name}@{version}")
+        state = alias_state(connection, name, CHAMPION)
+    if state.version == target.version:
+        raise UsageError(f"{target.ref} is the champion of {name} already; nothing was changed")
+    change = Change(
+        name,
+        CHAMPION,
+        state.revision + 1,
+        "rollback",
+        target.version,
+        state.version,
+        actor or _user(),
+        reason,
+        datetime.now(UTC),
+    )
+    return _carry_out(workspace, target, change, dry_run=dry_run)
+
+
+def mirror_aliases(workspace: Workspace, name: str) -> Mapping[str, int]:
+    """Repeats the name's aliases in MLflow; returns those that could be."""
+    done = {}
+    with workspace.database.read() as connection:
+        states = {alias: alias_state(connection, name, alias) for alias in ALIASES}
+        versions = {
+            alias: mirror_version(connection, get_model(connection, f"{name}@{state.version}"))
+            for alias, state in states.items()
+            if state.version is not None
+        }
+    for alias, version in versions.items():
+        number = states[alias].version
+        if version is not None and number is not None:
+            workspace.tracking.set_alias(name, alias, version)
+            done[alias] = number
+    return done
+
+
+def _carry_out(workspace: Workspace, target: ModelVersion, change: Change, *, dry_run: bool) -> Change:
+    open_predictor(workspace, target)
+    if dry_run:
+        return change
+    with workspace.database.write() as connection:
+        set_alias(connection, change)
+    try:
+        mirror_aliases(workspace, target.name)
+    except StorageError:
+        pass  # the decision stands; the mirror is completed by `models mirror` or the next promotion
+    return change
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return f"uid {os.getuid()}"

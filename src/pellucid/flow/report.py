@@ -1,0 +1,149 @@
+"""Report: a registered model's results as JSON, as pictures and as one page that opens offline."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pellucid.evaluate import figures
+from pellucid.evaluate.compare import compare
+from pellucid.evaluate.curve import EpochPoint, SizePoint
+from pellucid.evaluate.evaluation import Estimate, Evaluation
+from pellucid.evaluate.failures import most_confident_failures, nearest
+from pellucid.evaluate.metrics import evaluate
+from pellucid.evaluate.report import Failure, Neighbour, Report, Rival, render_report
+from pellucid.features.decode import decode
+from pellucid.flow.evaluate import Judgement, judge, read_details
+from pellucid.flow.workspace import Progress, Workspace, no_progress
+from pellucid.store.blobs import write_whole
+from pellucid.store.ingests import sightings_of
+from pellucid.store.models import get_model, list_models
+from pellucid.types import ModelVersion
+
+_FAILURES = 12  # pictures in the gallery
+_NEIGHBOURS = 3
+_RIVALS = 5  # other models of the same dataset version that a report compares with, unless told which
+_THUMBNAIL = 192  # pixels
+
+
+def report_folder(workspace: Workspace, model: ModelVersion) -> Path:
+    """The local folder with the model's report."""
+    return workspace.reports / f"{model.name}-{model.version}"
+
+
+def write_report(
+    workspace: Workspace,
+    model: ModelVersion,
+    *,
+    against: Sequence[str] = (),
+    progress: Progress = no_progress,
+) -> Path:
+    """Writes evaluation.json, the figures as PNG, and report.html; returns their folder.
+
+    Args:
+        against: models to compare with; the best others of the same dataset version where empty.
+    """
+    judged = judge(workspace, model, progress=progress)
+    details = read_details(workspace, model)
+    evaluation = Evaluation.from_dict(details["evaluation"])
+    report = Report(
+        title=f"{model.name}: {model.head}",
+        model=model.ref,
+        dataset=model.dataset,
+        extractor=judged.predictor.extractor.description,
+        head=model.head,
+        settings=model.settings,
+        created_at=model.created_at,
+        evaluation=evaluation,
+        n_train=details["n_train"],
+        set_aside=details["set_aside"],
+        size_curve=tuple(SizePoint(point["n"], Estimate(**point["accuracy"])) for point in details["sizes"]),
+        epoch_curve=tuple(EpochPoint(**point) for point in details["epochs"]),
+        failures=_gallery(workspace, judged),
+        rivals=_rivals(workspace, judged, against),
+        environment={**judged.predictor.facts["environment"], "pellucid": judged.predictor.facts["pellucid"]},
+    )
+    folder = report_folder(workspace, model)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, data in _pictures(report).items():
+        write_whole(folder / name, data)
+    text = json.dumps(details, indent=2, ensure_ascii=False)
+    write_whole(folder / "evaluation.json", text.encode())
+    write_whole(folder / "report.html", render_report(report).encode())
+    return folder
+
+
+def _rivals(workspace: Workspace, judged: Judgement, against: Sequence[str]) -> tuple[Rival, ...]:
+    own = judged.model
+    with workspace.database.read() as connection:
+        if against:
+            others = [get_model(connection, ref) for ref in against]
+        else:
+            same = [item for item in list_models(connection, own.name) if item.dataset == own.dataset]
+            others = sorted(same, key=lambda item: -item.metrics["accuracy"])
+            others = [item for item in others if item.ref != own.ref][:_RIVALS]
+    test, rivals = judged.material.test, []
+    for other in others:
+        answers = judge(workspace, other, judged.material.version.ref).probabilities
+        names = (own.ref, other.ref)
+        comparison = compare(test.y, judged.probabilities, answers, names=names, groups=test.groups)
+        evaluation = evaluate(test.y, answers, judged.material.version.classes, groups=test.groups)
+        settings = ", ".join(f"{key}={value}" for key, value in other.settings.items())
+        rivals.append(Rival(f"{other.ref} {other.head} {settings}".strip(), evaluation.metrics, comparison))
+    return tuple(rivals)
+
+
+def _gallery(workspace: Workspace, judged: Judgement) -> tuple[Failure, ...]:
+    material, classes = judged.material, judged.material.version.classes
+    train, test = material.train, material.test
+    wrong = most_confident_failures(test.y, judged.probabilities, _FAILURES)
+    if not len(wrong):
+        return ()
+    rows, similarity = nearest(test.X[wrong], train.X, _NEIGHBOURS)
+    with workspace.database.read() as connection:
+        seen = sightings_of(connection, material.version.dataset, [test.rows[i].sample for i in wrong])
+    failures = []
+    for place, index in enumerate(wrong.tolist()):
+        sample = test.rows[index].sample
+        answer = judged.probabilities[index]
+        neighbours = tuple(
+            Neighbour(_thumbnail(workspace, train.rows[row].sample), classes[int(train.y[row])], float(alike))
+            for row, alike in zip(rows[place].tolist(), similarity[place].tolist(), strict=True)
+        )
+        failures.append(
+            Failure(
+                image=_thumbnail(workspace, sample),
+                given=classes[int(test.y[index])],
+                predicted=classes[int(answer.argmax())],
+                confidence=float(answer.max()),
+                path=seen[sample][-1].path if sample in seen else sample[:12],
+                nearest=neighbours,
+            )
+        )
+    return tuple(failures)
+
+
+def _thumbnail(workspace: Workspace, sample: str) -> bytes:
+    image = decode(workspace.blobs.get("images", sample), workspace.limits, at_least=_THUMBNAIL).image
+    image.thumbnail((_THUMBNAIL, _THUMBNAIL))
+    buffer = io.BytesIO()
+    if max(image.size) <= 64:
+        image.save(buffer, "PNG")
+    else:
+        image.save(buffer, "JPEG", quality=85)
+    return buffer.getvalue()
+
+
+def _pictures(report: Report) -> Mapping[str, bytes]:
+    evaluation = report.evaluation
+    pictures = {
+        "confusion.png": figures.confusion_matrix(evaluation.confusion, evaluation.classes),
+        "reliability.png": figures.reliability(evaluation.reliability),
+        "classes.png": figures.class_bars(evaluation.per_class),
+        "images.png": figures.size_curve(report.size_curve),
+    }
+    if report.epoch_curve:
+        pictures["epochs.png"] = figures.epoch_curve(report.epoch_curve)
+    return pictures

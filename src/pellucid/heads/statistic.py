@@ -1,0 +1,168 @@
+"""The one statistic behind ridge: A = sum w x x', B = sum w x y', and what one eigendecomposition gives.
+
+Here x is the L2-normalised feature with a 1 appended (the 1 is penalised like the rest), w the row's weight
+and y its one-hot class. Everything is float64 and works through row blocks, so memory is bounded by d x d and
+not by n.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+BLOCK = 1024  # rows; at 1,280 features a block and its rotation take 20 MB
+
+
+def design(X: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Rows of unit length with a 1 appended, (n, d) -> (n, d + 1); a zero vector keeps its zeros.
+
+    >>> design(np.array([[3.0, 4.0], [0.0, 0.0]]))
+    array([[0.6, 0.8, 1. ],
+           [0. , 0. , 1. ]])
+    """
+    body = X.astype(np.float64)
+    squares = np.einsum("ij,ij->i", body, body)
+    extreme = ~((squares > 1e-200) & (squares < 1e200))  # also zero vectors; squares of others are exact enough
+    if extreme.any():
+        largest = np.abs(body[extreme]).max(axis=1)
+        body[extreme] /= np.where(largest > 0, largest, 1.0)[:, None]
+        squares[extreme] = np.where(largest > 0, np.square(body[extreme]).sum(axis=1), 1.0)
+    rows = np.empty((X.shape[0], X.shape[1] + 1))
+    np.multiply(body, (1 / np.sqrt(squares))[:, None], out=rows[:, :-1])
+    rows[:, -1] = 1
+    return rows
+
+
+def blocks(n: int) -> Iterator[slice]:
+    """Slices that cover ``range(n)`` in order.
+
+    >>> list(blocks(1500))
+    [slice(0, 1024, None), slice(1024, 1500, None)]
+    """
+    for start in range(0, n, BLOCK):
+        yield slice(start, min(start + BLOCK, n))
+
+
+def one_hot(y: NDArray[np.intp], n_classes: int) -> NDArray[np.float64]:
+    """Class indices (n,) as rows (n, K) with a single 1; an index of -1, a class nobody learns, gives zeros.
+
+    >>> one_hot(np.array([1, -1]), 2)
+    array([[0., 1.],
+           [0., 0.]])
+    """
+    rows: NDArray[np.float64] = (y[:, None] == np.arange(n_classes)).astype(np.float64)
+    return rows
+
+
+@dataclass(frozen=True, slots=True)
+class Spectrum:
+    """The eigendecomposition A = V diag(s) V' and B in its axes: all that any lambda needs."""
+
+    values: NDArray[np.float64]  # s (r,), above 0
+    vectors: NDArray[np.float64]  # V (d + 1, r), orthonormal columns
+    targets: NDArray[np.float64]  # V'B (r, K)
+
+    def weights(self, l2: float) -> NDArray[np.float64]:
+        """W = (A + l2 I)^-1 B, (d + 1, K)."""
+        return self.vectors @ (self.targets / (self.values + l2)[:, None])
+
+
+def decompose(X: NDArray[np.floating], y: NDArray[np.intp], weight: NDArray[np.float64], n_classes: int) -> Spectrum:
+    """One eigendecomposition: of A, or of the weighted Gram matrix where rows are fewer than features."""
+    learnt = np.flatnonzero(weight)
+    if len(learnt) <= X.shape[1]:
+        return _decompose_gram(design(X[learnt]), one_hot(y[learnt], n_classes), weight[learnt])
+    A, B = accumulate(X, y, weight, n_classes)
+    values, vectors = np.linalg.eigh(A)
+    keep = values > _noise(values)
+    vectors = vectors[:, keep]
+    return Spectrum(values[keep], vectors, vectors.T @ B)
+
+
+def accumulate(
+    X: NDArray[np.floating], y: NDArray[np.intp], weight: NDArray[np.float64], n_classes: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The statistic: A = sum w x x' (d + 1, d + 1) and B = sum w x y' (d + 1, K)."""
+    A = np.zeros((X.shape[1] + 1, X.shape[1] + 1))
+    B = np.zeros((X.shape[1] + 1, n_classes))
+    for rows in blocks(len(X)):
+        root = np.sqrt(weight[rows])[:, None]
+        x = root * design(X[rows])
+        A += x.T @ x
+        B += x.T @ (root * one_hot(y[rows], n_classes))
+    return A, B
+
+
+def _decompose_gram(x: NDArray[np.float64], targets: NDArray[np.float64], weight: NDArray[np.float64]) -> Spectrum:
+    """The same from x x' = U diag(s) U' with rows scaled by sqrt(w): V = x'U / sqrt(s)."""
+    root = np.sqrt(weight)[:, None]
+    x = root * x
+    values, vectors = np.linalg.eigh(x @ x.T)
+    keep = values > _noise(values)
+    values = values[keep]
+    axes = x.T @ (vectors[:, keep] / np.sqrt(values))
+    return Spectrum(values, axes, axes.T @ (x.T @ (root * targets)))
+
+
+def _noise(values: NDArray[np.float64]) -> float:
+    """Below this an eigenvalue is rounding error: its axis holds no data."""
+    return float(len(values) * np.finfo(np.float64).eps * values[-1])
+
+
+def leave_one_out_errors(
+    X: NDArray[np.floating],
+    y: NDArray[np.intp],
+    weight: NDArray[np.float64],
+    spectrum: Spectrum,
+    lambdas: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean squared leave-one-out error (L,) at every lambda, and the leverages h (n, L) that it came from.
+
+    The leverage h = w x'(A + lambda I)^-1 x, in [0, 1), is how far a row's own label decides its prediction;
+    the error of a row is |y - y_loo|^2 = |y - y_hat|^2 / (1 - h)^2 (Allen 1974, PRESS), averaged by weight.
+    """
+    n_classes = spectrum.targets.shape[1]
+    inverse = 1 / (spectrum.values[:, None] + lambdas)  # (r, L)
+    shrunk = spectrum.targets[:, None, :] * inverse[:, :, None]  # V'W at every lambda, (r, L, K)
+    errors = np.zeros(len(lambdas))
+    leverages = np.empty((len(X), len(lambdas)))
+    for rows in blocks(len(X)):
+        x = design(X[rows])
+        z = x @ spectrum.vectors
+        target = one_hot(y[rows], n_classes)
+        residual = (z @ shrunk.reshape(len(z.T), -1)).reshape(len(z), len(lambdas), n_classes)
+        residual -= target[:, None, :]
+        w = weight[rows, None]
+        # rounding must not lift h above its bound for any data, w |x|^2 / (lambda + w |x|^2), nor that to 1
+        alone = w * np.einsum("ij,ij->i", x, x)[:, None]
+        bound = np.minimum(alone / (lambdas + alone), 1 - np.finfo(np.float64).eps)
+        h = np.minimum(w * (np.square(z, out=z) @ inverse), bound)
+        errors += (w * np.einsum("ijk,ijk->ij", residual, residual) / (1 - h) ** 2).sum(axis=0)
+        leverages[rows] = h
+    return errors / weight.sum(), leverages
+
+
+def leave_one_out(
+    fitted: NDArray[np.float64], y: NDArray[np.intp], leverage: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """What all the other rows say of every row, (n, K): y_loo = (y_hat - h y) / (1 - h); nothing is refitted.
+
+    >>> leave_one_out(np.array([[0.75, 0.25]]), np.array([0]), np.array([0.5]))
+    array([[0.5, 0.5]])
+    """
+    scores = fitted.copy()
+    known = np.flatnonzero(y >= 0)
+    scores[known, y[known]] -= leverage[known]
+    scores /= (1 - leverage)[:, None]
+    return scores
+
+
+def predict_scores(X: NDArray[np.floating], W: NDArray[np.float64]) -> NDArray[np.float64]:
+    """y_hat = x'W of every row, (n, K): near 1 for the class, near 0 for the others."""
+    scores = np.empty((len(X), W.shape[1]))
+    for rows in blocks(len(X)):
+        scores[rows] = design(X[rows]) @ W
+    return scores

@@ -1,0 +1,86 @@
+"""Checks for what ``from_arrays`` is handed: every name, type, shape and range, before any head exists."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pellucid.errors import IntegrityError
+
+
+def expect_names(content: Mapping[str, Any], names: Collection[str]) -> None:
+    """Raise IntegrityError unless the content has exactly these names.
+
+    >>> expect_names({"weights": 1}, {"weights"})
+    """
+    if set(content) != set(names):
+        raise IntegrityError(f"a stored head has {sorted(content)} where {sorted(names)} is wanted")
+
+
+def take_array(arrays: Mapping[str, NDArray[Any]], name: str, shape: tuple[int | None, ...]) -> NDArray[np.float64]:
+    """A finite float64 array of this shape, ``None`` for any length of at least 1; or IntegrityError.
+
+    >>> take_array({"weights": np.ones((3, 2))}, "weights", (None, 2)).shape
+    (3, 2)
+    """
+    array = arrays[name]
+    fits = array.ndim == len(shape) and all(
+        have > 0 if want is None else have == want for have, want in zip(array.shape, shape, strict=True)
+    )
+    if array.dtype != np.float64 or not fits:
+        wanted = "x".join("any" if length is None else str(length) for length in shape)
+        raise IntegrityError(f"stored {name} is {array.dtype} {array.shape}, wanted is float64 {wanted}")
+    if not np.isfinite(array).all():
+        raise IntegrityError(f"stored {name} holds NaN or infinity")
+    return array
+
+
+def take_number(meta: Mapping[str, Any], name: str, *, above: float) -> float:
+    """A finite number greater than ``above``; or IntegrityError.
+
+    >>> take_number({"temperature": 0.1}, "temperature", above=0.0)
+    0.1
+    """
+    value = meta[name]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not above < value < math.inf:
+        raise IntegrityError(f"stored {name} is {value!r}, wanted is a number above {above:g}")
+    return value
+
+
+def pack_classes(classes: NDArray[Any]) -> dict[str, Any]:
+    """Classes as JSON, with their type, so that they come back as they were.
+
+    >>> pack_classes(np.array(["glass", "paper"]))
+    {'dtype': '<U5', 'values': ['glass', 'paper']}
+    """
+    known = np.array(classes.tolist()) if classes.dtype == object else classes
+    return {"dtype": known.dtype.str, "values": known.tolist()}
+
+
+def take_classes(meta: Mapping[str, Any]) -> NDArray[Any]:
+    """The classes that ``pack_classes`` packed: at least two, sorted, each once; or IntegrityError.
+
+    >>> take_classes({"classes": {"dtype": "<i8", "values": [0, 3]}})
+    array([0, 3])
+    """
+    packed = meta["classes"]
+    try:
+        expect_names(packed, {"dtype", "values"})
+        dtype = np.dtype(packed["dtype"])
+        classes = np.array(packed["values"], dtype=dtype)
+        sound = (
+            dtype.kind in "biufU"
+            and classes.tolist() == packed["values"]
+            and classes.ndim == 1
+            and len(classes) >= 2
+            and bool((classes[:-1] < classes[1:]).all())
+        )
+    except (TypeError, ValueError, OverflowError) as error:
+        raise IntegrityError(f"stored classes cannot be read: {error}") from error
+    if not sound:
+        raise IntegrityError("stored classes are not sorted numbers or strings, at least two, each once")
+    return classes

@@ -1,0 +1,1 @@
+"""Votes to labels, and labels to splits."""

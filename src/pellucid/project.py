@@ -1,0 +1,242 @@
+"""A project from Python: every verb of the command line as a method that returns frozen values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from pellucid.config import find_root
+from pellucid.flow.workspace import Progress, Workspace, init_workspace, no_progress, open_workspace
+from pellucid.types import DatasetVersion, Job, ModelVersion, Prediction, Role
+
+if TYPE_CHECKING:
+    from pellucid.evaluate.compare import Comparison
+    from pellucid.evaluate.evaluation import Evaluation
+    from pellucid.flow.export import ExportReport
+    from pellucid.flow.grid import Grid
+    from pellucid.flow.ingest import IngestReport
+    from pellucid.flow.inspect import Inspection
+    from pellucid.flow.lineage import Diff, Impact, Step
+    from pellucid.flow.worker import Watcher
+    from pellucid.store.aliases import Change
+
+
+class Project:
+    """The project at a folder, or at the nearest folder above it.
+
+    >>> import tempfile
+    >>> with Project.init(tempfile.mkdtemp()) as project:
+    ...     project.datasets()
+    []
+
+    Args:
+        path: the folder with pellucid.toml, or any folder below it.
+        progress: told how far long acts are.
+        environ: environment variables; those of the process where None.
+        settings: overrides of single settings by name.
+
+    Raises:
+        NotFoundError: there is no project at or above the path.
+        ConfigError: its settings are wrong.
+    """
+
+    def __init__(
+        self,
+        path: str | Path = ".",
+        *,
+        progress: Progress = no_progress,
+        environ: Mapping[str, str] | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.workspace: Workspace = open_workspace(find_root(Path(path)), environ=environ, flags=settings)
+        self._progress = progress
+
+    @classmethod
+    def init(cls, path: str | Path = ".") -> Self:
+        """Makes the folder a project, and opens it."""
+        init_workspace(Path(path))
+        return cls(path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Gives the database's connections back."""
+        self.workspace.database.close()
+
+    def ingest(self, source: str | Path, dataset: str, **options: Any) -> IngestReport:
+        """Reads a folder, archive or manifest into a dataset; options as of ``pellucid.flow.ingest.ingest``."""
+        from pellucid.flow.ingest import ingest
+
+        if isinstance(options.get("role"), str):
+            options["role"] = Role(options["role"])
+        return ingest(self.workspace, source, dataset, progress=self._progress, **options)
+
+    def datasets(self, name: str | None = None) -> list[DatasetVersion]:
+        """All versions of all datasets, or of one."""
+        from pellucid.store.datasets import get_version, list_versions
+
+        with self.workspace.database.read() as connection:
+            if name is not None:
+                get_version(connection, name)
+            return list_versions(connection, name)
+
+    def inspect(self, dataset: str) -> Inspection:
+        """What a dataset version holds and what was found in it."""
+        from pellucid.flow.inspect import inspect
+
+        return inspect(self.workspace, dataset)
+
+    def diff(self, before: str, after: str) -> Diff:
+        """What changed between two versions, label by label."""
+        from pellucid.flow.lineage import diff
+
+        return diff(self.workspace, before, after)
+
+    def lineage(self, dataset: str) -> list[Step]:
+        """A version and its ancestors, with the models made from each."""
+        from pellucid.flow.lineage import lineage
+
+        return lineage(self.workspace, dataset)
+
+    def impact(self, sample: str) -> Impact:
+        """The versions, models and predictions that a sample has touched."""
+        from pellucid.flow.lineage import impact
+
+        return impact(self.workspace, sample)
+
+    def settle(self, dataset: str, samples: Sequence[str], label: str, *, voter: str | None = None) -> DatasetVersion:
+        """Says what samples show, as ground truth, and commits a version."""
+        from pellucid.flow.settle import settle
+
+        return settle(self.workspace, dataset, samples, label, voter=voter)
+
+    def export(self, dataset: str, target: str | Path, *, include_unusable: bool = False) -> ExportReport:
+        """Writes a version as class folders with a manifest and Croissant metadata."""
+        from pellucid.flow.export import export
+
+        path = Path(target)
+        return export(self.workspace, dataset, path, include_unusable=include_unusable, progress=self._progress)
+
+    def embed(self, dataset: str, extractor: str | None = None) -> int:
+        """Computes and caches the vectors of a version's images; returns how many there are."""
+        from pellucid.flow.embed import embed_samples
+
+        opened = self.workspace.extractor(extractor)
+        ids = [row.sample for row in self.inspect(dataset).rows]
+        return len(embed_samples(self.workspace, opened, ids, progress=self._progress))
+
+    def submit(self, grid: Grid) -> list[Job]:
+        """Puts a grid of trainings into the queue."""
+        from pellucid.flow.grid import submit
+
+        return submit(self.workspace, grid)
+
+    def train(
+        self,
+        *datasets: str,
+        models: Sequence[str] = ("ridge",),
+        settings: Mapping[str, Sequence[Any]] | None = None,
+        extractors: Sequence[str] = (),
+        seed: int | None = None,
+    ) -> list[ModelVersion]:
+        """Trains every dataset with every model under every combination of settings, and returns the models.
+
+        Raises:
+            TrainingError: a training failed; the others are done all the same.
+        """
+        from pellucid.errors import TrainingError
+        from pellucid.flow.grid import Grid
+        from pellucid.types import JobState
+
+        grid = Grid(
+            datasets=datasets,
+            models=tuple(models),
+            settings=settings or {},
+            extractors=tuple(extractors),
+            seed=self.workspace.settings.seed if seed is None else seed,
+        )
+        jobs = self.submit(grid)
+        self.work(only=[job.id for job in jobs])
+        ended = self.jobs([job.id for job in jobs])
+        failed = [job for job in ended if job.state is not JobState.DONE]
+        if failed:
+            reasons = "; ".join(f"job {job.id} {job.state}: {job.message}" for job in failed)
+            raise TrainingError(f"{len(failed)} of {len(ended)} trainings did not succeed: {reasons}")
+        return [self.model(job.result) for job in ended if job.result]
+
+    def work(self, *, only: Sequence[int] | None = None, report: Watcher = lambda job: None) -> int:
+        """Works off the queue, or the jobs named, and returns how many were done."""
+        from pellucid.flow.worker import work
+
+        return work(self.workspace, only=only, report=report, progress=lambda job: self._progress)
+
+    def jobs(self, ids: Sequence[int] | None = None) -> list[Job]:
+        """The queue, in the order in which it is worked off."""
+        from pellucid.store.jobs import list_jobs
+
+        with self.workspace.database.read() as connection:
+            return list_jobs(connection, ids)
+
+    def models(self, name: str | None = None) -> list[ModelVersion]:
+        """The registry, newest first."""
+        from pellucid.store.models import list_models
+
+        with self.workspace.database.read() as connection:
+            return list_models(connection, name)
+
+    def model(self, ref: str) -> ModelVersion:
+        """The model that ``NAME``, ``NAME@champion`` or ``NAME@VERSION`` names."""
+        from pellucid.store.models import get_model
+
+        with self.workspace.database.read() as connection:
+            return get_model(connection, ref)
+
+    def evaluate(self, model: str, dataset: str | None = None) -> Evaluation:
+        """A model's metrics on the test images of a dataset version, its own where None."""
+        from pellucid.flow.evaluate import evaluate_model
+
+        return evaluate_model(self.workspace, model, dataset, progress=self._progress)
+
+    def report(self, model: str, *, against: Sequence[str] = ()) -> Path:
+        """Writes a model's report and returns its folder."""
+        from pellucid.flow.report import write_report
+
+        return write_report(self.workspace, self.model(model), against=against, progress=self._progress)
+
+    def compare(self, first: str, second: str, dataset: str | None = None) -> Comparison:
+        """A paired test of two models on the same test images."""
+        from pellucid.flow.evaluate import compare_models
+
+        return compare_models(self.workspace, first, second, dataset, progress=self._progress)
+
+    def promote(self, model: str, **options: Any) -> Change:
+        """Makes a model the champion; options as of ``pellucid.flow.promote.promote``."""
+        from pellucid.flow.promote import promote
+
+        return promote(self.workspace, model, **options)
+
+    def rollback(self, name: str, **options: Any) -> Change:
+        """Makes the champion before the present one champion again."""
+        from pellucid.flow.promote import rollback
+
+        return rollback(self.workspace, name, **options)
+
+    def history(self, name: str | None = None) -> list[Change]:
+        """Who was champion, when and why, oldest first."""
+        from pellucid.store.aliases import history_of
+
+        with self.workspace.database.read() as connection:
+            return history_of(connection, name)
+
+    def predict(self, *paths: str | Path, model: str | None = None, record: bool = True) -> list[Prediction]:
+        """Answers for image files and for folders of them."""
+        from pellucid.flow.predict import predict
+
+        named: Iterable[str | Path] = paths
+        return list(predict(self.workspace, named, model=model, record=record, progress=self._progress))

@@ -1,0 +1,1 @@
+"""The state: the only place with SQL, paths and buckets."""

@@ -1,0 +1,232 @@
+"""The queue of training jobs: claims under a lease, so that a killed worker loses nothing and nothing is done twice."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from pellucid.errors import ConcurrencyError, NotFoundError, UsageError
+from pellucid.store.database import Database
+from pellucid.store.schema import dataset_version, job, model
+from pellucid.types import Job, JobState
+
+MAX_ATTEMPTS = 3  # a job that has cost so many workers their lives is the cause, not the victim
+
+# Newer dataset versions first, then models of higher priority, then age.
+_ORDER = (job.c.version_at.desc(), job.c.priority.desc(), job.c.created_at, job.c.id)
+
+
+@dataclass(frozen=True, slots=True)
+class JobSpec:
+    """All that decides what a training makes."""
+
+    dataset: str
+    number: int
+    content_id: str  # of the dataset version
+    model: str  # head specification
+    extractor: str  # specification
+    fingerprint: str  # of the extractor
+    settings: dict[str, Any] = field(hash=False)
+    seed: int
+    priority: int = 0  # decides when, not what: no part of the key
+
+    @property
+    def key(self) -> str:
+        """The sha256 of what decides the outcome."""
+        parts = [self.dataset, self.content_id, self.model, self.fingerprint, self.settings, self.seed]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def enqueue(
+    database: Database, connection: sa.Connection, specs: Sequence[JobSpec], *, again: bool = True
+) -> list[Job]:
+    """Puts each job in the queue that is not in it, running or done, and returns all of them as they now stand.
+
+    Args:
+        again: whether a job that failed or was cancelled is queued once more.
+    """
+    now = datetime.now(UTC)
+    for spec in specs:
+        made = sa.select(dataset_version.c.created_at).where(
+            dataset_version.c.dataset == spec.dataset, dataset_version.c.number == spec.number
+        )
+        values = {
+            "key": spec.key,
+            "dataset": spec.dataset,
+            "number": spec.number,
+            "version_at": connection.execute(made).scalar_one(),
+            "model": spec.model,
+            "extractor": spec.extractor,
+            "settings": spec.settings,
+            "seed": spec.seed,
+            "priority": spec.priority,
+            "state": JobState.QUEUED,
+            "attempt": 0,
+            "created_at": now,
+            "message": "",
+        }
+        database.insert_new(connection, job, [values])
+    keys = [spec.key for spec in specs]
+    stopped = job.c.state.in_([JobState.FAILED, JobState.CANCELLED])
+    if again:
+        connection.execute(sa.update(job).where(job.c.key.in_(keys), stopped).values(**_FRESH))
+    found = {item.key: item for item in _select(connection, job.c.key.in_(keys))}
+    return [found[key] for key in dict.fromkeys(keys)]
+
+
+def claim(
+    connection: sa.Connection, worker: str, lease: float, *, only: Sequence[int] | None = None
+) -> Job | None:
+    """Gives the worker the most urgent job that waits or whose worker has been silent for too long.
+
+    Args:
+        lease: seconds until others may take the job over, unless ``extend`` is called before.
+        only: ids of the jobs to choose from; all where None.
+    """
+    now = datetime.now(UTC)
+    dead = sa.and_(job.c.state == JobState.RUNNING, job.c.lease_until < now)
+    lost = sa.update(job).where(dead, job.c.attempt >= MAX_ATTEMPTS)
+    message = f"given up: {MAX_ATTEMPTS} workers died over it; `pellucid queue retry` tries again"
+    connection.execute(lost.values(state=JobState.FAILED, message=message, finished_at=now))
+    free = sa.or_(job.c.state == JobState.QUEUED, dead)
+    query = sa.select(job.c.id).where(free)
+    if only is not None:
+        query = query.where(job.c.id.in_(only))
+    # On PostgreSQL concurrent claimers skip each other's rows; on SQLite the write lock serialises them.
+    found = connection.execute(query.order_by(*_ORDER).limit(1).with_for_update(skip_locked=True)).scalar()
+    if found is None:
+        return None
+    until = now + timedelta(seconds=lease)
+    values = {"state": JobState.RUNNING, "worker": worker, "lease_until": until, "message": "starting"}
+    connection.execute(sa.update(job).where(job.c.id == found).values(**values, attempt=job.c.attempt + 1))
+    return get_job(connection, found)
+
+
+def extend(connection: sa.Connection, mine: Job, lease: float, message: str) -> bool:
+    """Renews the lease and says what the worker is doing; False where the job is no longer its own."""
+    until = datetime.now(UTC) + timedelta(seconds=lease)
+    result = connection.execute(sa.update(job).where(_still(mine)).values(lease_until=until, message=message))
+    return bool(result.rowcount)
+
+
+def finish(connection: sa.Connection, mine: Job) -> None:
+    """Marks the job as done, in the transaction that registers its model.
+
+    Raises:
+        ConcurrencyError: the lease ran out and another worker has the job, or it was cancelled.
+    """
+    _end(connection, mine, JobState.DONE, "")
+
+
+def fail(connection: sa.Connection, mine: Job, message: str) -> None:
+    """Marks the job as failed, with the reason.
+
+    Raises:
+        ConcurrencyError: the job is no longer the worker's.
+    """
+    _end(connection, mine, JobState.FAILED, message)
+
+
+def release(connection: sa.Connection, mine: Job) -> None:
+    """Gives an unfinished job back to the queue, as a worker does that was asked to stop."""
+    values = {**_FRESH, "attempt": mine.attempt - 1}
+    connection.execute(sa.update(job).where(_still(mine)).values(**values))
+
+
+def cancel(connection: sa.Connection, job_id: int) -> Job:
+    """Takes a waiting or running job out of the queue; a running one's result is thrown away."""
+    return _change(
+        connection, job_id, {JobState.QUEUED, JobState.RUNNING}, "cancelled", {"state": JobState.CANCELLED}
+    )
+
+
+def retry(connection: sa.Connection, job_id: int) -> Job:
+    """Puts a failed or cancelled job back into the queue."""
+    return _change(connection, job_id, {JobState.FAILED, JobState.CANCELLED}, "retried", _FRESH)
+
+
+def get_job(connection: sa.Connection, job_id: int) -> Job:
+    """The job of that id.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    found = _select(connection, job.c.id == job_id)
+    if not found:
+        raise NotFoundError(f"no job {job_id}; `pellucid queue list` shows those there are")
+    return found[0]
+
+
+def list_jobs(connection: sa.Connection, ids: Sequence[int] | None = None) -> list[Job]:
+    """The jobs in the order in which they are, or would be, worked off."""
+    return _select(connection, sa.true() if ids is None else job.c.id.in_(ids))
+
+
+_FRESH: dict[str, Any] = {
+    "state": JobState.QUEUED,
+    "attempt": 0,
+    "worker": None,
+    "lease_until": None,
+    "finished_at": None,
+    "message": "",
+}
+
+
+def _still(mine: Job) -> sa.ColumnElement[bool]:
+    return sa.and_(
+        job.c.id == mine.id,
+        job.c.state == JobState.RUNNING,
+        job.c.worker == mine.worker,
+        job.c.attempt == mine.attempt,
+    )
+
+
+def _end(connection: sa.Connection, mine: Job, state: JobState, message: str) -> None:
+    values = {"state": state, "message": message, "finished_at": datetime.now(UTC), "lease_until": None}
+    if not connection.execute(sa.update(job).where(_still(mine)).values(**values)).rowcount:
+        raise ConcurrencyError(
+            f"job {mine.id} was taken over or cancelled meanwhile; this worker's result is dropped"
+        )
+
+
+def _change(
+    connection: sa.Connection, job_id: int, wanted: set[JobState], verb: str, values: dict[str, Any]
+) -> Job:
+    changed = connection.execute(
+        sa.update(job).where(job.c.id == job_id, job.c.state.in_(wanted)).values(**values)
+    )
+    found = get_job(connection, job_id)
+    if not changed.rowcount:
+        states = " or ".join(sorted(wanted))
+        raise UsageError(f"job {job_id} is {found.state}; only a job that is {states} can be {verb}")
+    return found
+
+
+def _select(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> list[Job]:
+    query = sa.select(job, model.c.name, model.c.version).outerjoin(model, model.c.job_id == job.c.id)
+    return [
+        Job(
+            id=row.id,
+            key=row.key,
+            dataset=f"{row.dataset}@{row.number}",
+            model=row.model,
+            extractor=row.extractor,
+            settings=row.settings,
+            seed=row.seed,
+            priority=row.priority,
+            state=JobState(row.state),
+            attempt=row.attempt,
+            worker=row.worker,
+            created_at=row.created_at,
+            finished_at=row.finished_at,
+            message=row.message,
+            result=f"{row.name}@{row.version}" if row.version else None,
+        )
+        for row in connection.execute(query.where(condition).order_by(*_ORDER))
+    ]

@@ -1,0 +1,97 @@
+"""Samples: one row for each distinct image that the project has ever taken in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import TypeVar
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+
+from pellucid.errors import NotFoundError
+from pellucid.store.database import Database
+from pellucid.store.schema import sample as table
+from pellucid.types import Sample
+
+T = TypeVar("T")
+
+IN_CHUNK = 5000  # identifiers in one IN (...); SQLite takes 32,766 parameters, PostgreSQL 65,535
+
+
+def chunked(items: Iterable[T], size: int = IN_CHUNK) -> Iterator[list[T]]:
+    """The items in lists of at most ``size``.
+
+    >>> list(chunked("abcde", 2))
+    [['a', 'b'], ['c', 'd'], ['e']]
+    """
+    iterator = iter(items)
+    while chunk := list(islice(iterator, size)):
+        yield chunk
+
+
+def add_samples(database: Database, connection: sa.Connection, samples: Sequence[Sample]) -> None:
+    """Adds the samples that are not there yet."""
+    database.insert_new(
+        connection,
+        table,
+        [
+            {
+                "id": item.id,
+                "media_type": item.media_type,
+                "width": item.width,
+                "height": item.height,
+                "size": item.size,
+                "sketch": item.sketch,
+            }
+            for item in samples
+        ],
+    )
+
+
+def known_ids(connection: sa.Connection) -> set[bytes]:
+    """The ids of all samples, 32 bytes each."""
+    return {bytes.fromhex(name) for name in connection.execute(sa.select(table.c.id)).scalars()}
+
+
+def sketches_of(connection: sa.Connection, ids: Sequence[str]) -> NDArray[np.uint8]:
+    """The sketches of the samples, (len(ids), 1024), in the order of ``ids``."""
+    place = {name: index for index, name in enumerate(ids)}
+    sketches = np.zeros((len(ids), 32 * 32), np.uint8)
+    for chunk in chunked(ids):
+        for name, sketch in connection.execute(
+            sa.select(table.c.id, table.c.sketch).where(table.c.id.in_(chunk))
+        ):
+            sketches[place[name]] = np.frombuffer(sketch, np.uint8)
+    return sketches
+
+
+def media_of(connection: sa.Connection, ids: Sequence[str]) -> dict[str, tuple[str, int, int]]:
+    """Media type, width and height of each sample."""
+    columns = (table.c.id, table.c.media_type, table.c.width, table.c.height)
+    return {
+        row.id: (row.media_type, row.width, row.height)
+        for chunk in chunked(ids)
+        for row in connection.execute(sa.select(*columns).where(table.c.id.in_(chunk)))
+    }
+
+
+def find_sample(connection: sa.Connection, prefix: str) -> Sample:
+    """The sample whose id begins with ``prefix`` (at least four digits).
+
+    Raises:
+        NotFoundError: none does, or several do.
+    """
+    prefix = prefix.lower()
+    if len(prefix) < 4 or not set(prefix) <= set("0123456789abcdef"):
+        raise NotFoundError(
+            f"{prefix!r} is no sample id; wanted are at least the first 4 of its 64 hexadecimal digits"
+        )
+    query = sa.select(table).where(table.c.id.startswith(prefix)).limit(2)
+    found = connection.execute(query).all()
+    if len(found) != 1:
+        what = "several samples begin" if found else "no sample begins"
+        raise NotFoundError(f"{what} with {prefix!r}; `pellucid datasets show NAME --rows` lists the ids")
+    row = found[0]
+    return Sample(row.id, row.media_type, row.width, row.height, row.size, bytes(row.sketch))

@@ -1,0 +1,70 @@
+"""Votes: who said which label of which sample. They are only ever added."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from pellucid.store.samples import chunked
+from pellucid.store.schema import ingest, vote
+from pellucid.types import Role, Vote
+
+
+def add_votes(connection: sa.Connection, votes: Sequence[Vote]) -> None:
+    """Records the votes."""
+    if votes:
+        connection.execute(
+            sa.insert(vote),
+            [
+                {
+                    "dataset": item.dataset,
+                    "sample_id": item.sample,
+                    "label": item.label,
+                    "role": item.role,
+                    "voter": item.voter,
+                    "at": item.at,
+                    "ingest_id": item.import_id,
+                    "model": item.model,
+                    "confidence": item.confidence,
+                }
+                for item in votes
+            ],
+        )
+
+
+def votes_of(
+    connection: sa.Connection, dataset: str, ids: Sequence[str], *, pending: int | None = None
+) -> dict[str, list[Vote]]:
+    """The votes on each sample, oldest first: those of finished ingests, and those said directly.
+
+    Args:
+        pending: an unfinished ingest whose votes count too, because its version is being made.
+    """
+    found: dict[str, list[Vote]] = defaultdict(list)
+    counts = sa.or_(
+        vote.c.ingest_id.is_(None), ingest.c.finished_at.is_not(None), vote.c.ingest_id == pending
+    )
+    for chunk in chunked(ids):
+        query = (
+            sa.select(vote)
+            .outerjoin(ingest, ingest.c.id == vote.c.ingest_id)
+            .where(vote.c.dataset == dataset, vote.c.sample_id.in_(chunk), counts)
+            .order_by(vote.c.id)
+        )
+        for row in connection.execute(query):
+            found[row.sample_id].append(
+                Vote(
+                    dataset=row.dataset,
+                    sample=row.sample_id,
+                    label=row.label,
+                    role=Role(row.role),
+                    voter=row.voter,
+                    at=row.at,
+                    import_id=row.ingest_id,
+                    model=row.model,
+                    confidence=row.confidence,
+                )
+            )
+    return dict(found)

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import minimize_scalar
+
+from pellucid.heads.temperature import COLDEST, HOTTEST, fit_temperature, probabilities
+
+
+@given(seed=st.integers(0, 999), K=st.integers(2, 6))
+@settings(max_examples=40, deadline=None)
+def test_is_the_minimum_of_the_softened_likelihood(seed: int, K: int) -> None:
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, K, 50)
+    scores = np.eye(K)[y] + rng.normal(scale=0.6, size=(50, K))
+    w = rng.uniform(0, 1, 50)
+    target = (w.sum() * np.eye(K)[y] + 1) / (w.sum() + K)
+
+    def loss(log_t: float) -> float:
+        return -float(w @ (target * np.log(probabilities(scores, np.exp(log_t)))).sum(axis=1))
+
+    best = np.exp(minimize_scalar(loss, bounds=(-3, 6), method="bounded", options={"xatol": 1e-9}).x)
+    assert fit_temperature(scores, y, w) == pytest.approx(best, rel=1e-3)
+
+
+def test_recovers_the_temperature_that_drew_the_labels() -> None:
+    rng = np.random.default_rng(0)
+    scores = rng.normal(size=(20_000, 4))
+    y = (probabilities(scores, 0.3).cumsum(axis=1) > rng.random((20_000, 1))).argmax(axis=1)
+    assert fit_temperature(scores, y) == pytest.approx(0.3, rel=0.03)
+
+
+def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    scores, y = rng.normal(size=(40, 3)), rng.integers(0, 3, 40)
+    whole = fit_temperature(scores, y)
+    monkeypatch.setattr("pellucid.heads.temperature.BLOCK", 10)
+    assert fit_temperature(scores, y) == pytest.approx(whole)
+
+
+def test_extremes_stay_finite() -> None:
+    y = np.array([0, 1] * 20)
+    right = np.eye(2)[y]
+    assert COLDEST < fit_temperature(right, y) < 0.3  # separable: sure, but not beyond what 40 rows can support
+    assert fit_temperature(1e-9 * right, y) == COLDEST
+    assert fit_temperature(1e9 * right, y) == HOTTEST
+    assert fit_temperature(1 - right, y) == HOTTEST  # worse than chance: no confidence at all
+    assert fit_temperature(np.zeros((40, 2)), y) == HOTTEST
+
+
+def test_rows_sum_to_one_at_any_scale() -> None:
+    scores = np.array([[1e300, -1e300, 0.0], [0.0, 0.0, 0.0]])
+    np.testing.assert_allclose(probabilities(scores, COLDEST), np.array([[1.0, 0.0, 0.0], [1 / 3] * 3]))
