@@ -6,7 +6,7 @@ import difflib
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
@@ -50,20 +50,14 @@ class Settings:
     )
     cache_dir: str = _setting(f"{STATE_NAME}/cache", "a local folder for feature vectors; safe to delete")
     report_dir: str = _setting("reports", "a local folder for the reports that people open")
-    extractor: str = _setting(
-        "classical", "what turns images into vectors: classical, onnx:PATH or timm:NAME"
-    )
+    extractor: str = _setting("classical", "what turns images into vectors: classical, onnx:PATH or timm:NAME")
     threads: int = _setting(0, "threads that read, decode and embed; 0 takes every usable core", low=0)
     seed: int = _setting(0, "decides splits and every random choice of training", low=0)
-    test_fraction: float = _setting(
-        0.2, "share of images kept for testing where no split is given", low=0, high=0.9
-    )
+    test_fraction: float = _setting(0.2, "share of images kept for testing where no split is given", low=0, high=0.9)
     trusted_fraction: float = _setting(0.0, "share set aside as trusted samples", low=0, high=0.9)
     max_image_bytes: int = _setting(64 * 2**20, "a larger image file is set aside, unread", low=1)
     max_image_pixels: int = _setting(64_000_000, "an image of more pixels is set aside, undecoded", low=1)
-    lease_seconds: float = _setting(
-        60.0, "a worker silent for so long has lost its job to the others", low=0.1
-    )
+    lease_seconds: float = _setting(60.0, "a worker silent for so long has lost its job to the others", low=0.1)
     poll_seconds: float = _setting(2.0, "how often a waiting worker looks for work", low=0.01)
     train: Mapping[str, Any] = _setting(
         {},
@@ -143,9 +137,28 @@ def load_settings(
             origins[name] = variable
     for name, value in (flags or {}).items():
         if value is not None:
-            values[name] = _checked(known[name], value, flag := "--" + name.replace("_", "-"))
+            values[name] = _checked(known[name], value, flag := f"-c {name}")
             origins[name] = flag
     return Settings(**values, origins=MappingProxyType(origins))
+
+
+def parse_overrides(texts: Sequence[str]) -> dict[str, Any]:
+    """The settings of ``NAME=VALUE`` texts, values as in the environment.
+
+    >>> parse_overrides(["threads=1", "extractor=classical"])
+    {'threads': 1, 'extractor': 'classical'}
+
+    Raises:
+        ConfigError: a text names no setting, or its value cannot be read.
+    """
+    known = {item.name: item for item in setting_fields()}
+    found: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or name not in known:
+            raise ConfigError(f"{text!r} overrides no setting; wanted is NAME=VALUE with one of: {', '.join(known)}")
+        found[name] = _parse(known[name], value, f"-c {name}")
+    return found
 
 
 def config_template() -> str:
@@ -207,7 +220,7 @@ def _checked(item: Field[Any], value: Any, origin: str) -> Any:
     low, high = item.metadata["low"], item.metadata["high"]
     if (low is not None and not value >= low) or (high is not None and not value <= high):
         raise ConfigError(f"{origin}: {item.name} is {value!r}; wanted is {_wanted(item)}")
-    return MappingProxyType(value) if kind is dict else value
+    return MappingProxyType(value) if isinstance(value, dict) else value
 
 
 def _wanted(item: Field[Any]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -62,7 +62,9 @@ class Project:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -170,11 +172,33 @@ class Project:
             raise TrainingError(f"{len(failed)} of {len(ended)} trainings did not succeed: {reasons}")
         return [self.model(job.result) for job in ended if job.result]
 
-    def work(self, *, only: Sequence[int] | None = None, report: Watcher = lambda job: None) -> int:
-        """Works off the queue, or the jobs named, and returns how many were done."""
+    def work(
+        self,
+        *,
+        only: Sequence[int] | None = None,
+        watch: bool = False,
+        report: Watcher = lambda job: None,
+        progress: Callable[[Job], Progress] | None = None,
+    ) -> int:
+        """Works off the queue, or the jobs named, or for ever; returns how many were done."""
         from pellucid.flow.worker import work
 
-        return work(self.workspace, only=only, report=report, progress=lambda job: self._progress)
+        shown = progress or (lambda job: self._progress)
+        return work(self.workspace, only=only, watch=watch, report=report, progress=shown)
+
+    def cancel(self, job: int) -> Job:
+        """Takes a job out of the queue."""
+        from pellucid.store.jobs import cancel
+
+        with self.workspace.database.write() as connection:
+            return cancel(connection, job)
+
+    def retry(self, job: int) -> Job:
+        """Puts a failed or cancelled job back into the queue."""
+        from pellucid.store.jobs import retry
+
+        with self.workspace.database.write() as connection:
+            return retry(connection, job)
 
     def jobs(self, ids: Sequence[int] | None = None) -> list[Job]:
         """The queue, in the order in which it is worked off."""
@@ -196,6 +220,38 @@ class Project:
 
         with self.workspace.database.read() as connection:
             return get_model(connection, ref)
+
+    def choose_model(self, ref: str | None = None) -> ModelVersion:
+        """The model that is meant; the champion of the only name where None."""
+        from pellucid.flow.predict import choose_model
+
+        return choose_model(self.workspace, ref)
+
+    def card(self, model: str) -> str:
+        """The model card, Markdown."""
+        from pellucid.flow.evaluate import read_card
+
+        return read_card(self.workspace, self.model(model))
+
+    def report_path(self, model: ModelVersion) -> Path:
+        """Where the model's report is."""
+        return self.workspace.report_folder(model.name, model.version) / "report.html"
+
+    def mirror(self) -> int:
+        """Completes what MLflow misses; returns how many models were completed."""
+        from pellucid.flow.job import complete_all
+        from pellucid.flow.promote import mirror_aliases
+
+        count = complete_all(self.workspace, progress=self._progress)
+        for name in {model.name for model in self.models()}:
+            mirror_aliases(self.workspace, name)
+        return count
+
+    def export_model(self, model: str, target: str | Path) -> ModelVersion:
+        """Writes a model with its weights to a folder that MLflow loads anywhere."""
+        from pellucid.flow.portable import export_model
+
+        return export_model(self.workspace, model, Path(target))
 
     def evaluate(self, model: str, dataset: str | None = None) -> Evaluation:
         """A model's metrics on the test images of a dataset version, its own where None."""
@@ -236,7 +292,12 @@ class Project:
 
     def predict(self, *paths: str | Path, model: str | None = None, record: bool = True) -> list[Prediction]:
         """Answers for image files and for folders of them."""
+        return list(self.predict_each(paths, model=model, record=record))
+
+    def predict_each(
+        self, paths: Iterable[str | Path], *, model: str | None = None, record: bool = True
+    ) -> Iterator[Prediction]:
+        """The same one by one, for more images than fit in memory."""
         from pellucid.flow.predict import predict
 
-        named: Iterable[str | Path] = paths
-        return list(predict(self.workspace, named, model=model, record=record, progress=self._progress))
+        return predict(self.workspace, paths, model=model, record=record, progress=self._progress)

@@ -59,9 +59,7 @@ class Sample:
     width: int  # pixels, as stored, before any EXIF rotation
     height: int  # pixels
     size: int  # bytes
-    sketch: bytes = field(
-        repr=False
-    )  # 32 x 32 grey levels, row by row: what near-duplicates are confirmed on
+    sketch: bytes = field(repr=False)  # 32 x 32 grey levels, row by row: what near-duplicates are confirmed on
 
 
 @dataclass(frozen=True, slots=True)

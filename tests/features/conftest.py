@@ -79,3 +79,21 @@ def make_onnx(tmp_path: Path) -> MakeOnnx:
         return path
 
     return made
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Random weights of timm's test_resnet, classifier included."""
+    from safetensors.torch import save_file
+
+    from pellucid.features.timm import import_timm
+
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    save_file(import_timm().create_model("test_resnet", pretrained=False).state_dict(), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which a network is exported once for all tests."""
+    return tmp_path_factory.mktemp("exports")

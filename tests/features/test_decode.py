@@ -160,8 +160,8 @@ def test_bombs_are_refused_by_their_header(format: str, side: int) -> None:
 
 
 def test_a_gif_frame_beyond_its_canvas_counts() -> None:
-    data = b"GIF89a" + struct.pack("<HHBBB", 2, 2, 0, 0, 0) + b"," + struct.pack("<HHHHB", 0, 0, 50000, 50000, 0)
-    assert reason(data + b"\x02\x00;") == "too many pixels"
+    canvas, frame = struct.pack("<HHBBB", 2, 2, 0, 0, 0), struct.pack("<HHHHB", 0, 0, 50000, 50000, 0)
+    assert reason(b"GIF89a" + canvas + b"," + frame + b"\x02\x00;") == "too many pixels"
 
 
 def test_pixel_limit_is_inclusive(photo: Image.Image, encode: Encode) -> None:
@@ -256,10 +256,8 @@ def test_damaged_bytes_give_a_picture_or_an_image_error(
         data[int(place * len(data))] = value
     data = data[: int(share * len(data))]
     try:
-        decoded = decode(bytes(data), Limits(max_pixels=100_000))
+        outcome = decode(bytes(data), Limits(max_pixels=100_000)).image.mode
     except ImageError as error:
-        assert error.reason in {
-            "empty", "too many pixels", "not an image", "truncated", "animated", "unsupported"
-        }  # fmt: skip
-    else:
-        assert decoded.image.mode == "RGB"
+        outcome = error.reason
+    reasons = {"empty", "too many pixels", "not an image", "truncated", "animated", "unsupported"}
+    assert outcome in reasons | {"RGB"}

@@ -11,7 +11,7 @@ from scipy import sparse
 from scipy.special import ndtr
 
 from pellucid.evaluate.evaluation import Estimate, ReliabilityBin
-from pellucid.evaluate.intervals import BLOCK_ENTRIES, percentile_interval, resampled_sums
+from pellucid.evaluate.intervals import BLOCK_ENTRIES, percentile_interval, resampled_sums, wilson
 
 MASS_BINS = 10  # bins of equal mass for the error; with 15 its own noise weighs more (see binned_error)
 WIDTH_BINS = 10  # bins of equal width for the reliability diagram, as people read it
@@ -93,11 +93,17 @@ def calibration_estimate(
     columns = sparse.hstack([bins.multiply(column[:, None]) for column in (w, w * gap, w * gap**2)])
     seen = np.split(np.asarray(columns.sum(axis=0)), 3)
     value, plain = float(binned_error(*seen)), float(binned_error(*seen, debias=False))
-    if len(gap) == 1 or (groups is not None and groups.max() == 0):
+    units = len(right) if groups is None else len(np.unique(groups))
+    if units == 1:
         return Estimate(value, 0.0, 1.0)
     sums = resampled_sums(columns, groups=groups, resamples=resamples, seed=seed)
     drawn = binned_error(*np.split(sums, 3, axis=1))
     estimate = percentile_interval(value, np.clip(value - (drawn - plain), 0.0, 1.0))
+    if right.all() or not right.any():
+        # such answers resample to no spread; the error is at least as uncertain as the share of right ones
+        share, mean = wilson(units * right[0], units), float(w @ confidence / w.sum())
+        low, high = max(0.0, mean - share.high, share.low - mean), max(mean - share.low, share.high - mean)
+        estimate = Estimate(value, min(low, estimate.low), max(high, estimate.high))
     random = np.random.default_rng(seed)
     reached = 0
     for start in range(0, resamples, step := max(1, BLOCK_ENTRIES // len(gap))):

@@ -90,9 +90,7 @@ def compare(
     truth, a = check_outcomes(y, proba_a)
     _, b = check_outcomes(y, proba_b)
     if a.shape != b.shape:
-        raise DataError(
-            f"the probabilities have shapes {a.shape} and {b.shape}; wanted one shape, same classes"
-        )
+        raise DataError(f"the probabilities have shapes {a.shape} and {b.shape}; wanted one shape, same classes")
     codes = check_groups(groups, len(truth))
     right_a, right_b = a.argmax(axis=1) == truth, b.argmax(axis=1) == truth
     only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
@@ -106,9 +104,7 @@ def compare(
     if np.ptp(draws[:, 0]) == 0:
         # resampling shows no spread; an event never seen in n trials may still have Wilson's upper bound
         slack = wilson(0, n_groups or len(truth)).high
-        difference = Estimate(
-            float(mean[0]), max(-1.0, float(mean[0]) - slack), min(1.0, float(mean[0]) + slack)
-        )
+        difference = Estimate(float(mean[0]), max(-1.0, float(mean[0]) - slack), min(1.0, float(mean[0]) + slack))
     p_value = float(binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0
     return Comparison(
         n=len(truth),

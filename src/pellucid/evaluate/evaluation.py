@@ -95,13 +95,10 @@ class Evaluation:
                     ClassScore(**{**row, "recall": row["recall"] and Estimate(**row["recall"])})
                     for row in data["per_class"]
                 ),
-                slices=tuple(
-                    Slice(**{**row, "accuracy": Estimate(**row["accuracy"])}) for row in data["slices"]
-                ),
+                slices=tuple(Slice(**{**row, "accuracy": Estimate(**row["accuracy"])}) for row in data["slices"]),
                 slices_left_out=dict(data["slices_left_out"]),
                 reliability=tuple(
-                    ReliabilityBin(**{**row, "accuracy": Estimate(**row["accuracy"])})
-                    for row in data["reliability"]
+                    ReliabilityBin(**{**row, "accuracy": Estimate(**row["accuracy"])}) for row in data["reliability"]
                 ),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -51,9 +51,7 @@ def nearest(X_query: ArrayLike, X_train: ArrayLike, k: int) -> tuple[NDArray[np.
     """
     query, train = np.asarray(X_query, dtype=np.float64), np.asarray(X_train, dtype=np.float64)
     if query.ndim != 2 or train.ndim != 2 or query.shape[1] != train.shape[1]:
-        raise DataError(
-            f"X_query has shape {query.shape} and X_train {train.shape}; wanted (q, d) and (n, d)"
-        )
+        raise DataError(f"X_query has shape {query.shape} and X_train {train.shape}; wanted (q, d) and (n, d)")
     if k < 1:
         raise DataError(f"k is {k}; wanted at least 1 neighbour")
     if not (np.isfinite(query).all() and np.isfinite(train).all()):

@@ -63,7 +63,7 @@ def confusion_matrix(confusion: ArrayLike, classes: Sequence[str], *, theme: The
     shade = (share**0.7)[..., None]  # below 1, so that a few mistakes among many images can still be seen
     labels = [_plain(name) for name in classes]
     longest = max(map(len, labels))
-    side = max(3.0, min(0.74 * K, 4.6), min(0.5 * K, 10.0))  # inches; roomy for few classes, dense for many
+    side = max(3.0, min(0.74 * K, 4.6), min(0.5 * K, 8.2))  # inches; roomy for few classes, dense for many
     size = float(np.clip(60 * side / K, 4.5, 9.0))  # points
     label = 0.008 * size * longest  # inches that the longest label takes
     crowded = label > side / K
@@ -159,13 +159,9 @@ def class_bars(scores: Sequence[ClassScore], *, theme: Theme = LIGHT) -> bytes:
     figure, axes = _canvas(6.4, float(np.clip(0.34 * len(scores), 1.2, 18)) + 0.8, theme)
     rows = np.arange(len(scores))
     known = [(row, score.recall) for row, score in enumerate(scores) if score.recall is not None]
-    axes.barh(
-        [row for row, _ in known], [r.value for _, r in known], height=0.62, color=theme.accent, alpha=0.5
-    )
+    axes.barh([row for row, _ in known], [r.value for _, r in known], height=0.62, color=theme.accent, alpha=0.5)
     for row, recall in known:
-        axes.plot(
-            [recall.low, recall.high], [row, row], color=theme.ink, linewidth=1.4, solid_capstyle="butt"
-        )
+        axes.plot([recall.low, recall.high], [row, row], color=theme.ink, linewidth=1.4, solid_capstyle="butt")
     axes.set_yticks(rows, [_plain(score.name) for score in scores])
     _literal(axes.get_yticklabels(), 9.0 if len(scores) <= 50 else 5.5)
     axes.set_ylim(len(scores) - 0.5, -0.5)
@@ -181,9 +177,7 @@ def model_comparison(models: Sequence[tuple[str, Estimate]], *, theme: Theme = L
     figure, axes = _canvas(6.4, 0.42 * len(models) + 0.9, theme)
     for row, estimate in enumerate(estimate for _, estimate in models):
         color = theme.muted if row else theme.accent
-        axes.plot(
-            [estimate.low, estimate.high], [row, row], color=color, linewidth=2.4, solid_capstyle="round"
-        )
+        axes.plot([estimate.low, estimate.high], [row, row], color=color, linewidth=2.4, solid_capstyle="round")
         axes.plot([estimate.value], [row], marker="o", markersize=7, color=color)
     axes.set_yticks(np.arange(len(models)), [_plain(name, MAX_MODEL) for name, _ in models])
     _literal(axes.get_yticklabels(), 9.0)
@@ -214,15 +208,11 @@ def _name(axes: Axes, x: str, y: str, theme: Theme) -> None:
     axes.set_ylabel(y, color=theme.muted, fontsize=9, family=FONT)
 
 
-def _intervals(
-    axes: Axes, x: Sequence[float], estimates: Sequence[Estimate], theme: Theme, *, joined: bool
-) -> None:
+def _intervals(axes: Axes, x: Sequence[float], estimates: Sequence[Estimate], theme: Theme, *, joined: bool) -> None:
     for position, estimate in zip(x, estimates, strict=True):
         axes.plot([position] * 2, [estimate.low, estimate.high], color=theme.accent, linewidth=2, alpha=0.45)
     values = [estimate.value for estimate in estimates]
-    axes.plot(
-        x, values, "o", color=theme.accent, markersize=6, linestyle="-" if joined else "", linewidth=1.6
-    )
+    axes.plot(x, values, "o", color=theme.accent, markersize=6, linestyle="-" if joined else "", linewidth=1.6)
 
 
 def _plain(name: str, most: int = MAX_LABEL) -> str:

@@ -20,7 +20,6 @@ MAX_SLICES = 20  # distinct values of a metadata key; a key with more is an iden
 EPSILON = float(
     np.finfo(np.float64).eps
 )  # probabilities are clipped here, so that one sure mistake costs 36, not infinity
-NO_SLICES: Mapping[str, Sequence[str]] = {}
 
 
 def evaluate(
@@ -29,7 +28,7 @@ def evaluate(
     classes: Sequence[str],
     *,
     weight: ArrayLike | None = None,
-    slices: Mapping[str, Sequence[str]] = NO_SLICES,
+    slices: Mapping[str, Sequence[str]] | None = None,
     groups: ArrayLike | None = None,
     resamples: int = 1000,
     seed: int = 0,
@@ -53,9 +52,9 @@ def evaluate(
         y: (n,) true class indices, 0..K-1.
         proba: (n, K) predicted probabilities, rows summing to 1.
         classes: the K class names, in index order.
-        weight: (n,) how much each image counts in metrics, class scores and slices, above 0; None: all the same.
+        weight: (n,) above 0, how much each image counts in metrics, class scores, slices; None: all the same.
             Confusion, support and counts stay numbers of images.
-        slices: metadata key -> (n,) values; accuracy is given for each value of a key that has 2 to 20.
+        slices: metadata key -> (n,) values; each value of a key that has 2 to 20 gets its accuracy.
         groups: (n,) images of one group (a burst, a patient) depend on each other; they are drawn together.
         resamples: bootstrap draws.
         seed: equal seeds, equal intervals.
@@ -93,7 +92,7 @@ def evaluate(
             seed=seed,
         )
 
-    listed, left_out = _slices(slices, n)
+    listed, left_out = _slices(slices or {}, n)
     return Evaluation(
         n=n,
         n_groups=None if codes is None else int(codes.max()) + 1,
@@ -106,9 +105,7 @@ def evaluate(
             ),
         },
         confusion=tuple(tuple(row) for row in confusion.tolist()),
-        per_class=tuple(
-            _class_score(name, index, truth, predicted, w, share) for index, name in enumerate(classes)
-        ),
+        per_class=tuple(_class_score(name, index, truth, predicted, w, share) for index, name in enumerate(classes)),
         slices=tuple(Slice(key, value, int(rows.sum()), share(rows)) for key, value, rows in listed),
         slices_left_out=left_out,
         reliability=reliability_bins(probability.max(axis=1), share),
@@ -156,9 +153,7 @@ def _bootstrapped(
         name: wilson(float(value[name]) * effective, effective)
         if np.ptp(drawn[name]) == 0
         # centred, for with few images a class the resampled F1 lies below the one it scatters around
-        else percentile_interval(
-            float(value[name]), np.clip(drawn[name] - drawn[name].mean() + value[name], 0.0, 1.0)
-        )
+        else percentile_interval(float(value[name]), np.clip(drawn[name] - drawn[name].mean() + value[name], 0.0, 1.0))
         for name in value
     }
     mean_loss = float(loss[0] / w.sum())
@@ -212,9 +207,7 @@ def _slices(
     listed, left_out = [], {}
     for key, given in sorted(slices.items()):
         if len(given) != n:
-            raise DataError(
-                f"slice {key!r} has {len(given)} values for {n} images; wanted one for each image"
-            )
+            raise DataError(f"slice {key!r} has {len(given)} values for {n} images; wanted one for each image")
         values = np.array([str(value) for value in given], dtype=object)
         distinct = sorted(set(values))
         if len(distinct) == 1:
@@ -233,7 +226,5 @@ def _check_weight(weight: ArrayLike | None, n: int) -> NDArray[np.float64] | Non
     if w.shape != (n,):
         raise DataError(f"weight has shape {w.shape}; wanted one number for each of the {n} images")
     if not np.isfinite(w).all() or (w <= 0).any():
-        raise DataError(
-            f"the weights range from {w.min()} to {w.max()}; wanted numbers above 0, none missing"
-        )
+        raise DataError(f"the weights range from {w.min()} to {w.max()}; wanted numbers above 0, none missing")
     return w

@@ -10,6 +10,7 @@ from pellucid.evaluate.evaluation import Estimate, Evaluation
 
 FEW_IMAGES = 100  # test images below which an interval is wide
 FEW_PER_CLASS = 10  # test images of a class below which its recall says little
+VAGUE = 0.15  # width of the calibration error's interval from which on it says nothing
 FEW_GROUPS = 20  # groups below which resampling them is too sure of itself
 
 
@@ -84,6 +85,8 @@ def calibration(evaluation: Evaluation) -> str:
     error = evaluation.metrics["calibration_error"]
     facts = f"it promises {percent(promised)} on average and keeps {percent(kept)}"
     off = f"the typical confidence is off by {100 * error.value:.1f} points"
+    if error.high - error.low > VAGUE:
+        return f"These images are too few to tell how far its confidence can be trusted: {facts}."
     if error.low == 0:
         return f"Its confidence can be taken at its word, as far as these images tell: {facts}; {off}."
     if abs(promised - kept) < error.value / 3:
@@ -101,7 +104,7 @@ def progress(points: Sequence[SizePoint]) -> str:
     step = f"From {before.n:,} to {last.n:,} training images, test accuracy went {gain:+.1f} points"
     if gain >= 1.0:
         return f"{step}: the curve still rises, and more images should help."
-    return f"{step}: the curve is flat, and better labels or features may bring more than more images."
+    return f"{step}: the curve hardly rises any more, and better labels or features may bring more than more images."
 
 
 def cautions(evaluation: Evaluation) -> tuple[str, ...]:
@@ -111,8 +114,7 @@ def cautions(evaluation: Evaluation) -> tuple[str, ...]:
         found.append(f"The test set has {evaluation.n} images only: the intervals are wide.")
     if evaluation.n_groups is not None and evaluation.n_groups < FEW_GROUPS:
         found.append(
-            f"The test images form {evaluation.n_groups} independent groups only: "
-            "the intervals may be too narrow."
+            f"The test images form {evaluation.n_groups} independent groups only: the intervals may be too narrow."
         )
     missing = [score.name for score in evaluation.per_class if not score.support]
     few = [score.name for score in evaluation.per_class if 0 < score.support < FEW_PER_CLASS]

@@ -27,7 +27,7 @@ METRIC_NOTES: Mapping[str, tuple[str, str]] = {
     "calibration_error": ("Calibration error", "of the confidence; lower is better"),
 }
 TOP_CONFUSIONS = 6
-WIDE = 700  # CSS pixels; a wider figure scrolls in its own frame, so that its labels stay readable
+WIDE = 700  # CSS pixels; a wider figure stands alone, and scrolls rather than shrinks, to stay readable
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +132,7 @@ def _pictures(report: Report) -> dict[str, Picture]:
     light_dark = (figures.LIGHT, figures.DARK)
     drawn = {
         "confusion": [
-            figures.confusion_matrix(evaluation.confusion, evaluation.classes, theme=theme)
-            for theme in light_dark
+            figures.confusion_matrix(evaluation.confusion, evaluation.classes, theme=theme) for theme in light_dark
         ],
         "reliability": [figures.reliability(evaluation.reliability, theme=theme) for theme in light_dark],
     }

@@ -80,9 +80,7 @@ def _patterns(image: Image.Image) -> NDArray[Any]:
 def _colours(image: Image.Image) -> NDArray[Any]:
     """For each quarter the shares of hue, saturation and value jointly, as square roots."""
     hue, saturation, value = np.asarray(image.convert("HSV")).astype(np.intp).transpose(2, 0, 1)
-    bins = (
-        hue * _HUES // 256 * _SATURATIONS + saturation * _SATURATIONS // 256
-    ) * _VALUES + value * _VALUES // 256
+    bins = (hue * _HUES // 256 * _SATURATIONS + saturation * _SATURATIONS // 256) * _VALUES + value * _VALUES // 256
     shares: NDArray[Any] = np.sqrt(_quarters(bins, _HUES * _SATURATIONS * _VALUES))
     return shares
 

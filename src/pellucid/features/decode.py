@@ -131,9 +131,7 @@ def _load(header: Header, at_least: int | None) -> Image.Image:
         reason = "unsupported" if "nsupported" in str(error) else "not an image"
         raise ImageError(reason, f"a {header.format} that cannot be opened: {_line(error)}") from error
     if image.size != (header.width, header.height):
-        raise ImageError(
-            "not an image", f"a {header.format} whose headers contradict each other about its size"
-        )
+        raise ImageError("not an image", f"a {header.format} whose headers contradict each other about its size")
     try:
         if at_least is not None:
             image.draft(None, (at_least, at_least))
@@ -154,9 +152,7 @@ def _rgb(image: Image.Image, header: Header) -> Image.Image:
         levels = np.asarray(image).astype(np.int64)
         return Image.fromarray(((levels + 128) // 257).astype(np.uint8)).convert("RGB")
     if image.mode in ("I", "F"):
-        raise ImageError(
-            "unsupported", f"{header.format} pixels of 32 bits; save it with 8 or 16 bits a channel"
-        )
+        raise ImageError("unsupported", f"{header.format} pixels of 32 bits; save it with 8 or 16 bits a channel")
     try:
         if image.has_transparency_data:
             ground = Image.new("RGBA", image.size, "white")

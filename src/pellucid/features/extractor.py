@@ -165,9 +165,7 @@ def restore_extractor(
         )
     for role, path in files.items():
         if file_digest(path) != digests[role]:
-            raise IntegrityError(
-                f"{path} is not the {role} file that was recorded; restore it or train again"
-            )
+            raise IntegrityError(f"{path} is not the {role} file that was recorded; restore it or train again")
     kinds = _kinds()
     if kind not in kinds and kind not in trusted:
         raise UsageError(
@@ -207,9 +205,7 @@ def _kinds() -> dict[str, str]:
     kinds = dict(EXTRACTORS)
     for point in entry_points(group=ENTRY_POINTS):
         if kinds.setdefault(point.name, point.value) != point.value:
-            raise UsageError(
-                f"extractor kind {point.name!r} is both {point.value} and {kinds[point.name]}; remove one"
-            )
+            raise UsageError(f"extractor kind {point.name!r} is both {point.value} and {kinds[point.name]}; remove one")
     return kinds
 
 

@@ -50,9 +50,7 @@ def read_header(data: bytes) -> Header:
                 raise ImageError("truncated", f"the file ends within its header ({error})") from error
     if data[4:8] == b"ftyp":
         raise ImageError("unsupported", "a HEIC, AVIF or video file; convert it to JPEG or PNG")
-    raise ImageError(
-        "not an image", f"the file starts with {data[:8]!r}; wanted JPEG, PNG, WebP, BMP, GIF or TIFF"
-    )
+    raise ImageError("not an image", f"the file starts with {data[:8]!r}; wanted JPEG, PNG, WebP, BMP, GIF or TIFF")
 
 
 def _jpeg(data: bytes) -> Header:
@@ -221,12 +219,8 @@ def _directory(data: bytes) -> _Directory:
                 raise ImageError("truncated", f"the file ends before the content of TIFF tag {tag}")
         if tag in _SINGLE_TAGS:
             if number != 1 or kind not in (1, 3, 4):
-                raise ImageError(
-                    "not an image", f"TIFF tag {tag} has {number} values of type {kind}, not one number"
-                )
-            values[tag] = struct.unpack_from(
-                order + {1: "B", 3: "H", 4: "I"}[kind], data, start + step - inline
-            )[0]
+                raise ImageError("not an image", f"TIFF tag {tag} has {number} values of type {kind}, not one number")
+            values[tag] = struct.unpack_from(order + {1: "B", 3: "H", 4: "I"}[kind], data, start + step - inline)[0]
         entries[tag] = data[start : start + step]
     following = struct.unpack_from(order + ("Q" if big else "I"), data, at + count * step)[0]
     return _Directory(order, big, entries, values, following)

@@ -30,9 +30,7 @@ class OnnxExtractor:
     ``PATH.json`` beside ``PATH`` holds the preprocessing (`Preprocess.to_dict`) where it is not the default.
     """
 
-    def __init__(
-        self, path: Path, spec: str, preprocess: Preprocess | None = None, description: str = ""
-    ) -> None:
+    def __init__(self, path: Path, spec: str, preprocess: Preprocess | None = None, description: str = "") -> None:
         """Raises NotFoundError, SourceError (no usable model) or UsageError (unfit preprocessing)."""
         try:
             content = path.read_bytes()
@@ -44,15 +42,11 @@ class OnnxExtractor:
         self._input, size = _image_input(self._session, path)
         self.preprocess = preprocess or Preprocess(size=size or (224, 224))
         if size and self.preprocess.size != size:
-            raise UsageError(
-                f"{path} takes pictures of {size}; its preprocessing makes {self.preprocess.size}"
-            )
+            raise UsageError(f"{path} takes pictures of {size}; its preprocessing makes {self.preprocess.size}")
         self.dim = self._probe(path)
         self.input_size = self.preprocess.at_least
         height, width = self.preprocess.size
-        self.description = (
-            description or f"ONNX network {path.name}: {self.dim} features of {width} x {height} pixels"
-        )
+        self.description = description or f"ONNX network {path.name}: {self.dim} features of {width} x {height} pixels"
         self._digest = hashlib.sha256(content).hexdigest()
 
     @classmethod
@@ -117,9 +111,7 @@ class OnnxExtractor:
             runtime.RuntimeException,
             runtime.NotImplemented,
         ) as error:
-            raise SourceError(
-                f"{path} does not run on pixels {self.preprocess.size}: {_line(error)}"
-            ) from error
+            raise SourceError(f"{path} does not run on pixels {self.preprocess.size}: {_line(error)}") from error
         if (
             result.dtype != np.float32
             or result.shape[0] != 1
@@ -160,18 +152,10 @@ def _image_input(session: Any, path: Path) -> tuple[str, tuple[int, int] | None]
         raise SourceError(f"{path} has {len(inputs)} inputs and {len(outputs)} outputs; wanted one of each")
     shape = inputs[0].shape
     batch, channels, *sides = shape if len(shape) == 4 else (None, None)
-    if (
-        inputs[0].type != "tensor(float)"
-        or not (channels in (3, None) or isinstance(channels, str))
-        or not sides
-    ):
-        raise SourceError(
-            f"{path} takes {inputs[0].type} of shape {shape}; wanted tensor(float) (n, 3, height, width)"
-        )
+    if inputs[0].type != "tensor(float)" or not (channels in (3, None) or isinstance(channels, str)) or not sides:
+        raise SourceError(f"{path} takes {inputs[0].type} of shape {shape}; wanted tensor(float) (n, 3, height, width)")
     if isinstance(batch, int) and batch != 1:
-        raise SourceError(
-            f"{path} takes {batch} pictures at a time; export it with a batch of 1 or a free one"
-        )
+        raise SourceError(f"{path} takes {batch} pictures at a time; export it with a batch of 1 or a free one")
     fixed = all(isinstance(side, int) for side in sides)
     return inputs[0].name, (sides[0], sides[1]) if fixed else None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 
@@ -26,7 +26,7 @@ def embed_stream(
     *,
     limits: Limits = DEFAULT_LIMITS,
     threads: int | None = None,
-) -> Iterator[tuple[str, Vector | ImageError]]:
+) -> Generator[tuple[str, Vector | ImageError], None, None]:
     """For each item (name, how to read its bytes) its name with its vector (dim,), or with why there is none.
 
     In the order of the items. A thread takes a picture all the way from its bytes to its vector, so that one
@@ -62,7 +62,7 @@ def usable_cores() -> int:
 
 def _stream(
     extractor: Extractor, items: Iterator[tuple[str, Callable[[], bytes]]], limits: Limits, threads: int
-) -> Iterator[tuple[str, Vector | ImageError]]:
+) -> Generator[tuple[str, Vector | ImageError], None, None]:
     def embed(read: Callable[[], bytes]) -> Vector | ImageError:
         data = read()
         try:
@@ -75,9 +75,7 @@ def _stream(
     pool = ThreadPoolExecutor(threads, thread_name_prefix="pellucid-embed")
     try:
         under_way: deque[tuple[str, Future[Vector | ImageError]]] = deque()
-        under_way.extend(
-            (name, pool.submit(embed, read)) for name, read in islice(items, _LOOK_AHEAD * threads)
-        )
+        under_way.extend((name, pool.submit(embed, read)) for name, read in islice(items, _LOOK_AHEAD * threads))
         while under_way:
             name, future = under_way.popleft()
             yield name, future.result()

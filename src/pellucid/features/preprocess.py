@@ -34,9 +34,7 @@ class Preprocess:
     """
 
     size: tuple[int, int] = (224, 224)  # height, width in pixels
-    resize: str = (
-        "squash"  # "squash" takes the whole picture, "crop" keeps its proportions and cuts the middle
-    )
+    resize: str = "squash"  # "squash" takes the whole picture, "crop" keeps its proportions and cuts the middle
     crop_ratio: float = 1.0  # in "crop": part of the largest possible cut that is kept, 0..1
     interpolation: str = "bicubic"
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)  # red, green, blue, of ImageNet, in 0..1
@@ -91,9 +89,7 @@ class Preprocess:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON holds it; `from_dict` is its inverse."""
-        return {
-            name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()
-        }
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Preprocess:
@@ -104,9 +100,7 @@ class Preprocess:
         """
         known = [field.name for field in fields(cls)]
         if not set(values) <= set(known):
-            raise UsageError(
-                f"preprocessing is {values!r}; wanted an object with keys among {', '.join(known)}"
-            )
+            raise UsageError(f"preprocessing is {values!r}; wanted an object with keys among {', '.join(known)}")
         plain: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
         }
@@ -118,6 +112,5 @@ class Preprocess:
 
 def _are_numbers(values: Sequence[object], count: int) -> bool:
     return len(values) == count and all(
-        isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        for value in values
+        isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) for value in values
     )

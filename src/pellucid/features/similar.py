@@ -37,12 +37,8 @@ MAX_DISTANCE = 8  # of 64 bits; true pairs of photographs were seen to differ in
 WINDOW = 32  # successors in sorted order that a hash is compared with
 ENOUGH = 8  # proposals per image and rotation; larger groups are completed along confirmed pairs
 MIN_DETAIL = 1.0  # grey levels of 255, standard deviation; below, there is nothing to recognise
-MIN_MATCH = (
-    0.95  # correlation, of the wholes and of their detail; the detail of different malaria cells reaches .88
-)
-MAX_LOCAL_MISS = (
-    0.6  # rms difference of the detail in the worst 8 x 8 block, in standard deviations of the detail
-)
+MIN_MATCH = 0.95  # correlation, of the wholes and of their detail; the detail of different malaria cells reaches .88
+MAX_LOCAL_MISS = 0.6  # rms difference of the detail in the worst 8 x 8 block, in standard deviations of the detail
 BLOCK = 2048  # sketches or pairs worked on at once; bounds memory to some 60 MB
 
 
@@ -175,15 +171,11 @@ def _matrix(sketches: Sequence[bytes] | NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Sketches as one array of shape (n, 1024)."""
     if isinstance(sketches, np.ndarray):
         if sketches.dtype != np.uint8 or sketches.shape[1:] != (SIDE * SIDE,):
-            raise UsageError(
-                f"sketches are bytes of shape (n, 1024), not {sketches.dtype} of {sketches.shape}"
-            )
+            raise UsageError(f"sketches are bytes of shape (n, 1024), not {sketches.dtype} of {sketches.shape}")
         return np.ascontiguousarray(sketches)
     for one in sketches:
         if len(one) != SIDE * SIDE:
-            raise UsageError(
-                f"a sketch has 1024 bytes, not {len(one)}; make it with pellucid.features.similar.sketch"
-            )
+            raise UsageError(f"a sketch has 1024 bytes, not {len(one)}; make it with pellucid.features.similar.sketch")
     return np.frombuffer(b"".join(sketches), np.uint8).reshape(-1, SIDE * SIDE)
 
 

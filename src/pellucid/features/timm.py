@@ -44,9 +44,7 @@ class TimmExtractor(OnnxExtractor):
         if not name or set(options) - {"weights"} or any(len(values) != 1 for values in options.values()):
             raise UsageError(f"'timm:{argument}' is not timm:NAME or timm:NAME?weights=PATH.safetensors")
         if cache is None:
-            raise UsageError(
-                f"'timm:{argument}' is exported to ONNX once; name a folder to keep that in (cache)"
-            )
+            raise UsageError(f"'timm:{argument}' is exported to ONNX once; name a folder to keep that in (cache)")
         weights = (base or Path()) / options["weights"][0] if options else None
         path = cache / _file_name(name, weights)
         if not path.exists():
@@ -80,19 +78,14 @@ def _export(name: str, weights: Path | None, path: Path) -> None:
 
 def _build(name: str, weights: Path | None) -> Any:
     """The network without its classifier, in evaluation mode."""
-    timm = _import_timm()
+    timm = import_timm()
     if not timm.is_model(name):
-        near = (
-            ", ".join(timm.list_models(f"*{name.split('.')[0].split('_')[0]}*")[:5])
-            or "see timm.list_models()"
-        )
+        near = ", ".join(timm.list_models(f"*{name.split('.')[0].split('_')[0]}*")[:5]) or "see timm.list_models()"
         raise UsageError(f"timm has no network {name!r}; it has: {near}")
     try:
         model = timm.create_model(name, pretrained=weights is None, num_classes=0)
     except (OSError, RuntimeError, ValueError) as error:
-        raise NotFoundError(
-            f"cannot get timm's weights of {name!r}: {' '.join(str(error).split())}"
-        ) from error
+        raise NotFoundError(f"cannot get timm's weights of {name!r}: {' '.join(str(error).split())}") from error
     if weights is not None:
         _load_weights(model, weights)
     return model.eval()
@@ -159,7 +152,7 @@ def _write_onnx(model: Any, preprocess: Preprocess, path: Path) -> None:
         raise IntegrityError("the exported network gives other values than the original; use another network")
 
 
-def _import_timm() -> Any:
+def import_timm() -> Any:
     """timm, on whatever torchvision there is. Raises MissingExtraError."""
     try:
         _mend_torchvision()

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from pellucid.evaluate.evaluation import Estimate
 from pellucid.flow.learn import Learnt, Material
 from pellucid.types import Status
 
@@ -19,7 +20,7 @@ def model_card(facts: Mapping[str, Any], learnt: Learnt, material: Material) -> 
     )
     counts = Counter(int(label) for label in material.train.y)
     classes = "\n".join(
-        f"| {_cell(score.name)} | {counts[index]} | {score.support} | {_share(score.recall and score.recall.value)} |"
+        f"| {_cell(score.name)} | {counts[index]} | {score.support} | {_share(score.recall)} |"
         for index, score in enumerate(evaluation.per_class)
     )
     aside = Counter(str(row.status) for row in material.rows if row.status is not Status.OK)
@@ -52,8 +53,8 @@ It was judged on images drawn like its training images; other cameras, light or 
 """
 
 
-def _share(value: float | None) -> str:
-    return "no test images" if value is None else f"{value:.3f}"
+def _share(recall: Estimate | None) -> str:
+    return "no test images" if recall is None else f"{recall.value:.3f}"
 
 
 def _cell(text: str) -> str:

@@ -30,9 +30,7 @@ _FIELDS = {
 }
 
 
-def croissant(
-    version: DatasetVersion, manifest: str, manifest_digest: str, metadata_keys: Sequence[str]
-) -> str:
+def croissant(version: DatasetVersion, manifest: str, manifest_digest: str, metadata_keys: Sequence[str]) -> str:
     """The JSON-LD text that describes an export of the version.
 
     Args:
@@ -40,14 +38,11 @@ def croissant(
         manifest_digest: its sha256.
         metadata_keys: its further columns.
     """
-    descriptions = _FIELDS | {
-        key: ("sc:Text", f"{key}, as it came with the images.") for key in metadata_keys
-    }
+    descriptions = _FIELDS | {key: ("sc:Text", f"{key}, as it came with the images.") for key in metadata_keys}
     fields = [_field("file_name", "sc:Text", "Path of the image file.", {"fileObject": {"@id": manifest}})]
     fields[0]["references"] = {"fileSet": {"@id": "image-files"}, "extract": {"fileProperty": "fullpath"}}
     fields += [
-        _field(name, kind, text, {"fileObject": {"@id": manifest}})
-        for name, (kind, text) in descriptions.items()
+        _field(name, kind, text, {"fileObject": {"@id": manifest}}) for name, (kind, text) in descriptions.items()
     ]
     image = _field("image", "sc:ImageObject", "The picture.", {"fileSet": {"@id": "image-files"}})
     image["source"]["extract"] = {"fileProperty": "content"}

@@ -76,9 +76,7 @@ def evaluate_model(
         model = get_model(connection, ref)
     judged = judge(workspace, model, dataset, progress=progress)
     test, version = judged.material.test, judged.material.version
-    return evaluate(
-        test.y, judged.probabilities, version.classes, slices=judged.material.slices, groups=test.groups
-    )
+    return evaluate(test.y, judged.probabilities, version.classes, slices=judged.material.slices, groups=test.groups)
 
 
 def read_details(workspace: Workspace, model: ModelVersion) -> dict[str, Any]:
@@ -96,6 +94,21 @@ def read_details(workspace: Workspace, model: ModelVersion) -> dict[str, Any]:
             f"the evaluation of {model.ref} in {folder} cannot be read ({error}); restore it, or train the model again"
         ) from None
     return dict(details)
+
+
+def read_card(workspace: Workspace, model: ModelVersion) -> str:
+    """The model card that is stored with the model, Markdown.
+
+    Raises:
+        IntegrityError: it is gone.
+    """
+    folder = workspace.artifacts.fetch_folder("models", model.id, workspace.cache / "models")
+    try:
+        return (folder / "README.md").read_text(encoding="utf-8")
+    except OSError as error:
+        raise IntegrityError(
+            f"the card of {model.ref} in {folder} cannot be read: {error.strerror}; restore it"
+        ) from None
 
 
 def _align(model: ModelVersion, predictor: Predictor, material: Material) -> NDArray[np.float64]:

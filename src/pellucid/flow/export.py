@@ -19,9 +19,7 @@ from pellucid.store.manifests import read_manifest
 from pellucid.store.samples import media_of
 from pellucid.types import TRUST_SCALE, DatasetVersion, Row, Status
 
-MANIFEST = (
-    "metadata.csv"  # the name that Hugging Face's ImageFolder looks for; `pellucid ingest` reads it too
-)
+MANIFEST = "metadata.csv"  # the name that Hugging Face's ImageFolder looks for; `pellucid ingest` reads it too
 _COLUMNS = ("file_name", "label", "split", "trust", "status", "reason", "group", "sample")
 
 

@@ -32,9 +32,7 @@ class Grid:
 
     datasets: tuple[str, ...]  # references, "trash" or "trash@2"
     models: tuple[str, ...] = ("ridge",)  # head specifications
-    settings: Mapping[str, Sequence[Any]] = field(
-        default_factory=dict
-    )  # values by setting, or by "model.setting"
+    settings: Mapping[str, Sequence[Any]] = field(default_factory=dict)  # values by setting, or by "model.setting"
     extractors: tuple[str, ...] = ()  # specifications; the project's own where empty
     priorities: Mapping[str, int] = field(default_factory=dict)  # by model; higher trains first
     seed: int = 0
@@ -72,9 +70,7 @@ def grid_of(settings: Settings) -> Grid | None:
             raise ConfigError(f"[train] has an unknown key '{key}'; known are: {', '.join(_KEYS)}")
         if not isinstance(value, _KEYS[key]):
             raise ConfigError(f"[train] {key} is {value!r}; wanted is a {_KEYS[key].__name__}")
-    values = {
-        key: value if isinstance(value, list) else [value] for key, value in table.get("settings", {}).items()
-    }
+    values = {key: value if isinstance(value, list) else [value] for key, value in table.get("settings", {}).items()}
     return Grid(
         datasets=tuple(table.get("datasets", ())),
         models=tuple(table.get("models", ("ridge",))),

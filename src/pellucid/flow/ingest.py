@@ -185,9 +185,7 @@ def _read(
         taken = [result for result in chunk if isinstance(result, _Taken)]
         rejected = [result for result in chunk if isinstance(result, Rejected)]
         if classes is not None:
-            strange = [
-                item for item in taken if item.item.label is not None and item.item.label not in classes
-            ]
+            strange = [item for item in taken if item.item.label is not None and item.item.label not in classes]
             rejected += [_unknown_label(item.item, classes) for item in strange]
             taken = [item for item in taken if item not in strange]
         votes = [
@@ -203,20 +201,13 @@ def _read(
             for item in taken
             if item.item.label is not None
         ]
-        fresh = {
-            item.sample: item.fresh
-            for item in taken
-            if item.fresh and bytes.fromhex(item.sample) not in known
-        }
+        fresh = {item.sample: item.fresh for item in taken if item.fresh and bytes.fromhex(item.sample) not in known}
         with workspace.database.write() as connection:
             add_samples(workspace.database, connection, list(fresh.values()))
             add_sightings(
                 connection,
                 ingest_id,
-                [
-                    Sighting(item.item.path, item.sample, item.item.split, item.item.metadata)
-                    for item in taken
-                ],
+                [Sighting(item.item.path, item.sample, item.item.split, item.item.metadata) for item in taken],
             )
             add_votes(connection, votes)
             add_rejected(connection, ingest_id, rejected)
@@ -230,9 +221,7 @@ def _read(
     return tally
 
 
-def _taken(
-    workspace: Workspace, items: Sequence[Item], known: set[bytes]
-) -> Iterator[list[_Taken | Rejected]]:
+def _taken(workspace: Workspace, items: Sequence[Item], known: set[bytes]) -> Iterator[list[_Taken | Rejected]]:
     """The items' results in order, in chunks; the next chunk is being read while the caller writes this one."""
 
     def take(batch: Sequence[Item]) -> list[_Taken | Rejected]:
@@ -259,9 +248,7 @@ def _take(workspace: Workspace, item: Item, known: set[bytes]) -> _Taken | Rejec
             fresh = None
         else:
             picture = decode(data, workspace.limits, at_least=_DECODE_SIDE)
-            fresh = Sample(
-                name, picture.media_type, picture.width, picture.height, len(data), sketch(picture.image)
-            )
+            fresh = Sample(name, picture.media_type, picture.width, picture.height, len(data), sketch(picture.image))
     except ImageError as error:
         return Rejected(item.path, error.reason, error.detail)
     workspace.blobs.put("images", data, name=name)
@@ -269,9 +256,7 @@ def _take(workspace: Workspace, item: Item, known: set[bytes]) -> _Taken | Rejec
 
 
 def _unknown_label(item: Item, classes: frozenset[str]) -> Rejected:
-    return Rejected(
-        item.path, "unknown label", f"{item.label!r}; the dataset has {', '.join(sorted(classes))}"
-    )
+    return Rejected(item.path, "unknown label", f"{item.label!r}; the dataset has {', '.join(sorted(classes))}")
 
 
 def _nothing_usable(source: Source, rejected: Mapping[str, int]) -> str:

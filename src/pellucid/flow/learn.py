@@ -80,9 +80,7 @@ def gather(
     rows = read_manifest(workspace.blobs, version.content_id)
     usable = [row for row in rows if row.status is Status.OK and row.label is not None]
     train = [row for row in usable if row.split is Split.TRAIN]
-    test = [row for row in usable if row.split is Split.TEST] or [
-        row for row in usable if row.split is Split.TRUSTED
-    ]
+    test = [row for row in usable if row.split is Split.TEST] or [row for row in usable if row.split is Split.TRUSTED]
     classes = {row.label for row in train}
     if len(classes) < 2:
         raise DataError(
@@ -125,9 +123,7 @@ def learn(
     """
     train, test, classes = material.train, material.test, material.version.classes
 
-    def fit(
-        rows: NDArray[np.int64] | slice, on_epoch: Callable[[int, Head], None] | None = None
-    ) -> Predictor:
+    def fit(rows: NDArray[np.int64] | slice, on_epoch: Callable[[int, Head], None] | None = None) -> Predictor:
         head = build_head(model, settings, seed=seed)
         options = {"on_epoch": on_epoch} if on_epoch and iterates(head) else {}
         head.fit(train.X[rows], train.y[rows], sample_weight=train.weight[rows], **options)
@@ -141,9 +137,7 @@ def learn(
     return Learnt(
         predictor=predictor,
         probabilities=probabilities,
-        evaluation=evaluate(
-            test.y, probabilities, classes, slices=material.slices, groups=test.groups, seed=seed
-        ),
+        evaluation=evaluate(test.y, probabilities, classes, slices=material.slices, groups=test.groups, seed=seed),
         sizes=learning_curve(
             lambda rows: fit(rows).predict_vectors(test.X), train.y, test.y, points=_CURVE_POINTS, seed=seed
         ),

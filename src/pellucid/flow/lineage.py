@@ -127,9 +127,7 @@ def impact(workspace: Workspace, prefix: str) -> Impact:
         votes=tuple(votes),
         versions=tuple(rows.items()),
         learnt_by=tuple(learnt),
-        judged=tuple(
-            model.ref for model in models if usable.get(model.dataset) in (Split.TEST, Split.TRUSTED)
-        ),
+        judged=tuple(model.ref for model in models if usable.get(model.dataset) in (Split.TEST, Split.TRUSTED)),
         predictions=tuple(predictions),
         answers_given={name: counts.get(name, 0) for name in learnt},
     )

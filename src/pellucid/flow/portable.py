@@ -14,9 +14,7 @@ from pellucid.store.models import get_model
 from pellucid.store.tracking import write_pyfunc
 from pellucid.types import ModelVersion
 
-WEIGHTS_FILE = (
-    "weights.json"  # where the extractor's weights are: {sha256: URL, or path relative to the folder}
-)
+WEIGHTS_FILE = "weights.json"  # where the extractor's weights are: {sha256: URL, or path relative to the folder}
 
 _LOADER = Path(__file__).with_name("mlflow_loader.py")
 
@@ -32,9 +30,7 @@ def write_portable(workspace: Workspace, model: ModelVersion, target: Path, *, w
     weights = open_predictor(workspace, model).facts["weights"].values()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "model"
-        shutil.copytree(
-            workspace.artifacts.fetch_folder("models", model.id, workspace.cache / "models"), folder
-        )
+        shutil.copytree(workspace.artifacts.fetch_folder("models", model.id, workspace.cache / "models"), folder)
         places = {}
         for digest in weights:
             if with_weights:

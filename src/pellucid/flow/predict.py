@@ -67,13 +67,9 @@ def choose_model(workspace: Workspace, ref: str | None) -> ModelVersion:
         if ref is None:
             names = sorted({item.name for item in list_models(connection)}) or dataset_names(connection)
             if len(names) > 1:
-                raise UsageError(
-                    f"several models could be meant: {', '.join(names)}; choose one with --model NAME"
-                )
+                raise UsageError(f"several models could be meant: {', '.join(names)}; choose one with --model NAME")
             if not names:
-                raise NotFoundError(
-                    "the project has no model yet; `pellucid ingest` and `pellucid train` make one"
-                )
+                raise NotFoundError("the project has no model yet; `pellucid ingest` and `pellucid train` make one")
             ref = names[0]
         return get_model(connection, ref)
 
@@ -103,48 +99,48 @@ def expand_paths(paths: Iterable[str | Path]) -> Iterator[Path]:
         if path.is_dir():
             found = sorted(file for file in path.rglob("*") if is_image(file.name) and file.is_file())
             if not found:
-                raise NotFoundError(
-                    f"{path} holds no image file; wanted are JPEG, PNG, WebP, BMP, GIF or TIFF"
-                )
+                raise NotFoundError(f"{path} holds no image file; wanted are JPEG, PNG, WebP, BMP, GIF or TIFF")
             yield from found
         elif path.exists():
             yield path
         else:
-            raise NotFoundError(
-                f"{path} does not exist; name a file, a folder, or '-' for a list of them on stdin"
-            )
+            raise NotFoundError(f"{path} does not exist; name a file, a folder, or '-' for a list of them on stdin")
 
 
 def _answer(
     workspace: Workspace, model: ModelVersion, predictor: Predictor, cache: VectorCache, files: Sequence[Path]
 ) -> list[Prediction]:
-    names: list[str | None] = []
-    errors: dict[int, str] = {}
-    sources = {}
-    for index, file in enumerate(files):
+    names: dict[Path, str] = {}
+    errors: dict[Path, str] = {}
+    for file in files:
         try:
-            name = digest_of(read_bounded(file, workspace.limits.max_bytes))
-            sources[name] = partial(read_bounded, file, workspace.limits.max_bytes)
-            names.append(name)
+            names[file] = digest_of(read_bounded(file, workspace.limits.max_bytes))
         except ImageError as error:
-            names.append(None)
-            errors[index] = str(error)
+            errors[file] = str(error)
+    sources = {name: partial(_read_same, file, name, workspace.limits.max_bytes) for file, name in names.items()}
     failed = fill_cache(workspace, predictor.extractor, cache, sources)
-    good = [name for name in dict.fromkeys(names) if name is not None and name not in failed]
+    good = [name for name in sources if name not in failed]
     probabilities = dict(zip(good, predictor.predict_vectors(cache.gather(good)), strict=True))
     answers = []
-    for index, (file, name) in enumerate(zip(files, names, strict=True)):
+    for file in files:
+        name = names.get(file)
         if name is None or name in failed:
-            reason = errors[index] if name is None else str(failed[name])
+            reason = errors[file] if name is None else str(failed[name])
             answers.append(Prediction(str(file), name, None, None, {}, model.ref, reason))
         else:
             row = probabilities[name]
             best = int(row.argmax())
             shares = dict(zip(predictor.classes, map(float, row), strict=True))
-            answers.append(
-                Prediction(str(file), name, predictor.classes[best], float(row[best]), shares, model.ref)
-            )
+            answers.append(Prediction(str(file), name, predictor.classes[best], float(row[best]), shares, model.ref))
     return answers
+
+
+def _read_same(path: Path, digest: str, max_bytes: int) -> bytes:
+    """The bytes that had the digest a moment ago, so that no vector is ever kept under another image's name."""
+    data = read_bounded(path, max_bytes)
+    if digest_of(data) != digest:
+        raise ImageError("changed", f"{path} was written to while it was being read; predict it again")
+    return data
 
 
 def read_bounded(path: Path, max_bytes: int) -> bytes:
@@ -159,7 +155,5 @@ def read_bounded(path: Path, max_bytes: int) -> bytes:
     except OSError as error:
         raise ImageError("unreadable", f"{path} cannot be read: {error.strerror}") from None
     if len(data) > max_bytes:
-        raise ImageError(
-            "too large", f"{path} has more than {max_bytes} bytes; raise max_image_bytes to take it"
-        )
+        raise ImageError("too large", f"{path} has more than {max_bytes} bytes; raise max_image_bytes to take it")
     return data

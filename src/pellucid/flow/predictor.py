@@ -1,8 +1,8 @@
 """A model that answers: extractor, head and classes together, and the folder that they are stored as.
 
 The folder holds ``model.json`` (what the model is, with the digest of every other file), ``head.safetensors`` and
-``head.json`` (the head), ``evaluation.json`` (how good it is) and ``README.md`` (the model card). The id of a model is the sha256 of its model.json, so
-whoever knows the id can tell whether any byte was changed.
+``head.json`` (the head), ``evaluation.json`` (how good it is) and ``README.md`` (the model card). The id of a model is
+the sha256 of its model.json, so whoever knows the id can tell whether any byte was changed.
 """
 
 from __future__ import annotations
@@ -66,9 +66,7 @@ class Predictor:
         return self.predict_vectors(self.extractor.embed(images))
 
 
-def write_model(
-    folder: Path, predictor: Predictor, facts: Mapping[str, Any], texts: Mapping[str, str]
-) -> str:
+def write_model(folder: Path, predictor: Predictor, facts: Mapping[str, Any], texts: Mapping[str, str]) -> str:
     """Writes the model's folder and returns its id.
 
     Args:
@@ -139,8 +137,8 @@ def _read_facts(folder: Path, model_id: str | None) -> dict[str, Any]:
     found = hashlib.sha256(data).hexdigest()
     if model_id is not None and found != model_id:
         raise IntegrityError(
-            f"{path} has the digest {found[:12]}..., wanted is {model_id[:12]}...: it was damaged or edited; restore it, "
-            "or train the model again"
+            f"{path} has the digest {found[:12]}..., wanted is {model_id[:12]}...: it was damaged or edited; "
+            "restore it, or train the model again"
         )
     try:
         facts = json.loads(data)
@@ -152,9 +150,7 @@ def _read_facts(folder: Path, model_id: str | None) -> dict[str, Any]:
             "one; upgrade this one (pip install -U pellucid)"
         )
     if not isinstance(facts, dict) or {key: type(value) for key, value in facts.items()} != _FIELDS:
-        raise IntegrityError(
-            f"{path} does not have the fields of a model; wanted are {', '.join(sorted(_FIELDS))}"
-        )
+        raise IntegrityError(f"{path} does not have the fields of a model; wanted are {', '.join(sorted(_FIELDS))}")
     texts = [*facts["classes"], *facts["weights"].values(), *facts["files"].values()]
     if not all(isinstance(text, str) for text in texts):
         raise IntegrityError(f"{path} holds classes or digests that are no texts; train the model again")

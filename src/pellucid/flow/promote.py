@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from pellucid.errors import StorageError, UsageError
@@ -123,10 +124,9 @@ def _carry_out(workspace: Workspace, target: ModelVersion, change: Change, *, dr
         return change
     with workspace.database.write() as connection:
         set_alias(connection, change)
-    try:
+    # The decision stands without the mirror, which `models mirror` or the next promotion completes.
+    with suppress(StorageError):
         mirror_aliases(workspace, target.name)
-    except StorageError:
-        pass  # the decision stands; the mirror is completed by `models mirror` or the next promotion
     return change
 
 

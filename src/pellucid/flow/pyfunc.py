@@ -49,17 +49,13 @@ def load_folder(folder: Path) -> Predictor:
     try:
         places = json.loads((folder / WEIGHTS_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise IntegrityError(
-            f"{folder / WEIGHTS_FILE} cannot be read ({error}); register the model again"
-        ) from None
+        raise IntegrityError(f"{folder / WEIGHTS_FILE} cannot be read ({error}); register the model again") from None
     scratch = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pellucid" / "weights"
 
     def fetch(digest: str) -> Path:
         place = str(places.get(digest, ""))
         if not place:
-            raise IntegrityError(
-                f"{folder / WEIGHTS_FILE} does not tell where the weights {digest[:12]}... are"
-            )
+            raise IntegrityError(f"{folder / WEIGHTS_FILE} does not tell where the weights {digest[:12]}... are")
         if "://" not in place:
             return folder / place
         target = scratch / digest
@@ -107,6 +103,4 @@ def _bytes_of(item: Any) -> bytes:
             return base64.b64decode(str(item), validate=True)
         except binascii.Error:
             raise ImageError("missing", f"{str(item)[:200]} is no file and no base64 image") from None
-    raise ImageError(
-        "not an image", f"{type(item).__name__} was offered; wanted is a path or the bytes of an image"
-    )
+    raise ImageError("not an image", f"{type(item).__name__} was offered; wanted is a path or the bytes of an image")

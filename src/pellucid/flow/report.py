@@ -28,11 +28,6 @@ _RIVALS = 5  # other models of the same dataset version that a report compares w
 _THUMBNAIL = 192  # pixels
 
 
-def report_folder(workspace: Workspace, model: ModelVersion) -> Path:
-    """The local folder with the model's report."""
-    return workspace.reports / f"{model.name}-{model.version}"
-
-
 def write_report(
     workspace: Workspace,
     model: ModelVersion,
@@ -65,7 +60,7 @@ def write_report(
         rivals=_rivals(workspace, judged, against),
         environment={**judged.predictor.facts["environment"], "pellucid": judged.predictor.facts["pellucid"]},
     )
-    folder = report_folder(workspace, model)
+    folder = workspace.report_folder(model.name, model.version)
     folder.mkdir(parents=True, exist_ok=True)
     for name, data in _pictures(report).items():
         write_whole(folder / name, data)

@@ -35,9 +35,7 @@ def settle(
     members = {row.sample for row in read_manifest(workspace.blobs, version.content_id)}
     for name in ids:
         if name not in members:
-            raise NotFoundError(
-                f"{version.ref} has no sample {name[:12]}; `pellucid datasets show --rows` lists them"
-            )
+            raise NotFoundError(f"{version.ref} has no sample {name[:12]}; `pellucid datasets show --rows` lists them")
     who, now = voter or getpass.getuser(), datetime.now(UTC)
     votes = [Vote(version.dataset, name, label, Role.GROUND_TRUTH, who, now) for name in ids]
     with workspace.database.write() as connection:

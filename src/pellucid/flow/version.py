@@ -54,9 +54,7 @@ class VersionRules:
 def rules_of(version: DatasetVersion) -> VersionRules:
     """The rules that the version was made by."""
     recipe = version.recipe
-    return VersionRules(
-        recipe["test_fraction"], recipe["trusted_fraction"], recipe["seed"], recipe["group_by"]
-    )
+    return VersionRules(recipe["test_fraction"], recipe["trusted_fraction"], recipe["seed"], recipe["group_by"])
 
 
 def commit_votes(
@@ -148,9 +146,7 @@ class _Draft:
         self._rules = rules
         self._pending = ingest_id
         self._new = new
-        self._before = (
-            {row.sample: row for row in read_manifest(workspace.blobs, parent.content_id)} if parent else {}
-        )
+        self._before = {row.sample: row for row in read_manifest(workspace.blobs, parent.content_id)} if parent else {}
         self._touched = sorted(touched | {item.sample for item in new})
         self._ids = sorted(self._before.keys() | set(self._touched))
 
@@ -188,9 +184,7 @@ class _Draft:
         for name in self._touched:
             said = derive(votes.get(name, ()))
             split = self._before[name].split if name in self._before else Split.TRAIN
-            rows[name] = Row(
-                name, said.label, min(said.trust, TRUST_SCALE), split, said.status, said.reason, name
-            )
+            rows[name] = Row(name, said.label, min(said.trust, TRUST_SCALE), split, said.status, said.reason, name)
         return rows
 
     def _given(self) -> list[Split | None]:
@@ -234,11 +228,11 @@ def _near_findings(rows: Sequence[Row], near: Sequence[str]) -> list[Finding]:
     for row, group in zip(rows, near, strict=True):
         members[group].append(row)
     findings = []
-    for group in members.values():
-        labels = sorted({row.label for row in group if row.label is not None})
-        if len(group) > 1:
-            names = tuple(row.sample for row in group)
-            findings.append(Finding("near_duplicate", names, f"{len(group)} images show the same thing"))
+    for alike in members.values():
+        labels = sorted({row.label for row in alike if row.label is not None})
+        if len(alike) > 1:
+            names = tuple(row.sample for row in alike)
+            findings.append(Finding("near_duplicate", names, f"{len(alike)} images show the same thing"))
             if len(labels) > 1:
                 detail = f"near-identical images are labelled {' and '.join(labels)}"
                 findings.append(Finding("near_conflict", names, detail))

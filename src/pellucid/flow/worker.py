@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
+import subprocess
 import threading
-import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -18,6 +19,8 @@ from pellucid.flow.job import do_job
 from pellucid.flow.workspace import Progress, Workspace
 from pellucid.store.jobs import claim, extend, fail, list_jobs, release
 from pellucid.types import Job, JobState
+
+_PATIENCE = 30.0  # seconds that a worker has to give its job back
 
 Watcher = Callable[[Job], None]  # told of every job that changed its state
 
@@ -137,23 +140,18 @@ class _Heartbeat:
                     return
 
 
-@contextmanager
-def worker_processes(count: int, command: Sequence[str]) -> Iterator[list[int]]:
-    """So many processes of the command, for as long as the block runs; they are asked to stop at its end."""
-    import signal
-    import subprocess
-
+def run_workers(count: int, command: Sequence[str]) -> None:
+    """Runs the command in so many processes until all of them have ended; Ctrl-C lets each give its job back."""
     processes = [subprocess.Popen(command) for _ in range(count)]
     try:
-        yield [process.pid for process in processes]
         for process in processes:
             process.wait()
-    finally:
+    except BaseException:
         for process in processes:
-            if process.poll() is None:
-                process.send_signal(signal.SIGINT)
-        deadline = time.monotonic() + 30.0  # seconds to give the job in hand back
+            process.send_signal(signal.SIGINT)
         for process in processes:
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(max(0.1, deadline - time.monotonic()))
-            process.kill()
+            try:
+                process.wait(_PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        raise

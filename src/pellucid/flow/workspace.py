@@ -48,11 +48,13 @@ class Workspace:
         """How many threads read, decode and embed."""
         return self.settings.threads or usable_cores()
 
+    def report_folder(self, name: str, version: int) -> Path:
+        """The local folder with a model's report."""
+        return self.reports / f"{name}-{version}"
+
     def extractor(self, spec: str | None = None) -> Extractor:
         """The extractor of that specification, or the project's own; relative paths start at the project."""
-        return open_extractor(
-            spec or self.settings.extractor, base=self.root, cache=self.cache / "extractors"
-        )
+        return open_extractor(spec or self.settings.extractor, base=self.root, cache=self.cache / "extractors")
 
 
 def usable_cores() -> int:
@@ -69,22 +71,16 @@ def init_workspace(folder: Path) -> Path:
     """
     config = folder / CONFIG_NAME
     if config.exists():
-        raise UsageError(
-            f"{folder.resolve()} is a project already; edit its {CONFIG_NAME}, or name another folder"
-        )
+        raise UsageError(f"{folder.resolve()} is a project already; edit its {CONFIG_NAME}, or name another folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / STATE_NAME).mkdir(exist_ok=True)
         (folder / STATE_NAME / ".gitignore").write_text("*\n", encoding="utf-8")
         config.write_text(config_template(), encoding="utf-8")
     except (FileExistsError, NotADirectoryError):
-        raise UsageError(
-            f"{folder} is not a folder and cannot become a project; name another place"
-        ) from None
+        raise UsageError(f"{folder} is not a folder and cannot become a project; name another place") from None
     except OSError as error:
-        raise StorageError(
-            f"{folder} cannot be written to: {error.strerror}; check its permissions"
-        ) from error
+        raise StorageError(f"{folder} cannot be written to: {error.strerror}; check its permissions") from error
     return config
 
 
@@ -125,7 +121,5 @@ def _database_url(root: Path, text: str) -> str:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StorageError(
-            f"{path.parent} cannot be made: {error.strerror}; check its permissions"
-        ) from error
+        raise StorageError(f"{path.parent} cannot be made: {error.strerror}; check its permissions") from error
     return url.set(database=str(path)).render_as_string(hide_password=False)

@@ -45,10 +45,7 @@ HEADS: Mapping[str, str] = MappingProxyType(
 )
 ENTRY_POINT_GROUP = "pellucid.heads"
 
-_SEED_NAMES = (
-    "random_state",
-    "seed",
-)  # keywords that take build_head's seed and are no setting of the user's
+_SEED_NAMES = ("random_state", "seed")  # keywords that receive the seed and are no setting of the user's
 _USER_NAMES = MappingProxyType({"l2": "lambda"})  # "lambda" cannot be a keyword in Python
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -46,7 +46,7 @@ def derive(votes: Sequence[Vote]) -> Consensus:
     heard = truth or [vote for vote in current if vote.role in _HEARD]
     if not heard:
         return Consensus(None, 0, Status.UNLABELLED, "")
-    shares: Counter[str] = Counter()
+    shares: dict[str, float] = defaultdict(float)
     for voter in {vote.voter for vote in heard}:
         labels = {vote.label for vote in heard if vote.voter == voter}
         for label in labels:

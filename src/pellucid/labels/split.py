@@ -18,9 +18,7 @@ class Splits:
     """The result of ``assign_splits``."""
 
     of: Mapping[str, Split]  # by sample
-    torn: Mapping[
-        str, Split
-    ]  # training samples whose group lies in that other split too; not to be trained on
+    torn: Mapping[str, Split]  # training samples whose group lies in that other split too; not to be trained on
 
 
 def merge_groups(ids: Sequence[str], *keys: Sequence[Hashable | None]) -> list[str]:

@@ -62,9 +62,7 @@ def set_alias(connection: sa.Connection, change: Change) -> None:
     """
     where = sa.and_(alias_table.c.name == change.name, alias_table.c.alias == change.alias)
     values = {"version": change.version, "revision": change.revision}
-    raced = ConcurrencyError(
-        f"the {change.alias} of {change.name} was changed meanwhile; look again and retry"
-    )
+    raced = ConcurrencyError(f"the {change.alias} of {change.name} was changed meanwhile; look again and retry")
     try:
         if change.revision == 1:
             connection.execute(sa.insert(alias_table).values(name=change.name, alias=change.alias, **values))
@@ -104,7 +102,5 @@ def earlier_champion(connection: sa.Connection, name: str) -> int:
     while stack and stack[-1] == now:
         stack.pop()
     if not stack:
-        raise UsageError(
-            f"{name} has no earlier champion to go back to; `pellucid models list` shows its versions"
-        )
+        raise UsageError(f"{name} has no earlier champion to go back to; `pellucid models list` shows its versions")
     return stack[-1]

@@ -1,4 +1,4 @@
-"""Content-addressed files on any fsspec file system: a name is the sha256 of the content, so nothing is ever changed."""
+"""Content-addressed files on any fsspec file system: a name is the sha256 of the content, so nothing ever changes."""
 
 from __future__ import annotations
 
@@ -55,13 +55,9 @@ class Blobs:
         try:
             fs, root = fsspec.core.url_to_fs(url)
         except ImportError as error:
-            raise MissingExtraError(
-                f"{url} needs another package: {error}; pip install 'pellucid[s3]'"
-            ) from None
+            raise MissingExtraError(f"{url} needs another package: {error}; pip install 'pellucid[s3]'") from None
         except ValueError as error:
-            raise ConfigError(
-                f"{url} is no place to store files in: {error}; wanted is a folder or s3://..."
-            ) from None
+            raise ConfigError(f"{url} is no place to store files in: {error}; wanted is a folder or s3://...") from None
         return cls(fs, root)
 
     def put(self, kind: str, data: bytes, *, name: str | None = None, suffix: str = "") -> str:
@@ -209,6 +205,4 @@ def _translated(path: str) -> Iterator[None]:
             cure = "free some space and run the same command again; nothing was lost"
         else:
             cure = "check that the place exists, is reachable and may be written to"
-        raise StorageError(
-            f"{path} could not be stored or read: {error.strerror or error}; {cure}"
-        ) from error
+        raise StorageError(f"{path} could not be stored or read: {error.strerror or error}; {cure}") from error

@@ -113,9 +113,7 @@ class Database:
             connection = connection.execution_options(pellucid_write=True)
             with connection.begin():
                 if self.dialect == "postgresql":
-                    connection.execute(
-                        sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK}
-                    )
+                    connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
 
@@ -129,9 +127,7 @@ def _engine(url: str) -> sa.Engine:
         ) from None
     shown = parsed.render_as_string(hide_password=True)
     if parsed.get_backend_name() not in {"sqlite", "postgresql"}:
-        raise ConfigError(
-            f"database_url is {shown}; wanted is sqlite:///PATH or postgresql+psycopg://USER@HOST/NAME"
-        )
+        raise ConfigError(f"database_url is {shown}; wanted is sqlite:///PATH or postgresql+psycopg://USER@HOST/NAME")
     if parsed.drivername == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg")
     try:

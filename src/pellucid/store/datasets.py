@@ -86,9 +86,7 @@ def get_version(connection: sa.Connection, ref: str) -> DatasetVersion:
         raise NotFoundError(f"no dataset {name!r}; the project has: {names}")
     if number is None or number == version.number:
         return version
-    query = sa.select(dataset_version).where(
-        dataset_version.c.dataset == name, dataset_version.c.number == number
-    )
+    query = sa.select(dataset_version).where(dataset_version.c.dataset == name, dataset_version.c.number == number)
     row = connection.execute(query).first()
     if row is None:
         raise NotFoundError(f"no version {ref}; {name} has the versions 1 to {version.number}")
@@ -124,9 +122,7 @@ def commit_version(
     """
     newest = latest_version(connection, name)
     if (newest and newest.number) != (parent and parent.number):
-        raise ConcurrencyError(
-            f"{name} got version {newest.number if newest else 0} meanwhile; run the command again"
-        )
+        raise ConcurrencyError(f"{name} got version {newest.number if newest else 0} meanwhile; run the command again")
     number = parent.number + 1 if parent else 1
     values = {
         "dataset": name,
@@ -144,9 +140,7 @@ def commit_version(
     except sa.exc.IntegrityError as error:
         raise ConcurrencyError(f"{name} got version {number} meanwhile; run the command again") from error
     if findings:
-        rows = [
-            {"kind": item.kind, "samples": list(item.samples), "detail": item.detail} for item in findings
-        ]
+        rows = [{"kind": item.kind, "samples": list(item.samples), "detail": item.detail} for item in findings]
         connection.execute(sa.insert(finding), [{"dataset": name, "number": number, **row} for row in rows])
     return get_version(connection, f"{name}@{number}")
 

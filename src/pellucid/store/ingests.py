@@ -40,7 +40,7 @@ def begin_ingest(
     """Opens an ingest and returns its id."""
     values = {"dataset": dataset, "location": location, "layout": layout, "options": dict(options)}
     result = connection.execute(sa.insert(ingest).values(**values, started_at=datetime.now(UTC)))
-    return int(result.inserted_primary_key[0])
+    return int(result.inserted_primary_key[0]) if result.inserted_primary_key else 0
 
 
 def add_sightings(connection: sa.Connection, ingest_id: int, sightings: Sequence[Sighting]) -> None:
@@ -75,9 +75,7 @@ def add_rejected(connection: sa.Connection, ingest_id: int, rejected: Sequence[R
 
 def finish_ingest(connection: sa.Connection, ingest_id: int) -> None:
     """Makes all that the ingest wrote count, from the commit of this transaction on."""
-    connection.execute(
-        sa.update(ingest).where(ingest.c.id == ingest_id).values(finished_at=datetime.now(UTC))
-    )
+    connection.execute(sa.update(ingest).where(ingest.c.id == ingest_id).values(finished_at=datetime.now(UTC)))
 
 
 def forget_ingest(connection: sa.Connection, ingest_id: int) -> None:

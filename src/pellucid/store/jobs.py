@@ -80,9 +80,7 @@ def enqueue(
     return [found[key] for key in dict.fromkeys(keys)]
 
 
-def claim(
-    connection: sa.Connection, worker: str, lease: float, *, only: Sequence[int] | None = None
-) -> Job | None:
+def claim(connection: sa.Connection, worker: str, lease: float, *, only: Sequence[int] | None = None) -> Job | None:
     """Gives the worker the most urgent job that waits or whose worker has been silent for too long.
 
     Args:
@@ -141,9 +139,7 @@ def release(connection: sa.Connection, mine: Job) -> None:
 
 def cancel(connection: sa.Connection, job_id: int) -> Job:
     """Takes a waiting or running job out of the queue; a running one's result is thrown away."""
-    return _change(
-        connection, job_id, {JobState.QUEUED, JobState.RUNNING}, "cancelled", {"state": JobState.CANCELLED}
-    )
+    return _change(connection, job_id, {JobState.QUEUED, JobState.RUNNING}, "cancelled", {"state": JobState.CANCELLED})
 
 
 def retry(connection: sa.Connection, job_id: int) -> Job:
@@ -190,17 +186,11 @@ def _still(mine: Job) -> sa.ColumnElement[bool]:
 def _end(connection: sa.Connection, mine: Job, state: JobState, message: str) -> None:
     values = {"state": state, "message": message, "finished_at": datetime.now(UTC), "lease_until": None}
     if not connection.execute(sa.update(job).where(_still(mine)).values(**values)).rowcount:
-        raise ConcurrencyError(
-            f"job {mine.id} was taken over or cancelled meanwhile; this worker's result is dropped"
-        )
+        raise ConcurrencyError(f"job {mine.id} was taken over or cancelled meanwhile; this worker's result is dropped")
 
 
-def _change(
-    connection: sa.Connection, job_id: int, wanted: set[JobState], verb: str, values: dict[str, Any]
-) -> Job:
-    changed = connection.execute(
-        sa.update(job).where(job.c.id == job_id, job.c.state.in_(wanted)).values(**values)
-    )
+def _change(connection: sa.Connection, job_id: int, wanted: set[JobState], verb: str, values: dict[str, Any]) -> Job:
+    changed = connection.execute(sa.update(job).where(job.c.id == job_id, job.c.state.in_(wanted)).values(**values))
     found = get_job(connection, job_id)
     if not changed.rowcount:
         states = " or ".join(sorted(wanted))

@@ -28,9 +28,7 @@ def content_id(rows: Iterable[Row]) -> str:
     digest = hashlib.sha256(b"pellucid manifest 1\n")
     for row in sorted(rows, key=lambda row: row.sample):
         line = [row.sample, row.label, row.trust, str(row.split), str(row.status), row.reason, row.group]
-        digest.update(
-            json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
-        )
+        digest.update(json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass"))
         digest.update(b"\n")
     return digest.hexdigest()
 
@@ -51,9 +49,7 @@ def write_manifest(blobs: Blobs, rows: Sequence[Row]) -> str:
         "reason": pa.array([row.reason for row in rows], pa.string()),
         "group": pa.array([row.group for row in rows], pa.string()),
     }
-    table = pa.table(columns).replace_schema_metadata(
-        {"pellucid": json.dumps({"format": FORMAT, "content_id": name})}
-    )
+    table = pa.table(columns).replace_schema_metadata({"pellucid": json.dumps({"format": FORMAT, "content_id": name})})
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd")
     # Named by its content id, not by its bytes: the same content has one name whatever wrote the file.

@@ -22,17 +22,13 @@ def register_model(connection: sa.Connection, job_id: int, values: Mapping[str, 
     query = sa.select(model.c.version).where(model.c.job_id == job_id)
     version = connection.execute(query).scalar()
     if version is None:
-        highest = sa.select(sa.func.coalesce(sa.func.max(model.c.version), 0)).where(
-            model.c.name == values["name"]
-        )
+        highest = sa.select(sa.func.coalesce(sa.func.max(model.c.version), 0)).where(model.c.name == values["name"])
         version = connection.execute(highest).scalar_one() + 1
         row = {**values, "version": version, "job_id": job_id, "created_at": datetime.now(UTC)}
         try:
             connection.execute(sa.insert(model).values(**row))
         except sa.exc.IntegrityError as error:
-            raise ConcurrencyError(
-                f"{values['name']} got version {version} meanwhile; it is tried again"
-            ) from error
+            raise ConcurrencyError(f"{values['name']} got version {version} meanwhile; it is tried again") from error
     return get_model(connection, f"{values['name']}@{version}")
 
 
@@ -82,9 +78,7 @@ def set_mirrored(connection: sa.Connection, item: ModelVersion, mlflow_version: 
 
 def mirror_version(connection: sa.Connection, item: ModelVersion) -> str | None:
     """The model's version in MLflow, or None where it is not mirrored yet."""
-    query = sa.select(model.c.mlflow_version).where(
-        model.c.name == item.name, model.c.version == item.version
-    )
+    query = sa.select(model.c.mlflow_version).where(model.c.name == item.name, model.c.version == item.version)
     return connection.execute(query).scalar()
 
 

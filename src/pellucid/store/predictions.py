@@ -12,9 +12,7 @@ from pellucid.store.schema import prediction
 from pellucid.types import ModelVersion, Prediction
 
 
-def add_predictions(
-    connection: sa.Connection, model: ModelVersion, predictions: Sequence[Prediction]
-) -> None:
+def add_predictions(connection: sa.Connection, model: ModelVersion, predictions: Sequence[Prediction]) -> None:
     """Records the answers; those without a label are not answers."""
     now = datetime.now(UTC)
     rows = [
@@ -37,9 +35,7 @@ def add_predictions(
 
 def predictions_of(connection: sa.Connection, sample: str) -> list[dict[str, Any]]:
     """Every answer about the sample, oldest first."""
-    rows = connection.execute(
-        sa.select(prediction).where(prediction.c.sample_id == sample).order_by(prediction.c.id)
-    )
+    rows = connection.execute(sa.select(prediction).where(prediction.c.sample_id == sample).order_by(prediction.c.id))
     return [dict(row._mapping) for row in rows]
 
 

@@ -60,9 +60,7 @@ def sketches_of(connection: sa.Connection, ids: Sequence[str]) -> NDArray[np.uin
     place = {name: index for index, name in enumerate(ids)}
     sketches = np.zeros((len(ids), 32 * 32), np.uint8)
     for chunk in chunked(ids):
-        for name, sketch in connection.execute(
-            sa.select(table.c.id, table.c.sketch).where(table.c.id.in_(chunk))
-        ):
+        for name, sketch in connection.execute(sa.select(table.c.id, table.c.sketch).where(table.c.id.in_(chunk))):
             sketches[place[name]] = np.frombuffer(sketch, np.uint8)
     return sketches
 
@@ -85,9 +83,7 @@ def find_sample(connection: sa.Connection, prefix: str) -> Sample:
     """
     prefix = prefix.lower()
     if len(prefix) < 4 or not set(prefix) <= set("0123456789abcdef"):
-        raise NotFoundError(
-            f"{prefix!r} is no sample id; wanted are at least the first 4 of its 64 hexadecimal digits"
-        )
+        raise NotFoundError(f"{prefix!r} is no sample id; wanted are at least the first 4 of its 64 hexadecimal digits")
     query = sa.select(table).where(table.c.id.startswith(prefix)).limit(2)
     found = connection.execute(query).all()
     if len(found) != 1:

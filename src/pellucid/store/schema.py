@@ -47,7 +47,8 @@ class UTCDateTime(TypeDecorator[datetime]):
         """Gives aware UTC times."""
         if value is None:
             return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        found: datetime = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        return found
 
 
 metadata = MetaData(
@@ -246,8 +247,6 @@ prediction = Table(
     Column("label", Text, nullable=False),
     Column("confidence", Float, nullable=False),
     Column("probabilities", JSON, nullable=False),
-    ForeignKeyConstraint(
-        ["model_name", "model_version"], ["model.name", "model.version"], name="fk_prediction_model"
-    ),
+    ForeignKeyConstraint(["model_name", "model_version"], ["model.name", "model.version"], name="fk_prediction_model"),
     Index("ix_prediction_model", "model_name", "model_version"),
 )

@@ -59,9 +59,7 @@ class Tracking:
             now = int(model.created_at.timestamp() * 1000)
             client.log_batch(
                 run.info.run_id,
-                metrics=[
-                    Metric(name, value, now, step) for name, steps in metrics.items() for step, value in steps
-                ],
+                metrics=[Metric(name, value, now, step) for name, steps in metrics.items() for step, value in steps],
                 params=[Param(key, value) for key, value in _params(model).items()],
             )
             client.log_artifacts(run.info.run_id, str(pyfunc), "model")
@@ -106,9 +104,7 @@ class Tracking:
         from mlflow.exceptions import MlflowException
 
         try:
-            client.create_registered_model(
-                model.name, description="Kept by Pellucid, which decides its aliases."
-            )
+            client.create_registered_model(model.name, description="Kept by Pellucid, which decides its aliases.")
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise

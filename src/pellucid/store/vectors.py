@@ -85,9 +85,7 @@ class VectorCache:
 
     def _refresh(self) -> None:
         if self._folder.is_dir():
-            names = sorted(
-                entry.name[:-4] for entry in os.scandir(self._folder) if entry.name.endswith(".ids")
-            )
+            names = sorted(entry.name[:-4] for entry in os.scandir(self._folder) if entry.name.endswith(".ids"))
             for name in names:
                 if name not in self._seen and not name.startswith("."):
                     self._load(name)
@@ -99,11 +97,7 @@ class VectorCache:
             vectors = np.load(self._folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError):
             return  # a damaged shard is no shard: its vectors are computed again
-        if (
-            vectors.dtype != np.float32
-            or vectors.shape != (len(ids) // ID_BYTES, self._dim)
-            or len(ids) % ID_BYTES
-        ):
+        if vectors.dtype != np.float32 or vectors.shape != (len(ids) // ID_BYTES, self._dim) or len(ids) % ID_BYTES:
             return
         shard = len(self._shards)
         self._shards.append(vectors)

@@ -43,9 +43,7 @@ def votes_of(
         pending: an unfinished ingest whose votes count too, because its version is being made.
     """
     found: dict[str, list[Vote]] = defaultdict(list)
-    counts = sa.or_(
-        vote.c.ingest_id.is_(None), ingest.c.finished_at.is_not(None), vote.c.ingest_id == pending
-    )
+    counts = sa.or_(vote.c.ingest_id.is_(None), ingest.c.finished_at.is_not(None), vote.c.ingest_id == pending)
     for chunk in chunked(ids):
         query = (
             sa.select(vote)

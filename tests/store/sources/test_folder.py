@@ -14,10 +14,10 @@ from pellucid.store.sources import open_source
 Files = Mapping[str, bytes | str]
 
 
-def reasons(path: Path, **options: int) -> dict[str, str]:
+def reasons(path: Path, max_image_bytes: int = 1000) -> dict[str, str]:
     """Read every item; name its content, or the reason why there is none."""
     found = {}
-    with open_source(path, **options) as source:  # type: ignore[arg-type]  # only integers are given here
+    with open_source(path, max_image_bytes=max_image_bytes) as source:
         for item in source.items:
             try:
                 found[item.path] = item.read().decode()

@@ -82,9 +82,7 @@ def upgrade() -> None:
         sa.Column("path", sa.Text(), nullable=False),
         sa.Column("reason", sa.String(length=64), nullable=False),
         sa.Column("detail", sa.Text(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["ingest_id"], ["ingest.id"], name=op.f("fk_set_aside_ingest_id"), ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["ingest_id"], ["ingest.id"], name=op.f("fk_set_aside_ingest_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_set_aside")),
     )
     with op.batch_alter_table("set_aside", schema=None) as batch_op:
@@ -98,9 +96,7 @@ def upgrade() -> None:
         sa.Column("sample_id", sa.String(length=64), nullable=False),
         sa.Column("split", sa.String(length=16), nullable=True),
         sa.Column("metadata", sa.JSON(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["ingest_id"], ["ingest.id"], name=op.f("fk_sighting_ingest_id"), ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["ingest_id"], ["ingest.id"], name=op.f("fk_sighting_ingest_id"), ondelete="CASCADE"),
         sa.ForeignKeyConstraint(["sample_id"], ["sample.id"], name=op.f("fk_sighting_sample_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_sighting")),
     )
@@ -124,9 +120,7 @@ def upgrade() -> None:
             "confidence IS NULL OR (confidence >= 0 AND confidence <= 1)", name=op.f("ck_vote_confidence")
         ),
         sa.ForeignKeyConstraint(["dataset"], ["dataset.name"], name=op.f("fk_vote_dataset")),
-        sa.ForeignKeyConstraint(
-            ["ingest_id"], ["ingest.id"], name=op.f("fk_vote_ingest_id"), ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["ingest_id"], ["ingest.id"], name=op.f("fk_vote_ingest_id"), ondelete="CASCADE"),
         sa.ForeignKeyConstraint(["sample_id"], ["sample.id"], name=op.f("fk_vote_sample_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_vote")),
     )
@@ -171,9 +165,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("message", sa.Text(), nullable=False),
-        sa.CheckConstraint(
-            "state IN ('queued', 'running', 'done', 'failed', 'cancelled')", name=op.f("ck_job_state")
-        ),
+        sa.CheckConstraint("state IN ('queued', 'running', 'done', 'failed', 'cancelled')", name=op.f("ck_job_state")),
         sa.ForeignKeyConstraint(
             ["dataset", "number"],
             ["dataset_version.dataset", "dataset_version.number"],

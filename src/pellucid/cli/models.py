@@ -1,0 +1,165 @@
+"""``models``: the registry, promotion, rollback and the production history."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pellucid.cli.context import JsonOption, open_project, plain, print_json, print_table, say
+
+if TYPE_CHECKING:
+    from pellucid.store.aliases import Change
+
+app = typer.Typer(help="List, show, promote and roll back models.", no_args_is_help=True)
+
+DryRunOption = Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would happen and change nothing.")]
+ReasonOption = Annotated[str, typer.Option("--reason", "-r", help="Why; kept in the history.")]
+ModelArgument = Annotated[
+    str, typer.Argument(metavar="MODEL", help="NAME@VERSION, NAME@champion, or NAME (its champion).")
+]
+
+
+@app.command("list")
+def list_(
+    context: typer.Context,
+    name: Annotated[str | None, typer.Argument(help="Of one dataset only.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """List the registered models, newest first."""
+    with open_project(context) as project:
+        found = project.models(name)
+    if json:
+        print_json([{"ref": item.ref, **plain(item)} for item in found])
+        return
+    rows = [
+        (m.ref, " ".join(m.aliases), m.metrics["accuracy"], m.dataset, m.head, m.settings, m.extractor, m.created_at)
+        for m in found
+    ]
+    print_table(("model", "alias", "accuracy", "dataset", "head", "settings", "extractor", "made"), rows)
+
+
+@app.command()
+def show(context: typer.Context, model: ModelArgument, json: JsonOption = False) -> None:
+    """Show a model's card: what it is, what it was made of, how good it is and where it fails."""
+    with open_project(context) as project:
+        found = project.model(model)
+        card = project.card(model)
+        report = project.report_path(found)
+    if json:
+        print_json({"ref": found.ref, **plain(found), "card": card, "report": report})
+        return
+    typer.echo(card)
+    say(context, f"{found.ref} {' '.join(found.aliases)}  id {found.id[:12]}  files {found.uri}  report {report}")
+
+
+@app.command()
+def promote(
+    context: typer.Context,
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="NAME@VERSION.")],
+    to: Annotated[str, typer.Option(help="champion or candidate.")] = "champion",
+    reason: ReasonOption = "",
+    dry_run: DryRunOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Make a model the champion (or the candidate) of its name; recorded with who, when and why."""
+    with open_project(context) as project:
+        change = project.promote(model, alias=to, reason=reason, dry_run=dry_run)
+    _tell(change, dry_run=dry_run, json=json)
+
+
+@app.command()
+def rollback(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="The model's name.")],
+    to: Annotated[
+        int | None, typer.Option(help="A version; the champion before the present one where not given.")
+    ] = None,
+    reason: ReasonOption = "",
+    dry_run: DryRunOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Make the champion before the present one champion again."""
+    with open_project(context) as project:
+        change = project.rollback(name, to=to, reason=reason, dry_run=dry_run)
+    _tell(change, dry_run=dry_run, json=json)
+
+
+@app.command()
+def history(
+    context: typer.Context,
+    name: Annotated[str | None, typer.Argument(help="Of one name only.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Show who was champion, since when, by whom and why."""
+    with open_project(context) as project:
+        changes = project.history(name)
+    if json:
+        print_json(changes)
+        return
+    rows = [
+        (c.at, c.action, c.alias, f"{c.name}@{c.version}", c.previous and f"{c.name}@{c.previous}", c.actor, c.reason)
+        for c in changes
+    ]
+    print_table(("when", "what", "alias", "now", "before", "by", "why"), rows)
+
+
+@app.command()
+def compare(
+    context: typer.Context,
+    first: Annotated[str, typer.Argument(metavar="A", help="A model.")],
+    second: Annotated[str, typer.Argument(metavar="B", help="Another model.")],
+    dataset: Annotated[
+        str | None, typer.Option("--dataset", "-d", help="Whose test images; those of A's where not given.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Compare two models by a paired test on the same test images."""
+    with open_project(context) as project:
+        found = project.compare(first, second, dataset)
+    if json:
+        print_json(found)
+        return
+    typer.echo(found.verdict)
+    low, high = found.difference.low, found.difference.high
+    typer.echo(f"accuracy of A less that of B: {found.difference.value:+.3f}, 95 % interval {low:+.3f} to {high:+.3f}")
+    typer.echo(
+        f"only A right on {found.only_a}, only B right on {found.only_b} of {found.n} images; p = {found.p_value:.3g}"
+    )
+
+
+@app.command()
+def mirror(context: typer.Context, json: JsonOption = False) -> None:
+    """Complete what MLflow misses: models registered while it was away, and aliases."""
+    with open_project(context) as project:
+        count = project.mirror()
+    if json:
+        print_json({"completed": count})
+    else:
+        typer.echo(f"{count} models completed; every alias is as the registry has it")
+
+
+@app.command()
+def export(
+    context: typer.Context,
+    model: ModelArgument,
+    target: Annotated[Path, typer.Argument(help="A new or empty folder.")],
+    json: JsonOption = False,
+) -> None:
+    """Write a model with its weights to a folder that mlflow.pyfunc.load_model loads anywhere."""
+    with open_project(context) as project:
+        found = project.export_model(model, target)
+    if json:
+        print_json({"ref": found.ref, "folder": target})
+    else:
+        typer.echo(f"{found.ref} is in {target}")
+
+
+def _tell(change: Change, *, dry_run: bool, json: bool) -> None:
+    if json:
+        print_json({**plain(change), "dry_run": dry_run})
+        return
+    before = f"{change.name}@{change.previous}" if change.previous else "none"
+    would = "would be" if dry_run else "is"
+    typer.echo(f"{change.name}@{change.version} {would} the {change.alias} of {change.name}; before: {before}")
