@@ -9,6 +9,7 @@ from pathlib import Path
 
 import huggingface_hub
 import numpy as np
+import onnx
 import pytest
 from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 from onnx import TensorProto
@@ -101,6 +102,17 @@ def test_files_that_are_no_network_are_refused(tmp_path: Path, make_onnx: MakeOn
         open_extractor("onnx:absent.onnx", base=tmp_path)
     with pytest.raises(NotFoundError):
         open_extractor(f"onnx:{tmp_path}")
+
+
+def test_weights_in_a_second_file_are_refused(
+    make_onnx: MakeOnnx, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No digest would cover them."""
+    model = onnx.load(str(make_onnx()))
+    onnx.save(model, str(tmp_path / "two.onnx"), save_as_external_data=True, location="second.bin", size_threshold=0)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SourceError, match="External data"):
+        open_extractor("onnx:two.onnx")
 
 
 def test_values_that_are_not_finite_are_refused(make_onnx: MakeOnnx, photo: Image.Image) -> None:

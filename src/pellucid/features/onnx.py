@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -25,7 +26,7 @@ MODEL = "model"  # the role of the one weight file
 
 
 class OnnxExtractor:
-    """One input (n, 3, height, width) float32 of any name, one output (n, d) or (n, d, 1, 1) float32.
+    """One input (n, 3, height, width) float32 of any name, one output (n, d) or (n, d, 1, 1) float32, in one file.
 
     ``PATH.json`` beside ``PATH`` holds the preprocessing (`Preprocess.to_dict`) where it is not the default.
     """
@@ -101,47 +102,45 @@ class OnnxExtractor:
 
     def _probe(self, path: Path) -> int:
         """The size of a vector, from a dry run."""
-        from onnxruntime.capi import onnxruntime_pybind11_state as runtime
-
         try:
             result = self._run(np.zeros((3, *self.preprocess.size), dtype=np.float32))
-        except (
-            runtime.Fail,
-            runtime.InvalidArgument,
-            runtime.RuntimeException,
-            runtime.NotImplemented,
-        ) as error:
+        except _runtime_errors() as error:
             raise SourceError(f"{path} does not run on pixels {self.preprocess.size}: {_line(error)}") from error
-        if (
-            result.dtype != np.float32
-            or result.shape[0] != 1
-            or result.size != result.shape[-3 if result.ndim == 4 else -1]
-        ):
+        size = np.size(result)
+        if np.shape(result) not in ((1, size), (1, size, 1, 1)) or size == 0 or result.dtype != np.float32:
             raise SourceError(
-                f"{path} gives {result.dtype} of shape {result.shape} for one picture; "
-                "wanted float32 (1, d) or (1, d, 1, 1): export it without its classifier, pooled"
+                f"{path} gives a result of shape {np.shape(result)} for one picture; wanted float32 (1, d) or "
+                "(1, d, 1, 1): export it without its classifier, pooled"
             )
-        return int(result.size)
+        return size
 
 
-def _session(content: bytes, path: Path) -> Any:
-    import onnxruntime
+def _runtime_errors() -> tuple[type[Exception], ...]:
+    """What onnxruntime raises; its classes have no base of their own."""
     from onnxruntime.capi import onnxruntime_pybind11_state as runtime
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # errors are raised; nothing is to be printed beside them
-    try:
-        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except (
+    return (
         runtime.Fail,
         runtime.InvalidArgument,
         runtime.InvalidGraph,
         runtime.InvalidProtobuf,
         runtime.NotImplemented,
         runtime.RuntimeException,
-    ) as error:
+    )
+
+
+def _session(content: bytes, path: Path) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4  # errors are raised; nothing is to be printed beside them
+    # Weights in further files would escape the digest: they are looked for where nothing can be.
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
+    try:
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except _runtime_errors() as error:
         raise SourceError(f"{path} is no ONNX model that can be run: {_line(error)}") from error
 
 

@@ -1,0 +1,103 @@
+"""The main job from end to end, offline, on real images: scikit-learn's 1,797 handwritten digits.
+
+Every step is a command that a user would type; the demo prints it, runs it, and stops where one fails. What it makes
+lies in the folder ``demo`` afterwards and can be played with.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from PIL import Image
+from sklearn.datasets import load_digits
+
+FOLDER = Path("demo")
+SIDE = 64  # pixels; the digits are 8 x 8
+
+
+def main() -> None:
+    """Runs the demo."""
+    started = time.monotonic()
+    if FOLDER.exists():
+        shutil.rmtree(FOLDER)
+    write_digits(FOLDER / "digits")
+    pellucid("init", ".")
+    pellucid("ingest", "digits", "--dataset", "digits")
+    pellucid("datasets", "show", "digits")
+    pellucid("train", "-d", "digits", "-m", "ridge", "-m", "logistic", "--set", "lambda=0.01,0.1,1")
+    pellucid("models", "promote", best_model(), "--reason", "most accurate of the demo's grid")
+    pellucid("predict", "digits/3")
+    print(
+        f"""
+Done in {time.monotonic() - started:.0f} seconds. Look at the report:
+
+  {report_path()}
+
+and try, in the folder {FOLDER.resolve()}:
+
+  {command()} models list                      every model, its accuracy and who is champion
+  {command()} models show digits               the champion's card
+  {command()} datasets lineage digits          from the images to the models
+  {command()} datasets lineage --impact $({command()} datasets show digits --rows | sed -n '2s/ .*//p')
+  {command()} evaluate digits --against digits@1
+"""
+    )
+
+
+def write_digits(folder: Path) -> None:
+    """Writes the digits as PNG class folders."""
+    digits = load_digits()
+    for index, (pixels, label) in enumerate(zip(digits.images, digits.target, strict=True)):
+        target = folder / str(label)
+        target.mkdir(parents=True, exist_ok=True)
+        image = Image.fromarray((pixels * 255 / 16).astype("uint8")).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+        image.save(target / f"digit_{index:04}.png")
+    print(f"wrote {len(digits.target)} handwritten digits to {folder}/0 ... {folder}/9", flush=True)
+
+
+def pellucid(*arguments: str) -> None:
+    """Prints the command as a user would type it, and runs it in the demo's folder."""
+    print(f"\n$ pellucid {shlex.join(arguments)}", flush=True)
+    if arguments[0] == "predict":
+        shown = run(*arguments).splitlines()
+        print("\n".join([*shown[:6], f"... and {len(shown) - 6} more"]), flush=True)
+        return
+    subprocess.run([sys.executable, "-m", "pellucid", *arguments], cwd=FOLDER, check=True)
+
+
+def run(*arguments: str) -> str:
+    """What the command prints."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pellucid", "--quiet", *arguments], cwd=FOLDER, check=True, stdout=subprocess.PIPE, text=True
+    )
+    return done.stdout
+
+
+def best_model() -> str:
+    """The most accurate model of the grid, as the registry has it."""
+    models = json.loads(run("models", "list", "--json"))
+    return str(max(models, key=lambda model: model["metrics"]["accuracy"])["ref"])
+
+
+def report_path() -> str:
+    """Where the champion's report is."""
+    return str(json.loads(run("models", "show", "digits", "--json"))["report"])
+
+
+def command() -> str:
+    """How to call pellucid from the demo's folder."""
+    return os.path.relpath(Path(sys.executable).parent / "pellucid", FOLDER)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except subprocess.CalledProcessError as error:
+        sys.exit(error.returncode)
