@@ -10,13 +10,10 @@ setting and the time multiplied by the number of folds, as the output says; --qu
 
 from __future__ import annotations
 
-import argparse
-import resource
-import time
 import warnings
-from collections.abc import Callable
 
 import numpy as np
+from bench import MEGABYTE, Figure, peak_mb, program, say, timed
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, RidgeClassifierCV
@@ -44,18 +41,6 @@ def features(n: int, d: int, n_classes: int) -> tuple[NDArray[np.float32], NDArr
     return X, y
 
 
-def peak_mb() -> float:
-    """The most memory this process has held so far, in MB (kilobytes on Linux)."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def timed(fit: Callable[[], object]) -> float:
-    """Seconds of wall time."""
-    start = time.perf_counter()
-    fit()
-    return time.perf_counter() - start
-
-
 def logistic_seconds(X: NDArray[np.float32], y: NDArray[np.intp], *, whole: bool) -> float:
     """Cross-validation over as many settings as ridge has; from one fold of it unless ``whole``."""
     grid = {"C": [1 / l2 for l2 in LAMBDAS]}
@@ -69,32 +54,35 @@ def logistic_seconds(X: NDArray[np.float32], y: NDArray[np.intp], *, whole: bool
     return seconds if whole else seconds * FOLDS
 
 
-def main() -> None:
-    """Print one line a method: seconds, how many times as long as ours, and the peak memory up to there."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true")
-    quick = parser.parse_args().quick
+def measure(quick: bool) -> list[Figure]:
+    """Ours first, so that its peak memory is its own."""
     n, d = (5_000, 320) if quick else (50_000, 1_280)
     X, y = features(n, d, 10)
-    print(f"{n:,} x {d:,} features ({X.nbytes / 2**20:,.0f} MB), 10 classes, {len(LAMBDAS)} settings")
-    print(f"{'before':34}{'':21} peak {peak_mb():6,.0f} MB")
-
+    before = peak_mb()
     head = RidgeClassifier()
     ours = timed(lambda: head.fit(X, y))
-
-    def show(name: str, seconds: float, remark: str) -> None:
-        cost = f"{seconds:10.1f} s {seconds / ours:7.1f} x  peak {peak_mb():6,.0f} MB"
-        print(f"{name:34}{cost}  {remark}", flush=True)
-
-    show("pellucid RidgeClassifier", ours, f"lambda {head.lambda_:g}")
+    peak = peak_mb()
+    say(f"pellucid {ours:.1f} s")
     unit = normalize(X)  # what ours does inside; given to the peers for nothing
     peer = RidgeClassifierCV(alphas=LAMBDAS)
-    seconds = timed(lambda: peer.fit(unit, y))
+    ridge = timed(lambda: peer.fit(unit, y))
+    peer_peak = peak_mb()
     same = (peer.predict(unit) == head.predict(X)).mean()
-    show("scikit-learn RidgeClassifierCV", seconds, f"lambda {peer.alpha_:g}, same class for {same:.1%}")
+    say(f"RidgeClassifierCV {ridge:.1f} s")
+    logistic = logistic_seconds(unit, y, whole=quick)
     how = f"{FOLDS} folds" if quick else f"1 of {FOLDS} folds timed, times {FOLDS}"
-    show("LogisticRegression, GridSearchCV", logistic_seconds(unit, y, whole=quick), how)
+    data = f"{n:,} x {d:,}, {len(LAMBDAS)} settings; chose {head.lambda_:g}"
+    memory = f"{before:.0f} MB before, {X.nbytes / MEGABYTE:.0f} of them the features"
+    return [
+        Figure("pellucid RidgeClassifier", ours, "s", remark=data),
+        Figure("... peak memory", peak, "MB", remark=memory),
+        Figure("scikit-learn RidgeClassifierCV", ridge, "s", remark=f"chose {peer.alpha_:g}; same class for {same:.1%}"),
+        Figure("... peak memory", peer_peak, "MB"),
+        Figure("LogisticRegression, GridSearchCV", logistic, "s", remark=how),
+        Figure("RidgeClassifierCV / pellucid", ridge / ours, at_least=1.0),
+        Figure("LogisticRegression / pellucid", logistic / ours, at_least=10.0),
+    ]
 
 
 if __name__ == "__main__":
-    main()
+    program(__doc__, measure)

@@ -31,7 +31,7 @@ def main() -> None:
     pellucid("init", ".")
     pellucid("ingest", "digits", "--dataset", "digits")
     pellucid("datasets", "show", "digits")
-    pellucid("train", "-d", "digits", "-m", "ridge", "-m", "logistic", "--set", "lambda=0.01,0.1,1")
+    pellucid("train", "-d", "digits", "-m", "ridge", "-m", "logistic", "--set", "lambda=0.01,1")
     pellucid("models", "promote", best_model(), "--reason", "most accurate of the demo's grid")
     pellucid("predict", "digits/3")
     print(
@@ -75,7 +75,11 @@ def pellucid(*arguments: str) -> None:
 def run(*arguments: str) -> str:
     """What the command prints."""
     done = subprocess.run(
-        [sys.executable, "-m", "pellucid", "--quiet", *arguments], cwd=FOLDER, check=True, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "pellucid", "--quiet", *arguments],
+        cwd=FOLDER,
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     return done.stdout
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import PellucidError
+from pellucid.version import VERSION
 
 if TYPE_CHECKING:
     from pellucid.heads.ridge import RidgeClassifier
     from pellucid.project import Project
 
-__version__ = "0.1.0"
+__version__ = VERSION
 __all__ = ["PellucidError", "Project", "RidgeClassifier", "__version__"]
 
 

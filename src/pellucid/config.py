@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import os
 import re
 import tomllib
@@ -18,7 +19,9 @@ CONFIG_NAME = "pellucid.toml"
 STATE_NAME = ".pellucid"
 ENV_PREFIX = "PELLUCID_"
 
-_PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):[^@\s]*(?=@)")
+_NO_SETTINGS = frozenset({"PELLUCID_DEBUG", "PELLUCID_DATA"})  # variables of that prefix with another purpose
+_PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):[^\s'\"]*(?=@)")  # up to the last "@": an unescaped one is no end
+_SECRET = re.compile(r"(?<=[?&;])([^=&;?\s]*(?:password|secret|token|key)[^=&;?\s]*=)[^&;#\s'\"]*", re.IGNORECASE)
 
 
 def _setting(default: Any, help: str, *, low: float | None = None, high: float | None = None) -> Any:
@@ -28,7 +31,7 @@ def _setting(default: Any, help: str, *, low: float | None = None, high: float |
     return field(default=default, metadata=metadata)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Settings:
     """Every setting of a project; locations are URLs or paths relative to the project's folder.
 
@@ -52,25 +55,32 @@ class Settings:
     report_dir: str = _setting("reports", "a local folder for the reports that people open")
     extractor: str = _setting("classical", "what turns images into vectors: classical, onnx:PATH or timm:NAME")
     threads: int = _setting(0, "threads that read, decode and embed; 0 takes every usable core", low=0)
-    seed: int = _setting(0, "decides splits and every random choice of training", low=0)
+    seed: int = _setting(0, "decides splits and every random choice of training", low=0, high=2**32 - 1)
     test_fraction: float = _setting(0.2, "share of images kept for testing where no split is given", low=0, high=0.9)
     trusted_fraction: float = _setting(0.0, "share set aside as trusted samples", low=0, high=0.9)
     max_image_bytes: int = _setting(64 * 2**20, "a larger image file is set aside, unread", low=1)
     max_image_pixels: int = _setting(64_000_000, "an image of more pixels is set aside, undecoded", low=1)
-    lease_seconds: float = _setting(60.0, "a worker silent for so long has lost its job to the others", low=0.1)
-    poll_seconds: float = _setting(2.0, "how often a waiting worker looks for work", low=0.01)
+    lease_seconds: float = _setting(
+        60.0, "a worker silent for so long has lost its job to the others", low=0.1, high=86_400
+    )
+    poll_seconds: float = _setting(2.0, "how often a waiting worker looks for work", low=0.01, high=86_400)
     train: Mapping[str, Any] = _setting(
         {},
         "the grid that `pellucid train` and `pellucid worker --watch` run: datasets, models, settings, ...",
     )
-    origins: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    origins: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    def __repr__(self) -> str:
+        """Every setting, passwords hidden: settings end up in logs and tracebacks."""
+        shown = ", ".join(f"{row['setting']}={row['value']!r}" for row in self.describe())
+        return f"Settings({shown})"
 
     def describe(self) -> list[dict[str, Any]]:
         """Each setting with its value, passwords hidden, and where it came from."""
         return [
             {
                 "setting": item.name,
-                "value": hide_secrets(_plain(getattr(self, item.name))),
+                "value": hide_secrets(getattr(self, item.name)),
                 "origin": self.origins.get(item.name, "default"),
             }
             for item in setting_fields()
@@ -83,23 +93,33 @@ def setting_fields() -> tuple[Field[Any], ...]:
 
 
 def hide_secrets(value: Any) -> Any:
-    """The value with the password of any URL in it replaced by ``***``.
+    """The value with the password of any URL in it replaced by ``***``, in tables and lists too.
 
     >>> hide_secrets("postgresql://ann:hunter2@db/pellucid")
     'postgresql://ann:***@db/pellucid'
+    >>> hide_secrets({"url": "postgresql://db/pellucid?user=ann&password=hunter2"})
+    {'url': 'postgresql://db/pellucid?user=ann&password=***'}
     """
-    return _PASSWORD.sub(r"\1:***", value) if isinstance(value, str) else value
+    if isinstance(value, str):
+        return _SECRET.sub(r"\1***", _PASSWORD.sub(r"\1:***", value))
+    if isinstance(value, Mapping):
+        return {key: hide_secrets(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [hide_secrets(item) for item in value]
+    return value
 
 
 def find_root(start: Path) -> Path:
     """The nearest folder at or above ``start`` that holds a pellucid.toml.
 
     Raises:
-        NotFoundError: there is none; the message says how to make one.
+        NotFoundError: there is none, or ``start`` does not exist; the message says how to make one.
     """
     here = start.resolve()
+    if not here.is_dir():
+        raise NotFoundError(f"{here} is no folder; name a project's folder, or make one with `pellucid init {start}`")
     for folder in (here, *here.parents):
-        if (folder / CONFIG_NAME).is_file():
+        if os.path.isfile(folder / CONFIG_NAME):  # noqa: PTH113 - an unreadable folder above is no error
             return folder
     raise NotFoundError(
         f"no {CONFIG_NAME} in {here} or any folder above it; run `pellucid init` here, or name a project with --project"
@@ -121,24 +141,25 @@ def load_settings(
     """
     environ = os.environ if environ is None else environ
     known = {item.name: item for item in setting_fields()}
+    file = str(root / CONFIG_NAME)
+    variables = {ENV_PREFIX + name.upper(): name for name in known}
+    for name in environ:
+        if name.startswith(ENV_PREFIX) and name not in variables and name not in _NO_SETTINGS:
+            near = difflib.get_close_matches(name, variables, n=1, cutoff=0.85)
+            if near:  # any other variable may be for another program
+                raise ConfigError(f"the environment's {name} is no setting; did you mean {near[0]}?")
+    given: list[tuple[str, str, Any]] = [(name, file, value) for name, value in _read_file(root / CONFIG_NAME).items()]
+    given += [
+        (name, variable, _parse(known[name], environ[variable], variable))
+        for variable, name in variables.items()
+        if variable in environ
+    ]
+    given += [(name, f"-c {name}", value) for name, value in (flags or {}).items() if value is not None]
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
-    for name, value in _read_file(root / CONFIG_NAME).items():
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean '{near[0]}'?" if near else f"known are: {', '.join(known)}"
-            raise ConfigError(f"{root / CONFIG_NAME}: unknown setting '{name}'; {hint}")
-        values[name] = _checked(known[name], value, origin := str(root / CONFIG_NAME))
+    for name, origin, value in given:
+        values[name] = _checked(_known(name, known, origin), value, origin)
         origins[name] = origin
-    for name, item in known.items():
-        variable = ENV_PREFIX + name.upper()
-        if variable in environ:
-            values[name] = _checked(item, _parse(item, environ[variable], variable), variable)
-            origins[name] = variable
-    for name, value in (flags or {}).items():
-        if value is not None:
-            values[name] = _checked(known[name], value, flag := f"-c {name}")
-            origins[name] = flag
     return Settings(**values, origins=MappingProxyType(origins))
 
 
@@ -155,9 +176,10 @@ def parse_overrides(texts: Sequence[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for text in texts:
         name, equals, value = text.partition("=")
-        if not equals or name not in known:
-            raise ConfigError(f"{text!r} overrides no setting; wanted is NAME=VALUE with one of: {', '.join(known)}")
-        found[name] = _parse(known[name], value, f"-c {name}")
+        name = name.strip()
+        if not equals:
+            raise ConfigError(f"-c {hide_secrets(text)!r} has no '='; wanted is NAME=VALUE, such as threads=1")
+        found[name] = _parse(_known(name, known, "-c"), value, f"-c {name}")
     return found
 
 
@@ -196,6 +218,14 @@ def _read_file(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path} cannot be read: {error.strerror}; check its permissions") from None
 
 
+def _known(name: str, known: Mapping[str, Field[Any]], origin: str) -> Field[Any]:
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean '{near[0]}'?" if near else f"known are: {', '.join(known)}"
+        raise ConfigError(f"{origin}: unknown setting '{name}'; {hint}")
+    return known[name]
+
+
 def _kind(item: Field[Any]) -> type:
     default = item.default if item.default is not MISSING else {}
     return dict if isinstance(default, dict) else type(default)
@@ -208,30 +238,32 @@ def _parse(item: Field[Any], text: str, origin: str) -> Any:
     try:
         return tomllib.loads(f"x = {text}")["x"]
     except tomllib.TOMLDecodeError:
-        raise ConfigError(f"{origin} is {text!r}; wanted is {_wanted(item)}, as in pellucid.toml") from None
+        shown = hide_secrets(text)
+        raise ConfigError(f"{origin} is {shown!r}; wanted is {_wanted(item)}, as in {CONFIG_NAME}") from None
 
 
 def _checked(item: Field[Any], value: Any, origin: str) -> Any:
     kind = _kind(item)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
-    if not isinstance(value, kind) or isinstance(value, bool):
-        raise ConfigError(f"{origin}: {item.name} is {value!r}; wanted is {_wanted(item)}")
     low, high = item.metadata["low"], item.metadata["high"]
-    if (low is not None and not value >= low) or (high is not None and not value <= high):
-        raise ConfigError(f"{origin}: {item.name} is {value!r}; wanted is {_wanted(item)}")
+    if (
+        not isinstance(value, kind)
+        or isinstance(value, bool)
+        or (isinstance(value, str) and (not value.strip() or "\0" in value))
+        or (isinstance(value, float) and not math.isfinite(value))
+        or (low is not None and value < low)
+        or (high is not None and value > high)
+    ):
+        raise ConfigError(f"{origin}: {item.name} is {hide_secrets(value)!r}; wanted is {_wanted(item)}")
     return MappingProxyType(value) if isinstance(value, dict) else value
 
 
 def _wanted(item: Field[Any]) -> str:
-    names = {str: "a text", int: "a whole number", float: "a number", dict: "a table"}
+    names = {str: "a text that is not empty", int: "a whole number", float: "a number", dict: "a table"}
     low, high = item.metadata["low"], item.metadata["high"]
     bounds = [f"at least {low}"] * (low is not None) + [f"at most {high}"] * (high is not None)
     return " ".join([names[_kind(item)], " and ".join(bounds)]).strip()
-
-
-def _plain(value: Any) -> Any:
-    return dict(value) if isinstance(value, Mapping) else value
 
 
 def _toml(value: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -83,6 +83,14 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
+class Drawn:
+    """A figure as PNG, for light pages and for dark ones."""
+
+    light: bytes = field(repr=False)
+    dark: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Picture:
     """A figure in both themes."""
 
@@ -92,10 +100,13 @@ class Picture:
     height: int  # CSS pixels
 
 
-def render_report(report: Report) -> str:
+def render_report(report: Report, drawn: Mapping[str, Drawn] | None = None) -> str:
     """Render a report as one HTML page that needs no other file, no network and no script.
 
     Every text is escaped, so class names and paths may hold anything.
+
+    Args:
+        drawn: the report's figures where :func:`draw_figures` has drawn them already.
 
     Raises:
         DataError: an image of the gallery is neither PNG nor JPEG.
@@ -122,35 +133,33 @@ def render_report(report: Report) -> str:
         confusions=pairs[:TOP_CONFUSIONS],
         taken_for={pair.true: pair for pair in reversed(pairs)},
         slice_keys=sorted({part.key for part in evaluation.slices}),
-        pictures=_pictures(report),
+        pictures={name: _picture(figure) for name, figure in (drawn or draw_figures(report)).items()},
         wide=WIDE,
     )
 
 
-def _pictures(report: Report) -> dict[str, Picture]:
+def draw_figures(report: Report) -> dict[str, Drawn]:
+    """Draw the report's figures by name: confusion, reliability, and what else there is data for."""
     evaluation = report.evaluation
-    light_dark = (figures.LIGHT, figures.DARK)
-    drawn = {
-        "confusion": [
-            figures.confusion_matrix(evaluation.confusion, evaluation.classes, theme=theme) for theme in light_dark
-        ],
-        "reliability": [figures.reliability(evaluation.reliability, theme=theme) for theme in light_dark],
+    plots: dict[str, Callable[[figures.Theme], bytes]] = {
+        "confusion": lambda theme: figures.confusion_matrix(evaluation.confusion, evaluation.classes, theme=theme),
+        "reliability": lambda theme: figures.reliability(evaluation.reliability, theme=theme),
     }
     if len(report.size_curve) > 1:
-        drawn["size_curve"] = [figures.size_curve(report.size_curve, theme=theme) for theme in light_dark]
+        plots["size_curve"] = lambda theme: figures.size_curve(report.size_curve, theme=theme)
     if len(report.epoch_curve) > 1:
-        drawn["epoch_curve"] = [figures.epoch_curve(report.epoch_curve, theme=theme) for theme in light_dark]
+        plots["epoch_curve"] = lambda theme: figures.epoch_curve(report.epoch_curve, theme=theme)
     if report.rivals:
         models = [(report.model, evaluation.metrics["accuracy"])]
         models += [(rival.name, rival.metrics["accuracy"]) for rival in report.rivals]
-        drawn["models"] = [figures.model_comparison(models, theme=theme) for theme in light_dark]
-    return {name: _picture(light, dark) for name, (light, dark) in drawn.items()}
+        plots["models"] = lambda theme: figures.model_comparison(models, theme=theme)
+    return {name: Drawn(plot(figures.LIGHT), plot(figures.DARK)) for name, plot in plots.items()}
 
 
-def _picture(light: bytes, dark: bytes) -> Picture:
+def _picture(drawn: Drawn) -> Picture:
     # a PNG's size stands at bytes 16..23; figures are drawn at twice their size in CSS pixels
-    width, height = (int.from_bytes(light[start : start + 4], "big") // 2 for start in (16, 20))
-    return Picture(_data_uri(light), _data_uri(dark), width, height)
+    width, height = (int.from_bytes(drawn.light[start : start + 4], "big") // 2 for start in (16, 20))
+    return Picture(_data_uri(drawn.light), _data_uri(drawn.dark), width, height)
 
 
 def _data_uri(image: bytes) -> str:

@@ -1,7 +1,9 @@
-"""What a model was made with: versions of the interpreter, the machine and the packages that compute."""
+"""What things are made with and by whom: the versions of all that computes, and the user."""
 
 from __future__ import annotations
 
+import getpass
+import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
@@ -31,3 +33,11 @@ def environment() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def current_user() -> str:
+    """The name of the user who runs this, for the record."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container may run under a number that no name belongs to
+        return f"uid {os.getuid()}"

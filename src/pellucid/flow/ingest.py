@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pellucid.errors import ImageError, SourceError, UsageError
+from pellucid.errors import ImageError, SourceError, StorageError, UsageError
 from pellucid.features.decode import decode
 from pellucid.features.similar import sketch
-from pellucid.flow.version import VersionRules, commit_votes
+from pellucid.flow.version import VersionRules, commit_votes, rules_of
 from pellucid.flow.workspace import Progress, Workspace, no_progress
 from pellucid.store.blobs import digest_of
 from pellucid.store.datasets import check_name, create_dataset, latest_version
@@ -23,7 +24,9 @@ from pellucid.store.ingests import (
     add_sightings,
     begin_ingest,
     forget_ingest,
+    metadata_of,
 )
+from pellucid.store.manifests import read_manifest
 from pellucid.store.samples import add_samples, chunked, known_ids
 from pellucid.store.sources import Item, Source, open_source
 from pellucid.store.votes import add_votes
@@ -41,7 +44,7 @@ class IngestReport:
     version: DatasetVersion
     created: bool  # False where the source brought nothing that the newest version does not hold
     source: str  # what was recognised, in words
-    files: int  # images that were offered
+    files: int  # images that were offered, usable or not
     new: int  # distinct images that the project had never seen
     duplicates: int  # files with the same bytes as another file of this source
     rejected: Mapping[str, int]  # images set aside, by reason
@@ -96,6 +99,9 @@ def ingest(
     rules = _rules(workspace, parent, group_by, test_fraction, trusted_fraction, seed)
     known_classes = frozenset(parent.classes) if parent and not new_classes else None
     with open_source(location, layout=layout, max_image_bytes=workspace.settings.max_image_bytes) as source:
+        warnings = list(source.warnings)
+        if group_by is not None:
+            warnings += _check_key(workspace, parent, source, group_by)
         voter = annotator or Path(source.location).name or "unknown"
         options = {"role": role, "annotator": voter, **rules.to_dict()}
         with workspace.database.write() as connection:
@@ -110,29 +116,29 @@ def ingest(
                 workspace, dataset, ingest_id=ingest_id, rules=rules, recipe=recipe, progress=progress
             )
         except BaseException:
-            with workspace.database.write() as connection:
+            # What cannot be removed now, because the store is full, is invisible all the same.
+            with suppress(StorageError), workspace.database.write() as connection:
                 forget_ingest(connection, ingest_id)
             raise
-    warnings = [*source.warnings, *_class_warnings(parent, version)]
     return IngestReport(
         version=version,
         created=created,
         source=source.description,
-        files=len(source.items),
+        files=len({item.path for item in source.items}),
         new=tally.new,
-        duplicates=tally.files - len(tally.samples),
+        duplicates=len(tally.paths) - len(tally.samples),
         rejected=dict(tally.rejected),
         findings=Counter(item.kind for item in findings),
-        warnings=tuple(warnings),
+        warnings=(*warnings, *_class_warnings(parent, version)),
     )
 
 
 @dataclass(slots=True)
 class _Tally:
-    files: int
-    new: int
-    samples: set[str]
-    rejected: Counter[str]
+    new: int = 0
+    paths: set[str] = field(default_factory=set)  # of the files that could be used
+    samples: set[str] = field(default_factory=set)
+    rejected: Counter[str] = field(default_factory=Counter)
 
 
 def _rules(
@@ -143,19 +149,16 @@ def _rules(
     trusted_fraction: float | None,
     seed: int | None,
 ) -> VersionRules:
-    settings, before = workspace.settings, parent.recipe if parent else {}
-    defaults = VersionRules(settings.test_fraction, settings.trusted_fraction, settings.seed, None)
-    given = {
-        "test_fraction": test_fraction,
-        "trusted_fraction": trusted_fraction,
-        "seed": seed,
-        "group_by": group_by,
-    }
+    if parent is not None:
+        before = rules_of(parent)
+    else:
+        own = workspace.settings
+        before = VersionRules(own.test_fraction, own.trusted_fraction, own.seed, None)
     rules = VersionRules(
-        **{
-            key: before.get(key, getattr(defaults, key)) if value is None else value  # type: ignore[arg-type]
-            for key, value in given.items()
-        }
+        test_fraction=before.test_fraction if test_fraction is None else test_fraction,
+        trusted_fraction=before.trusted_fraction if trusted_fraction is None else trusted_fraction,
+        seed=before.seed if seed is None else seed,
+        group_by=before.group_by if group_by is None else group_by,
     )
     if not (rules.test_fraction >= 0 and rules.trusted_fraction >= 0 and rules.held_out <= 0.9):
         raise UsageError(
@@ -163,6 +166,23 @@ def _rules(
             "wanted are fractions of at least 0 that add up to at most 0.9"
         )
     return rules
+
+
+def _check_key(workspace: Workspace, parent: DatasetVersion | None, source: Source, key: str) -> list[str]:
+    """Refuses a metadata key that no image has, which would silently group nothing; says how many lack it."""
+    have = sum(key in item.metadata for item in source.items)
+    if have == len(source.items):
+        return []
+    known = {name for item in source.items for name in item.metadata}
+    if parent is not None:
+        ids = [row.sample for row in read_manifest(workspace.blobs, parent.content_id)]
+        with workspace.database.read() as connection:
+            known |= {name for values in metadata_of(connection, parent.dataset, ids).values() for name in values}
+    if key not in known:
+        keys = ", ".join(sorted(known)) or "none at all"
+        raise UsageError(f"no image of {source.location} has the metadata {key!r} to group by; there is: {keys}")
+    lack = len(source.items) - have
+    return [f"{lack} of {len(source.items)} images have no {key!r} and are each a group of their own"]
 
 
 def _read(
@@ -177,17 +197,12 @@ def _read(
 ) -> _Tally:
     with workspace.database.read() as connection:
         known = known_ids(connection)
-    tally = _Tally(0, 0, set(), Counter())
+    tally = _Tally()
     now = datetime.now(UTC)
     done = 0
     progress("reading", 0, len(source.items))
-    for chunk in _taken(workspace, source.items, known):
-        taken = [result for result in chunk if isinstance(result, _Taken)]
-        rejected = [result for result in chunk if isinstance(result, Rejected)]
-        if classes is not None:
-            strange = [item for item in taken if item.item.label is not None and item.item.label not in classes]
-            rejected += [_unknown_label(item.item, classes) for item in strange]
-            taken = [item for item in taken if item not in strange]
+    for chunk in _results(workspace, source.items, known):
+        taken, rejected = _sorted_out(chunk, classes)
         votes = [
             Vote(
                 dataset=dataset,
@@ -212,8 +227,8 @@ def _read(
             add_votes(connection, votes)
             add_rejected(connection, ingest_id, rejected)
         known.update(bytes.fromhex(name) for name in fresh)
-        tally.files += len(taken)
         tally.new += len(fresh)
+        tally.paths.update(item.item.path for item in taken)
         tally.samples.update(item.sample for item in taken)
         tally.rejected.update(item.reason for item in rejected)
         done += len(chunk)
@@ -221,11 +236,37 @@ def _read(
     return tally
 
 
-def _taken(workspace: Workspace, items: Sequence[Item], known: set[bytes]) -> Iterator[list[_Taken | Rejected]]:
+def _sorted_out(
+    results: Sequence[_Taken | Rejected], classes: frozenset[str] | None
+) -> tuple[list[_Taken], list[Rejected]]:
+    """What comes in and what is set aside, a file with several labels once; with ``classes``, other labels are too."""
+    taken: list[_Taken] = []
+    rejected: dict[tuple[str, str, str], Rejected] = {}
+    for result in results:
+        if isinstance(result, _Taken):
+            label = result.item.label
+            if classes is None or label is None or label in classes:
+                taken.append(result)
+                continue
+            known = ", ".join(sorted(classes))
+            result = Rejected(result.item.path, "unknown label", f"{label!r}; the dataset has {known}")
+        rejected[result.path, result.reason, result.detail] = result
+    return taken, list(rejected.values())
+
+
+def _results(workspace: Workspace, items: Sequence[Item], known: set[bytes]) -> Iterator[list[_Taken | Rejected]]:
     """The items' results in order, in chunks; the next chunk is being read while the caller writes this one."""
 
     def take(batch: Sequence[Item]) -> list[_Taken | Rejected]:
-        return [_take(workspace, item, known) for item in batch]
+        results: list[_Taken | Rejected] = []
+        for before, item in zip([None, *batch], batch, strict=False):
+            # One file with the labels of several annotators comes as several items, one after the other.
+            if before and (item.member, item.path) == (before.member, before.path) and item.origin is before.origin:
+                last = results[-1]
+                results.append(replace(last, item=item) if isinstance(last, _Taken) else last)
+            else:
+                results.append(_take(workspace, item, known))
+        return results
 
     pool = ThreadPoolExecutor(workspace.threads, thread_name_prefix="pellucid-ingest")
     try:
@@ -255,10 +296,6 @@ def _take(workspace: Workspace, item: Item, known: set[bytes]) -> _Taken | Rejec
     return _Taken(item, name, fresh)
 
 
-def _unknown_label(item: Item, classes: frozenset[str]) -> Rejected:
-    return Rejected(item.path, "unknown label", f"{item.label!r}; the dataset has {', '.join(sorted(classes))}")
-
-
 def _nothing_usable(source: Source, rejected: Mapping[str, int]) -> str:
     reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(rejected.items())) or "it holds none"
     return f"{source.location} has no image that can be used ({reasons}); wanted are JPEG, PNG, WebP, BMP, GIF or TIFF"
@@ -268,8 +305,11 @@ def _class_warnings(parent: DatasetVersion | None, version: DatasetVersion) -> l
     import difflib
 
     warnings = []
-    if len(version.classes) == 1:
-        warnings.append(f"there is one class only, {version.classes[0]!r}; training needs at least two")
+    if len(version.classes) < 2:
+        only = f"one class only, {version.classes[0]!r}" if version.classes else "no class yet"
+        warnings.append(f"there is {only}; training needs at least two")
+    if version.classes and not any(version.counts.get(name) for name in ("test", "trusted")):
+        warnings.append("no image is kept for testing, so no model could be judged; ingest more, or give a test split")
     for label in version.classes[len(parent.classes) :] if parent else ():
         near = difflib.get_close_matches(label, parent.classes if parent else (), n=1, cutoff=0.8)
         hint = f"; did you mean {near[0]!r}? --no-new-classes sets such labels aside" if near else ""

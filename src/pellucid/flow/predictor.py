@@ -74,7 +74,7 @@ def write_model(folder: Path, predictor: Predictor, facts: Mapping[str, Any], te
         facts: dataset, content_id, head, settings, seed, metrics and environment.
         texts: further files by name: the model card README.md, the evaluation.
     """
-    from pellucid import __version__
+    from pellucid.version import VERSION
 
     files = save_head(predictor.head, folder)
     for name, text in texts.items():
@@ -84,7 +84,7 @@ def write_model(folder: Path, predictor: Predictor, facts: Mapping[str, Any], te
     content = {
         **facts,
         "protocol": PROTOCOL,
-        "pellucid": __version__,
+        "pellucid": VERSION,
         "classes": list(predictor.classes),
         "extractor": dict(predictor.extractor.record),
         "spec": predictor.extractor.spec,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from pellucid.evaluate import figures
@@ -13,7 +13,7 @@ from pellucid.evaluate.curve import EpochPoint, SizePoint
 from pellucid.evaluate.evaluation import Estimate, Evaluation
 from pellucid.evaluate.failures import most_confident_failures, nearest
 from pellucid.evaluate.metrics import evaluate
-from pellucid.evaluate.report import Failure, Neighbour, Report, Rival, render_report
+from pellucid.evaluate.report import Failure, Neighbour, Report, Rival, draw_figures, render_report
 from pellucid.features.decode import decode
 from pellucid.flow.evaluate import Judgement, judge, read_details
 from pellucid.flow.workspace import Progress, Workspace, no_progress
@@ -62,11 +62,13 @@ def write_report(
     )
     folder = workspace.report_folder(model.name, model.version)
     folder.mkdir(parents=True, exist_ok=True)
-    for name, data in _pictures(report).items():
-        write_whole(folder / name, data)
+    drawn = draw_figures(report)
+    for name, figure in drawn.items():
+        write_whole(folder / f"{name}.png", figure.light)
+    write_whole(folder / "classes.png", figures.class_bars(evaluation.per_class))
     text = json.dumps(details, indent=2, ensure_ascii=False)
     write_whole(folder / "evaluation.json", text.encode())
-    write_whole(folder / "report.html", render_report(report).encode())
+    write_whole(folder / "report.html", render_report(report, drawn).encode())
     return folder
 
 
@@ -129,16 +131,3 @@ def _thumbnail(workspace: Workspace, sample: str) -> bytes:
     else:
         image.save(buffer, "JPEG", quality=85)
     return buffer.getvalue()
-
-
-def _pictures(report: Report) -> Mapping[str, bytes]:
-    evaluation = report.evaluation
-    pictures = {
-        "confusion.png": figures.confusion_matrix(evaluation.confusion, evaluation.classes),
-        "reliability.png": figures.reliability(evaluation.reliability),
-        "classes.png": figures.class_bars(evaluation.per_class),
-        "images.png": figures.size_curve(report.size_curve),
-    }
-    if report.epoch_curve:
-        pictures["epochs.png"] = figures.epoch_curve(report.epoch_curve)
-    return pictures

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -11,9 +12,10 @@ import sqlalchemy as sa
 
 from pellucid.errors import ConcurrencyError
 from pellucid.features.similar import near_groups
+from pellucid.flow.findings import find
 from pellucid.flow.workspace import Progress, Workspace, no_progress
-from pellucid.labels.consensus import derive
-from pellucid.labels.split import assign_splits, merge_groups
+from pellucid.labels.consensus import derive, last_words
+from pellucid.labels.split import PRECEDENCE, assign_splits, merge_groups
 from pellucid.store.datasets import Finding, commit_version, findings_of, latest_version
 from pellucid.store.ingests import (
     Sighting,
@@ -25,11 +27,10 @@ from pellucid.store.ingests import (
 )
 from pellucid.store.manifests import content_id, read_manifest, write_manifest
 from pellucid.store.samples import sketches_of
-from pellucid.store.votes import votes_of
-from pellucid.types import TRUST_SCALE, DatasetVersion, Row, Split, Status
+from pellucid.store.votes import add_votes, votes_of
+from pellucid.types import DatasetVersion, Role, Row, Split, Status, Vote
 
 _ATTEMPTS = 20  # commits that may lose the race against other processes before this one gives up
-_MEASURED = {Split.TRUSTED: "trusted", Split.TEST: "test"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,61 +65,69 @@ def commit_votes(
     rules: VersionRules,
     recipe: Mapping[str, Any],
     ingest_id: int | None = None,
-    touched: Iterable[str] = (),
+    votes: Sequence[Vote] = (),
     progress: Progress = no_progress,
 ) -> tuple[DatasetVersion, bool, list[Finding]]:
-    """Commits what an ingest, or votes on single samples, add to the dataset.
+    """Commits what an ingest, or votes said directly, add to the dataset: all of it or, where this is stopped, nothing.
 
-    The version is made outside any transaction and committed by compare-and-swap: where another process was faster,
-    it is made again on top of the other's.
+    The version is made outside any write transaction and committed by compare-and-swap: where another process was
+    faster, it is made again on top of the other's.
 
     Args:
         ingest_id: the ingest whose samples come in and whose votes count from now on.
-        touched: samples whose votes have changed otherwise.
+        votes: said directly; recorded with the version.
 
     Returns:
         The version, whether it is new, and what making it found; where the content is that of the newest version, no
         new one is made.
+
+    Raises:
+        ConcurrencyError: others were faster again and again.
     """
     for _ in range(_ATTEMPTS):
         with workspace.database.read() as connection:
             parent = latest_version(connection, dataset)
-            new = sightings_in(connection, ingest_id) if ingest_id is not None else []
-            draft = _Draft(workspace, connection, dataset, parent, rules, ingest_id, new, set(touched))
+            draft = _Draft(workspace, connection, dataset, parent, rules, ingest_id, votes)
             progress("grouping", 0, None)
             rows, findings = draft.build()
-            repeats = parent is not None and content_id(rows) == parent.content_id
-            nothing_new = repeats and draft.brings_nothing()
-        if parent is not None and repeats:
-            with workspace.database.write() as connection:
-                if ingest_id is not None and not nothing_new:
-                    finish_ingest(connection, ingest_id)
-                elif ingest_id is not None:
-                    forget_ingest(connection, ingest_id)
+            name = content_id(rows)
+            repeats = parent is not None and name == parent.content_id
+            says_nothing = repeats and draft.says_nothing()
+        if not repeats:
+            write_manifest(workspace.blobs, rows)
+        with suppress(_OvertakenError), workspace.database.write() as connection:
+            newest = latest_version(connection, dataset)
+            if (newest and newest.number) != (parent and parent.number):
+                raise _OvertakenError
+            if ingest_id is not None and says_nothing:
+                forget_ingest(connection, ingest_id)
+            elif ingest_id is not None:
+                finish_ingest(connection, ingest_id)
+            if not says_nothing:
+                add_votes(connection, votes)
+            if parent is not None and repeats:
                 return parent, False, findings_of(connection, parent)
-        name = write_manifest(workspace.blobs, rows)
-        known = parent.classes if parent else ()
-        labels = {row.label for row in rows if row.label is not None}
-        try:
-            with workspace.database.write() as connection:
+            try:
                 version = commit_version(
                     connection,
                     name=dataset,
                     parent=parent,
                     parents=[parent.ref] if parent else [],
                     content_id=name,
-                    classes=[*known, *sorted(labels.difference(known))],
+                    classes=draft.classes(rows),
                     recipe=recipe,
                     counts=count_rows(rows),
                     findings=findings,
                     ingest_id=ingest_id,
                 )
-                if ingest_id is not None:
-                    finish_ingest(connection, ingest_id)
+            except ConcurrencyError as error:
+                raise _OvertakenError from error
             return version, True, findings
-        except ConcurrencyError:
-            continue
     raise ConcurrencyError(f"{dataset} is being changed all the time by others; run the command again")
+
+
+class _OvertakenError(Exception):
+    """Another process committed first."""
 
 
 def count_rows(rows: Iterable[Row]) -> dict[str, int]:
@@ -138,16 +147,19 @@ class _Draft:
         parent: DatasetVersion | None,
         rules: VersionRules,
         ingest_id: int | None,
-        new: Sequence[Sighting],
-        touched: set[str],
+        votes: Sequence[Vote],
     ) -> None:
         self._connection = connection
         self._dataset = dataset
+        self._parent = parent
         self._rules = rules
-        self._pending = ingest_id
-        self._new = new
+        self._ingest_id = ingest_id
+        self._said: dict[str, list[Vote]] = defaultdict(list)
+        for vote in votes:
+            self._said[vote.sample].append(vote)
+        self._new = sightings_in(connection, ingest_id) if ingest_id is not None else []
         self._before = {row.sample: row for row in read_manifest(workspace.blobs, parent.content_id)} if parent else {}
-        self._touched = sorted(touched | {item.sample for item in new})
+        self._touched = sorted(self._said.keys() | {item.sample for item in self._new})
         self._ids = sorted(self._before.keys() | set(self._touched))
 
     def build(self) -> tuple[list[Row], list[Finding]]:
@@ -168,86 +180,90 @@ class _Draft:
         for name, group in zip(self._ids, groups, strict=True):
             row = replace(rows[name], group=group, split=splits.of[name])
             if name in splits.torn and row.status is Status.OK:
-                reason = f"its group is in the {_MEASURED[splits.torn[name]]} split too"
+                reason = f"its group is in the {splits.torn[name]} split too"
                 row = replace(row, status=Status.SET_ASIDE, reason=reason)
             finished.append(row)
-        return finished, [*self._conflicts(finished), *_near_findings(finished, near), *_torn(finished)]
+        return finished, find(finished, near, self._paths)
 
-    def brings_nothing(self) -> bool:
-        """Whether the ingest saw no file that an earlier one had not seen just so."""
+    def classes(self, rows: Iterable[Row]) -> list[str]:
+        """Those that the dataset has, in their order, then those that came with the rows."""
+        known = self._parent.classes if self._parent else ()
+        labels = {row.label for row in rows if row.label is not None}
+        return [*known, *sorted(labels.difference(known))]
+
+    def says_nothing(self) -> bool:
+        """Whether every file was seen just so before, and every voter repeats what stands already."""
         before = sightings_of(self._connection, self._dataset, self._touched)
-        return all(item in before.get(item.sample, ()) for item in self._new)
+        if not all(item in before.get(item.sample, ()) for item in self._new):
+            return False
+        old, new = self._votes(pending=False), self._votes(pending=True)
+        return all(_standing(old.get(name, ())) == _standing(new.get(name, ())) for name in self._touched)
 
     def _labelled(self) -> dict[str, Row]:
         rows = dict(self._before)
-        votes = votes_of(self._connection, self._dataset, self._touched, pending=self._pending)
-        for name in self._touched:
+        # What was set aside is judged anew: the groups may have changed.
+        aside = [row.sample for row in self._before.values() if row.status is Status.SET_ASIDE]
+        votes = self._votes(pending=True, further=aside)
+        for name in {*self._touched, *aside}:
             said = derive(votes.get(name, ()))
-            split = self._before[name].split if name in self._before else Split.TRAIN
-            rows[name] = Row(name, said.label, min(said.trust, TRUST_SCALE), split, said.status, said.reason, name)
+            rows[name] = Row(name, said.label, said.trust, Split.TRAIN, said.status, said.reason, name)
         return rows
 
+    def _votes(self, *, pending: bool, further: Iterable[str] = ()) -> dict[str, list[Vote]]:
+        ids = sorted({*self._touched, *further})
+        votes = votes_of(self._connection, self._dataset, ids, pending=self._ingest_id if pending else None)
+        if pending:
+            for name, said in self._said.items():
+                votes[name] = [*votes.get(name, ()), *said]
+        return votes
+
     def _given(self) -> list[Split | None]:
-        given: dict[str, Split] = {name: row.split for name, row in self._before.items()}
-        seen: dict[str, set[Split]] = defaultdict(set)
-        for item in self._new:
-            if item.split is not None:
-                seen[item.sample].add(item.split)
-        for name, found in seen.items():
-            given[name] = next(split for split in (Split.TRUSTED, Split.TEST, Split.TRAIN) if split in found)
+        """The splits that are decided: by the source, else by the version before for all that ever had a vote."""
+        given: dict[str, Split] = {
+            row.sample: row.split for row in self._before.values() if row.status is not Status.UNLABELLED
+        }
+        undecided = [name for name in self._before if name not in given]
+        earlier = sightings_of(self._connection, self._dataset, undecided)
+        given |= _source_splits(item for items in earlier.values() for item in items)
+        given |= _source_splits(self._new)
         return [given.get(name) for name in self._ids]
 
-    def _keys(self) -> list[Any]:
+    def _keys(self) -> list[str | None]:
         key = self._rules.group_by
         if key is None:
             return [None] * len(self._ids)
         found = metadata_of(self._connection, self._dataset, self._ids)
         for item in self._new:
             found.setdefault(item.sample, {}).update(item.metadata)
-        return [found.get(name, {}).get(key) for name in self._ids]
+        return [_key_text(found.get(name, {}).get(key)) for name in self._ids]
 
-    def _conflicts(self, rows: Sequence[Row]) -> list[Finding]:
-        names = [row.sample for row in rows if row.status is Status.CONFLICT]
-        paths: dict[str, list[str]] = {
-            name: [item.path for item in items]
-            for name, items in sightings_of(self._connection, self._dataset, names).items()
-        }
-        unsettled = set(names)
+    def _paths(self, ids: Iterable[str]) -> dict[str, list[str]]:
+        """The files that held each sample, each once, oldest first."""
+        wanted = set(ids)
+        found: dict[str, dict[str, None]] = defaultdict(dict)
+        for name, items in sightings_of(self._connection, self._dataset, sorted(wanted)).items():
+            found[name] = dict.fromkeys(item.path for item in items)
         for item in self._new:
-            if item.sample in unsettled:
-                paths.setdefault(item.sample, []).append(item.path)
-        reasons = {row.sample: row.reason for row in rows}
-        return [
-            Finding("conflict", (name,), f"{reasons[name]}: {', '.join(dict.fromkeys(paths.get(name, ())))}")
-            for name in names
-        ]
+            if item.sample in wanted:
+                found[item.sample][item.path] = None
+        return {name: list(paths) for name, paths in found.items()}
 
 
-def _near_findings(rows: Sequence[Row], near: Sequence[str]) -> list[Finding]:
-    members: dict[str, list[Row]] = defaultdict(list)
-    for row, group in zip(rows, near, strict=True):
-        members[group].append(row)
-    findings = []
-    for alike in members.values():
-        labels = sorted({row.label for row in alike if row.label is not None})
-        if len(alike) > 1:
-            names = tuple(row.sample for row in alike)
-            findings.append(Finding("near_duplicate", names, f"{len(alike)} images show the same thing"))
-            if len(labels) > 1:
-                detail = f"near-identical images are labelled {' and '.join(labels)}"
-                findings.append(Finding("near_conflict", names, detail))
-    return findings
+def _standing(votes: Iterable[Vote]) -> set[tuple[str, str, Role]]:
+    return {(vote.voter, vote.label, vote.role) for vote in last_words(votes)}
 
 
-def _torn(rows: Sequence[Row]) -> list[Finding]:
-    members: dict[str, list[Row]] = defaultdict(list)
-    for row in rows:
-        members[row.group].append(row)
-    findings = []
-    for group in members.values():
-        splits = sorted({str(row.split) for row in group})
-        if len(splits) > 1:
-            aside = sum(row.status is Status.SET_ASIDE for row in group)
-            detail = f"one group lies in {' and '.join(splits)}; {aside} training copies are set aside"
-            findings.append(Finding("torn_group", tuple(row.sample for row in group), detail))
-    return findings
+def _source_splits(sightings: Iterable[Sighting]) -> dict[str, Split]:
+    """The split of each sample for which the source names one; of several, the one that is measured on."""
+    seen: dict[str, set[Split]] = defaultdict(set)
+    for item in sightings:
+        if item.split is not None:
+            seen[item.sample].add(item.split)
+    return {name: next(split for split in PRECEDENCE if split in found) for name, found in seen.items()}
+
+
+def _key_text(value: Any) -> str | None:
+    """One spelling for one key, whether it came from a CSV (``"7"``), JSON (``7``) or Parquet (``7.0``)."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return None if value is None else str(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 from pellucid.types import TRUST_SCALE, Role, Status, Vote
 
@@ -26,7 +27,7 @@ def derive(votes: Sequence[Vote]) -> Consensus:
 
     A voter has one say: what they said last replaces what they said before. Only the labels of one and the same
     import stand side by side, because neither is later: a file that lies in two class folders contradicts itself.
-    A tie is a conflict and has no label.
+    What somebody said as ground truth is replaced by ground truth only. A tie is a conflict and has no label.
 
     Args:
         votes: all votes on one sample, oldest first.
@@ -41,31 +42,38 @@ def derive(votes: Sequence[Vote]) -> Consensus:
     >>> derive([say("ann", "glass"), say("eve", "metal", Role.GROUND_TRUTH)]).label
     'metal'
     """
-    current = _last_words(votes)
+    current = last_words(votes)
     truth = [vote for vote in current if vote.role is Role.GROUND_TRUTH]
     heard = truth or [vote for vote in current if vote.role in _HEARD]
     if not heard:
         return Consensus(None, 0, Status.UNLABELLED, "")
-    shares: dict[str, float] = defaultdict(float)
-    for voter in {vote.voter for vote in heard}:
-        labels = {vote.label for vote in heard if vote.voter == voter}
+    said: dict[str, set[str]] = defaultdict(set)
+    for vote in heard:
+        said[vote.voter].add(vote.label)
+    shares: dict[str, Fraction] = defaultdict(Fraction)  # exact: a tie is a tie, in whatever order votes came
+    for labels in said.values():
         for label in labels:
-            shares[label] += 1 / len(labels)
+            shares[label] += Fraction(1, len(labels))
     (label, most), *others = sorted(shares.items(), key=lambda item: (-item[1], item[0]))
-    if others and others[0][1] > most - 1e-9:
+    if others and others[0][1] == most:
         return Consensus(None, 0, Status.CONFLICT, _against(heard))
-    trust = round(TRUST_SCALE * most / sum(shares.values()))
+    trust = round(TRUST_SCALE * most / len(said))
     return Consensus(label, trust, Status.OK, _against(heard) if others else "")
 
 
-def _last_words(votes: Iterable[Vote]) -> list[Vote]:
-    last: dict[str, list[Vote]] = {}
+def last_words(votes: Iterable[Vote]) -> list[Vote]:
+    """The votes that stand, of one sample's votes, oldest first; see ``derive``.
+
+    A voter stands once as ground truth, once as annotator or user, and once as model.
+    """
+    last: dict[tuple[str, str], list[Vote]] = {}
     for vote in votes:
-        said = last.get(vote.voter)
+        key = vote.voter, "heard" if vote.role in _HEARD else str(vote.role)
+        said = last.get(key)
         if said and vote.import_id is not None and said[0].import_id == vote.import_id:
             said.append(vote)
         else:
-            last[vote.voter] = [vote]
+            last[key] = [vote]
     return [vote for said in last.values() for vote in said]
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pellucid.types import Split
 
 # A group with samples in several splits counts as the first of these: what is measured on must not be learnt from.
-_PRECEDENCE = (Split.TRUSTED, Split.TEST, Split.TRAIN)
+PRECEDENCE = (Split.TRUSTED, Split.TEST, Split.TRAIN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def assign_splits(
     for group, indices in members.items():
         kept = {given[index] for index in indices} - {None}
         if kept:
-            decided[group] = next(split for split in _PRECEDENCE if split in kept)
+            decided[group] = next(split for split in PRECEDENCE if split in kept)
     free = {
         group: Counter(label for index in indices if (label := labels[index]) is not None)
         for group, indices in members.items()

@@ -3,24 +3,40 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
 
-from pellucid.errors import ConfigError, MissingExtraError, StorageError, VersionError
+from pellucid.config import hide_secrets
+from pellucid.errors import (
+    ConcurrencyError,
+    ConfigError,
+    MissingExtraError,
+    PellucidError,
+    StorageError,
+    UsageError,
+    VersionError,
+)
 
 REVISION = "0001"  # the newest migration in store/migrations/versions; a test holds the two together
+VERSION_TABLE = "pellucid_revision"  # not Alembic's default: MLflow may live in the same database and uses that
 LOCK_TIMEOUT = 60.0  # seconds that a writer waits for another one before it gives up
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 0x70656C6C  # PostgreSQL's advisory lock that lets one process migrate at a time
+_WAL_LIMIT = 64 * 2**20  # bytes to which SQLite's log is cut back once it was copied into the database
+_WANTED = "wanted is sqlite:///PATH or postgresql+psycopg://USER@HOST/NAME"
+_RACED = {"40001", "40P01"}  # PostgreSQL: serialization failure, deadlock
+_FULL = {"53100"}
+_FORBIDDEN = {"42501"}
 
 
 class Database:
-    """Hands out read and write transactions and turns the driver's faults into StorageError.
+    """Hands out read and write transactions and turns the driver's faults into Pellucid's errors.
 
     >>> database = Database.open("sqlite://")
     >>> with database.read() as connection:
@@ -45,10 +61,13 @@ class Database:
             VersionError: the database was written by a newer Pellucid.
         """
         database = cls(_engine(url))
-        with _translated(database.engine):
+        try:
             revision = database._revision()
             if revision != REVISION:
                 database._migrate(revision)
+        except BaseException:
+            database.close()
+            raise
         return database
 
     @property
@@ -58,8 +77,10 @@ class Database:
 
     @contextlib.contextmanager
     def read(self) -> Iterator[sa.Connection]:
-        """A transaction that only reads and blocks nobody."""
-        with _translated(self.engine), self.engine.connect() as connection:
+        """A transaction that only reads, blocks nobody, and sees one state of the database from beginning to end."""
+        with self.engine.connect() as connection:
+            if self.dialect == "postgresql":  # SQLite's transactions are like this without being told
+                connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             yield connection
 
     @contextlib.contextmanager
@@ -68,12 +89,12 @@ class Database:
 
         On SQLite it takes the write lock at once, so that what it reads stays true until it commits.
         """
-        with _translated(self.engine), self.engine.connect() as connection:
+        with self.engine.connect() as connection:
             connection = connection.execution_options(pellucid_write=True)
             with connection.begin():
                 yield connection
 
-    def insert_new(self, connection: sa.Connection, table: sa.Table, rows: list[dict[str, object]]) -> None:
+    def insert_new(self, connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, object]]) -> None:
         """Inserts the rows whose primary key or unique key is not there yet."""
         if not rows:
             return
@@ -92,9 +113,9 @@ class Database:
 
     def _revision(self) -> str | None:
         with self.engine.connect() as connection:
-            if not sa.inspect(connection).has_table("alembic_version"):
+            if not sa.inspect(connection).has_table(VERSION_TABLE):
                 return None
-            return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+            return connection.execute(sa.text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()  # noqa: S608 - a constant
 
     def _migrate(self, revision: str | None) -> None:
         from alembic import command
@@ -109,75 +130,110 @@ class Database:
                 f"the database is at revision {revision}, this Pellucid knows up to {REVISION}; "
                 "it was written by a newer Pellucid: upgrade this one (pip install -U pellucid)"
             )
-        with self.engine.connect() as connection:
-            connection = connection.execution_options(pellucid_write=True)
-            with connection.begin():
-                if self.dialect == "postgresql":
-                    connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
-                config.attributes["connection"] = connection
-                command.upgrade(config, "head")
+        with self.write() as connection:
+            if self.dialect == "postgresql":
+                connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+            # From here on this process is alone; what another one has migrated meanwhile is not migrated again.
+            config.attributes.update(connection=connection, version_table=VERSION_TABLE)
+            command.upgrade(config, "head")
 
 
-def _engine(url: str) -> sa.Engine:
+def now_of(connection: sa.Connection) -> datetime:
+    """The time, UTC, by the one clock that all who use the database share: PostgreSQL's, or this machine's.
+
+    >>> with Database.open("sqlite://").read() as connection:
+    ...     now_of(connection).tzinfo
+    datetime.timezone.utc
+    """
+    if connection.dialect.name != "postgresql":
+        return datetime.now(UTC)
+    found: datetime = connection.execute(sa.select(sa.func.clock_timestamp())).scalar_one()
+    return found.astimezone(UTC)
+
+
+def parse_url(url: str, setting: str = "database_url") -> sa.URL:
+    """The database URL, with the driver that Pellucid brings along where it names none.
+
+    >>> str(parse_url("postgres://db/pellucid"))
+    'postgresql+psycopg://db/pellucid'
+
+    Raises:
+        ConfigError: it is no URL, or of a database other than SQLite and PostgreSQL.
+    """
     try:
         parsed = sa.make_url(url)
-    except sa.exc.ArgumentError:
-        raise ConfigError(
-            "database_url is no database URL; wanted is sqlite:///PATH or postgresql+psycopg://USER@HOST/NAME"
-        ) from None
-    shown = parsed.render_as_string(hide_password=True)
-    if parsed.get_backend_name() not in {"sqlite", "postgresql"}:
-        raise ConfigError(f"database_url is {shown}; wanted is sqlite:///PATH or postgresql+psycopg://USER@HOST/NAME")
-    if parsed.drivername == "postgresql":
+    except (sa.exc.ArgumentError, ValueError):  # their messages may quote a piece of the password
+        raise ConfigError(f"{setting} is no database URL; {_WANTED}, with '@', ':' and '/' as %40, %3A, %2F") from None
+    if parsed.drivername in {"postgresql", "postgres"}:
         parsed = parsed.set(drivername="postgresql+psycopg")
-    try:
-        if parsed.get_backend_name() == "sqlite":
-            return _sqlite_engine(parsed)
-        return sa.create_engine(parsed, pool_pre_ping=True)
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(f"{shown} needs {error.name}; pip install 'pellucid[postgres]'") from None
+    if parsed.get_backend_name() not in {"sqlite", "postgresql"}:
+        raise ConfigError(f"{setting} is {_shown(parsed)}; {_WANTED}")
+    return parsed
 
 
-def _sqlite_engine(url: sa.URL) -> sa.Engine:
-    if url.database in {None, "", ":memory:"}:
-        engine = sa.create_engine(
-            url,
-            poolclass=sa.pool.StaticPool,
-            connect_args={"check_same_thread": False, "isolation_level": None},
-        )
+def _engine(text: str) -> sa.Engine:
+    url = parse_url(text)
+    options: dict[str, Any] = {"hide_parameters": True}
+    if url.get_backend_name() != "sqlite":
+        options["pool_pre_ping"] = True
+    elif url.database in {None, "", ":memory:"}:
+        options |= {"poolclass": sa.pool.StaticPool}
+        options["connect_args"] = {"check_same_thread": False, "isolation_level": None}
     else:
-        engine = sa.create_engine(url, connect_args={"timeout": LOCK_TIMEOUT, "isolation_level": None})
-
-    @event.listens_for(engine, "connect")
-    def _configure(connection: object, record: object) -> None:
-        cursor = connection.cursor()  # type: ignore[attr-defined]
-        for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: sa.Connection) -> None:
-        write = connection.get_execution_options().get("pellucid_write", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
-
+        options["connect_args"] = {"timeout": LOCK_TIMEOUT, "isolation_level": None}
+    try:
+        engine = sa.create_engine(url, **options)
+    except (ImportError, sa.exc.NoSuchModuleError) as error:
+        raise MissingExtraError(f"{_shown(url)} has no driver: {error}; pip install 'pellucid[postgres]'") from None
+    event.listen(engine, "handle_error", _translate)
+    if url.get_backend_name() == "sqlite":
+        event.listen(engine, "connect", _configure_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
-@contextlib.contextmanager
-def _translated(engine: sa.Engine) -> Iterator[None]:
-    where = engine.url.render_as_string(hide_password=True)
-    try:
-        yield
-    except sa.exc.OperationalError as error:
-        text = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else "no reason given"
-        if "full" in text or "No space" in text:
-            cure = "free some space and run the same command again; nothing was lost"
-        elif "locked" in text:
-            cure = f"another process has held it for over {LOCK_TIMEOUT:.0f} s; wait for it or stop it"
-        else:
-            cure = "check that it exists, is reachable and may be written to"
-        raise StorageError(f"the database {where} failed: {text}; {cure}") from error
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        raise StorageError("no space left on the device; free some and run the same command again") from error
+def _configure_sqlite(connection: Any, record: object) -> None:
+    cursor = connection.cursor()
+    pragmas = ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON", f"journal_size_limit = {_WAL_LIMIT}")
+    for pragma in pragmas:
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    write = connection.get_execution_options().get("pellucid_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+def _shown(url: sa.URL) -> str:
+    return str(hide_secrets(url.render_as_string(hide_password=True)))
+
+
+def _translate(context: sa.ExceptionContext) -> PellucidError | None:
+    """What a fault of the driver means to the user; None leaves a broken constraint, or a fault of ours, as it is."""
+    error, url = context.original_exception, context.engine.url if context.engine else None
+    text = next(iter(str(error).strip().splitlines()), "no reason given")
+    if url is not None and url.password:
+        text = text.replace(str(url.password), "***")
+    where = f"the database {_shown(url)}" if url is not None else "the database"
+    state = getattr(error, "sqlstate", None)
+    raised = context.sqlalchemy_exception
+    if isinstance(raised, sa.exc.DataError) or isinstance(error, OverflowError | UnicodeError):
+        return UsageError(f"{where} cannot hold a value: {text}; wanted are numbers below 2^63 and text without NUL")
+    if state in _RACED:
+        return ConcurrencyError(f"{where} was changed by others at the same time; nothing was changed, try again")
+    if isinstance(raised, sa.exc.IntegrityError) or (
+        isinstance(raised, sa.exc.ProgrammingError | sa.exc.NotSupportedError) and state not in _FORBIDDEN
+    ):
+        return None
+    if not isinstance(raised, sa.exc.DBAPIError):
+        return None
+    if state in _FULL or "is full" in text:
+        cure = "free some space and run the same command again; nothing was lost"
+    elif "locked" in text:
+        cure = f"another process has held it for over {LOCK_TIMEOUT:.0f} s; wait for it or stop it"
+    elif "malformed" in text or "not a database" in text:
+        cure = "the file is damaged or is something else; restore it from a backup"
+    else:
+        cure = "check that it exists, is reachable and may be written to"
+    return StorageError(f"{where} failed: {text}; {cure}")

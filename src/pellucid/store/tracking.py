@@ -131,7 +131,7 @@ def write_pyfunc(target: Path, *, loader: Path, model: Path) -> None:
     with _quiet_mlflow():
         import mlflow.pyfunc
 
-        from pellucid import __version__
+        from pellucid.version import VERSION
 
         with tempfile.TemporaryDirectory() as scratch:
             file = Path(scratch) / "pellucid_model.py"
@@ -140,7 +140,7 @@ def write_pyfunc(target: Path, *, loader: Path, model: Path) -> None:
                 str(target),
                 python_model=str(file),
                 artifacts={"model": str(model)},
-                pip_requirements=[f"pellucid=={__version__}"],
+                pip_requirements=[f"pellucid=={VERSION}"],
             )
 
 

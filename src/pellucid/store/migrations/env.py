@@ -9,6 +9,7 @@ from pellucid.store.schema import metadata
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=metadata,
+    version_table=context.config.attributes["version_table"],
     transactional_ddl=True,
     transaction_per_migration=False,
     render_as_batch=True,
