@@ -45,8 +45,8 @@ class Figure:
     def target(self) -> str:
         """In words; empty where there is none."""
         if self.at_least is not None:
-            return f"at least {plain(self.at_least)}"
-        return "" if self.at_most is None else f"at most {plain(self.at_most)}"
+            return f"at least {self.at_least:,.15g}"
+        return "" if self.at_most is None else f"at most {self.at_most:,.15g}"
 
     @property
     def verdict(self) -> str:
@@ -77,9 +77,10 @@ def timed(act: Callable[[], object]) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Turns:
-    """Seconds of each contender in each round."""
+    """Seconds of each contender in each round, on the clock and of the processor."""
 
     seconds: Mapping[str, Sequence[float]]
+    cpu: Mapping[str, Sequence[float]]  # of this process, all its threads; a busy machine hardly changes them
 
     def median(self, name: str) -> float:
         """The contender's median round."""
@@ -93,20 +94,28 @@ class Turns:
         """Its speed as a share of the other's; higher is better."""
         return 1 / self.ratio(name, of)
 
-    def spread(self, name: str, of: str) -> str:
-        """The lowest and the highest such share of any round, for a remark."""
+    def spread(self, name: str, of: str, *, cpu: bool = True) -> str:
+        """The lowest and the highest such share of any round, and that of the processor's time, for a remark.
+
+        ``cpu`` is to be off where other processes do the work.
+        """
         shares = [b / a for a, b in zip(self.seconds[name], self.seconds[of], strict=True)]
-        return f"rounds {plain(min(shares))} to {plain(max(shares))}"
+        text = f"{len(shares)} rounds, {plain(min(shares))} to {plain(max(shares))}"
+        own, other = statistics.median(self.cpu[name]), statistics.median(self.cpu[of])
+        return f"{text}; processor time {plain(own / other)} times as long" if cpu and other > 0 else text
 
 
 def alternate(contenders: Mapping[str, Callable[[], object]], rounds: int) -> Turns:
     """Times all contenders in turn, round after round; every other round goes backwards."""
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    cpu: dict[str, list[float]] = {name: [] for name in contenders}
     for turn in range(rounds):
         for name in list(contenders)[:: 1 if turn % 2 == 0 else -1]:
+            before = time.process_time()
             seconds[name].append(timed(contenders[name]))
+            cpu[name].append(time.process_time() - before)
         say(f"round {turn + 1} of {rounds}: " + ", ".join(f"{name} {plain(s[-1])} s" for name, s in seconds.items()))
-    return Turns(seconds)
+    return Turns(seconds, cpu)
 
 
 def peak_mb() -> float:
@@ -179,15 +188,17 @@ def table(figures: Sequence[Mapping[str, Any]]) -> str:
     """Aligned lines: what, how much, target, verdict, remark.
 
     >>> print(table([as_json(Figure("speed", 0.95, "x", at_least=0.9))]))
-    what   figure  target        verdict
-    speed  0.950 x at least 0.9  met
+    what   figure   target        verdict
+    speed  0.950 x  at least 0.9  met
     """
     rows = [("what", "figure", "target", "verdict", "")]
     for item in figures:
         figure = f"{plain(item['value'])} {item['unit']}".rstrip()
         rows.append((item["name"], figure, item["target"], item["verdict"], item["remark"]))
     widths = [max(len(row[column]) for row in rows) for column in range(5)]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
 
 
 def as_json(figure: Figure) -> dict[str, Any]:
@@ -207,15 +218,16 @@ def program(doc: str | None, measure: Callable[[bool], Sequence[Figure]]) -> Non
     before = surroundings()
     figures = measure(options.quick)
     after = surroundings()
+    shown = [as_json(figure) for figure in figures]
     result = {
         "title": (doc or "").strip().splitlines()[0],
         "command": f"python benchmarks/{Path(sys.argv[0]).name}" + (" --quick" if options.quick else ""),
         "surroundings": before | {"load": max(before["load"], after["load"])},
-        "figures": [as_json(figure) for figure in figures],
+        "figures": shown,
     }
     if options.json:
         print(json.dumps(result, indent=2))
     else:
-        print(f"{result['title']}\n\n{table(result['figures'])}")
+        print(f"{result['title']}\n\n{table(shown)}")
     missed = any(figure.verdict == "MISSED" for figure in figures)
     raise SystemExit(int(missed and not options.quick))

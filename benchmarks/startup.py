@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import typer.main
-from bench import Figure, alternate, program
 
+from bench import Figure, alternate, program
 from pellucid.cli.app import app
 
 BARE = '''"""A bare program."""
@@ -96,7 +96,7 @@ def measure(quick: bool) -> list[Figure]:
             "pellucid --help / bare program",
             turns.ratio("pellucid", "bare"),
             at_most=2.0,
-            remark=turns.spread("bare", "pellucid"),
+            remark=turns.spread("bare", "pellucid", cpu=False),
         ),
     ]
 

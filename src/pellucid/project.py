@@ -8,10 +8,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from pellucid.config import find_root
+from pellucid.errors import UsageError
 from pellucid.flow.workspace import Progress, Workspace, init_workspace, no_progress, open_workspace
 from pellucid.types import DatasetVersion, Job, ModelVersion, Prediction, Role
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from pellucid.evaluate.compare import Comparison
     from pellucid.evaluate.evaluation import Evaluation
     from pellucid.flow.export import ExportReport
@@ -75,18 +78,20 @@ class Project:
         """Reads a folder, archive or manifest into a dataset; options as of ``pellucid.flow.ingest.ingest``."""
         from pellucid.flow.ingest import ingest
 
-        if isinstance(options.get("role"), str):
-            options["role"] = Role(options["role"])
+        if "role" in options:
+            options["role"] = _role(options["role"])
         return ingest(self.workspace, source, dataset, progress=self._progress, **options)
 
     def datasets(self, name: str | None = None) -> list[DatasetVersion]:
-        """All versions of all datasets, or of one."""
+        """All versions of all datasets, or of one, oldest first.
+
+        Raises:
+            NotFoundError: there is no dataset of that name.
+        """
         from pellucid.store.datasets import get_version, list_versions
 
         with self.workspace.database.read() as connection:
-            if name is not None:
-                get_version(connection, name)
-            return list_versions(connection, name)
+            return list_versions(connection, None if name is None else get_version(connection, name).dataset)
 
     def inspect(self, dataset: str) -> Inspection:
         """What a dataset version holds and what was found in it."""
@@ -112,11 +117,13 @@ class Project:
 
         return impact(self.workspace, sample)
 
-    def settle(self, dataset: str, samples: Sequence[str], label: str, *, voter: str | None = None) -> DatasetVersion:
+    def settle(
+        self, dataset: str, samples: str | Sequence[str], label: str, *, voter: str | None = None
+    ) -> DatasetVersion:
         """Says what samples show, as ground truth, and commits a version."""
         from pellucid.flow.settle import settle
 
-        return settle(self.workspace, dataset, samples, label, voter=voter)
+        return settle(self.workspace, dataset, _several(samples), label, voter=voter)
 
     def export(self, dataset: str, target: str | Path, *, include_unusable: bool = False) -> ExportReport:
         """Writes a version as class folders with a manifest and Croissant metadata."""
@@ -142,14 +149,22 @@ class Project:
     def train(
         self,
         *datasets: str,
-        models: Sequence[str] = ("ridge",),
-        settings: Mapping[str, Sequence[Any]] | None = None,
-        extractors: Sequence[str] = (),
+        models: str | Sequence[str] = ("ridge",),
+        settings: Mapping[str, Any] | None = None,
+        extractors: str | Sequence[str] = (),
         seed: int | None = None,
     ) -> list[ModelVersion]:
         """Trains every dataset with every model under every combination of settings, and returns the models.
 
+        Args:
+            datasets: references, ``"trash"`` or ``"trash@2"``.
+            models: head specifications; one may stand alone.
+            settings: the values to try of each setting, a list each; one value may stand alone.
+            extractors: extractor specifications; the project's own where empty.
+            seed: decides every random choice; the project's own where None.
+
         Raises:
+            UsageError, NotFoundError: a model, a setting or a dataset does not exist.
             TrainingError: a training failed; the others are done all the same.
         """
         from pellucid.errors import TrainingError
@@ -158,9 +173,9 @@ class Project:
 
         grid = Grid(
             datasets=datasets,
-            models=tuple(models),
-            settings=settings or {},
-            extractors=tuple(extractors),
+            models=_several(models),
+            settings={name: _several(values) for name, values in (settings or {}).items()},
+            extractors=_several(extractors),
             seed=self.workspace.settings.seed if seed is None else seed,
         )
         jobs = self.submit(grid)
@@ -208,10 +223,15 @@ class Project:
             return list_jobs(connection, ids)
 
     def models(self, name: str | None = None) -> list[ModelVersion]:
-        """The registry, newest first."""
+        """The registry, newest first.
+
+        Raises:
+            NotFoundError: there is no model of that name.
+        """
         from pellucid.store.models import list_models
 
         with self.workspace.database.read() as connection:
+            _check_model_name(connection, name)
             return list_models(connection, name)
 
     def model(self, ref: str) -> ModelVersion:
@@ -237,11 +257,19 @@ class Project:
         """Where the model's report is."""
         return self.workspace.report_folder(model.name, model.version) / "report.html"
 
-    def mirror(self) -> int:
-        """Completes what MLflow misses; returns how many models were completed."""
+    def mirror(self, *, dry_run: bool = False) -> int:
+        """Completes what MLflow misses; returns how many models were, or would be, completed.
+
+        Args:
+            dry_run: changes nothing.
+        """
         from pellucid.flow.job import complete_all
         from pellucid.flow.promote import mirror_aliases
+        from pellucid.store.models import unmirrored
 
+        if dry_run:
+            with self.workspace.database.read() as connection:
+                return len(unmirrored(connection))
         count = complete_all(self.workspace, progress=self._progress)
         for name in {model.name for model in self.models()}:
             mirror_aliases(self.workspace, name)
@@ -281,13 +309,20 @@ class Project:
         """Makes the champion before the present one champion again."""
         from pellucid.flow.promote import rollback
 
+        with self.workspace.database.read() as connection:
+            _check_model_name(connection, name)
         return rollback(self.workspace, name, **options)
 
     def history(self, name: str | None = None) -> list[Change]:
-        """Who was champion, when and why, oldest first."""
+        """Who was champion, when and why, oldest first.
+
+        Raises:
+            NotFoundError: there is no model of that name.
+        """
         from pellucid.store.aliases import history_of
 
         with self.workspace.database.read() as connection:
+            _check_model_name(connection, name)
             return history_of(connection, name)
 
     def predict(self, *paths: str | Path, model: str | None = None, record: bool = True) -> list[Prediction]:
@@ -301,3 +336,27 @@ class Project:
         from pellucid.flow.predict import predict
 
         return predict(self.workspace, paths, model=model, record=record, progress=self._progress)
+
+
+def _several(values: Any) -> tuple[Any, ...]:
+    """One value or several as a tuple; a text is one value.
+
+    >>> _several("ridge"), _several([0.1, 1]), _several(0.1)
+    (('ridge',), (0.1, 1), (0.1,))
+    """
+    return tuple(values) if isinstance(values, Iterable) and not isinstance(values, str) else (values,)
+
+
+def _role(name: str) -> Role:
+    try:
+        return Role(name)
+    except ValueError:
+        raise UsageError(f"{name!r} is no role; wanted is {', '.join(Role)}") from None
+
+
+def _check_model_name(connection: Connection, name: str | None) -> None:
+    """Refuses a name that no model has; every name that one has, has a version 1."""
+    from pellucid.store.models import get_model
+
+    if name is not None:
+        get_model(connection, f"{name}@1")

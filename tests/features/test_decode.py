@@ -261,3 +261,33 @@ def test_damaged_bytes_give_a_picture_or_an_image_error(
         outcome = error.reason
     reasons = {"empty", "too many pixels", "not an image", "truncated", "animated", "unsupported"}
     assert outcome in reasons | {"RGB"}
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_grey_is_the_brightness_of_the_colours(kind: str) -> None:
+    random = np.random.default_rng(0)
+    smooth = Image.fromarray(random.integers(0, 255, (8, 6, 3), np.uint8)).resize((180, 240), Image.Resampling.BICUBIC)
+    buffer = io.BytesIO()
+    smooth.save(buffer, kind, quality=95)
+    colours = decode(buffer.getvalue()).image.convert("L")
+    grey = decode(buffer.getvalue(), grey=True).image
+    assert grey.mode == "L"
+    assert grey.size == (180, 240)
+    difference = np.abs(np.asarray(grey, np.int64) - np.asarray(colours, np.int64))
+    assert difference.mean() < 1.0
+
+
+def test_grey_with_transparency_lies_over_white() -> None:
+    buffer = io.BytesIO()
+    Image.new("L", (12, 12), 0).save(buffer, "PNG", transparency=0)
+    assert decode(buffer.getvalue(), grey=True).image.getpixel((0, 0)) == 255
+
+
+def test_grey_is_turned_upright_too() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    buffer = io.BytesIO()
+    Image.new("RGB", (40, 20), "red").save(buffer, "JPEG", exif=exif)
+    decoded = decode(buffer.getvalue(), at_least=16, grey=True)
+    assert decoded.image.size == (20, 40)
+    assert (decoded.width, decoded.height) == (40, 20)

@@ -129,4 +129,4 @@ def test_stored_numbers_out_of_range(name: str, value: Any) -> None:
 def test_stored_weights_that_are_not_finite() -> None:
     arrays, meta = RidgeClassifier(1.0).fit([[0.0], [1.0]], [0, 1]).to_arrays()
     with pytest.raises(IntegrityError, match="NaN or infinity"):
-        RidgeClassifier.from_arrays({"weights": arrays["weights"] * np.nan}, meta)
+        RidgeClassifier.from_arrays({**arrays, "weights": arrays["weights"] * np.nan}, meta)

@@ -11,10 +11,13 @@ from pellucid.heads.statistic import (
     accumulate,
     decompose,
     design,
+    leave_group_out_errors,
+    leave_group_out_scores,
     leave_one_out,
     leave_one_out_errors,
     one_hot,
     predict_scores,
+    spectrum_of,
 )
 
 
@@ -70,6 +73,63 @@ def test_leave_one_out_is_what_refits_say(seed: int, n: int, d: int, exponent: f
     np.testing.assert_allclose(scores, expected, atol=1e-8)
     np.testing.assert_allclose(errors, [np.average(((one_hot(y, 3) - expected) ** 2).sum(axis=1), weights=w)])
     assert ((h >= 0) & (h < 1)).all()
+
+
+@given(
+    seed=st.integers(0, 999),
+    n=st.integers(4, 30),
+    d=st.integers(1, 12),
+    n_groups=st.integers(2, 12),
+    exponent=st.floats(-3, 3),
+)
+@settings(max_examples=60, deadline=None)
+def test_leave_group_out_is_what_refits_say(seed: int, n: int, d: int, n_groups: int, exponent: float) -> None:
+    X, y, w = problem(seed, n, d)
+    w[0] = 0
+    groups = np.random.default_rng(seed).integers(0, n_groups, n)
+    lambdas = np.array([10.0**exponent, 1.0])
+    spectrum = decompose(X, y, w, 3)
+    expected = np.empty((2, n, 3))
+    for index, l2 in enumerate(lambdas):
+        for group in np.unique(groups):
+            out = groups == group
+            expected[index, out] = design(X[out]) @ solved(X[~out], y[~out], w[~out], l2)
+        scores = leave_group_out_scores(X, y, w, groups, spectrum, l2)
+        np.testing.assert_allclose(scores, expected[index], atol=1e-8)
+    errors = [np.average(((one_hot(y, 3) - scores) ** 2).sum(axis=1), weights=w) for scores in expected]
+    np.testing.assert_allclose(leave_group_out_errors(X, y, w, groups, spectrum, lambdas), errors, rtol=1e-7)
+
+
+def test_groups_of_one_are_leave_one_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pellucid.heads.statistic.BLOCK", 7)
+    X, y, w = problem(5, 30, 6)
+    spectrum = decompose(X, y, w, 3)
+    _, h = leave_one_out_errors(X, y, w, spectrum, np.array([0.1]))
+    alone = leave_one_out(predict_scores(X, spectrum.weights(0.1)), y, h[:, 0])
+    np.testing.assert_allclose(leave_group_out_scores(X, y, w, np.arange(30), spectrum, 0.1), alone, atol=1e-12)
+
+
+def test_copies_that_leave_together_cannot_vouch_for_each_other() -> None:
+    X, y = np.repeat(np.eye(4), 3, axis=0), np.array([0] * 6 + [1] * 6)
+    spectrum = decompose(X, y, np.ones(12), 2)
+    together = leave_group_out_scores(X, y, np.ones(12), np.arange(12) // 3, spectrum, 1e-9)
+    # At a small lambda the smallest W with w_j + b = y_j on the other three axes has b = sum y_j / 4; w is 0 on the
+    # axis left out, and one of the three is of the same class.
+    np.testing.assert_allclose(together, 0.5 - 0.25 * one_hot(y, 2), atol=1e-6)
+
+
+def test_everything_out_leaves_nothing() -> None:
+    X, y, w = problem(0, 20, 3)
+    spectrum = decompose(X, y, w, 3)
+    np.testing.assert_allclose(leave_group_out_scores(X, y, w, np.zeros(20, int), spectrum, 0.1), 0, atol=1e-10)
+
+
+def test_the_sums_come_back() -> None:
+    X, y, w = problem(2, 6, 9)
+    A, B = accumulate(X, y, w, 3)
+    for spectrum in (decompose(X, y, w, 3), spectrum_of(np.triu(A), B)):
+        for found, expected in zip(spectrum.sums(), (A, B), strict=True):
+            np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
 def test_many_blocks_are_one(monkeypatch: pytest.MonkeyPatch) -> None:

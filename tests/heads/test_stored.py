@@ -7,7 +7,15 @@ import pytest
 from numpy.typing import NDArray
 
 from pellucid.errors import IntegrityError
-from pellucid.heads.stored import expect_names, pack_classes, take_array, take_classes, take_number
+from pellucid.heads.stored import (
+    expect_names,
+    pack_classes,
+    take_array,
+    take_classes,
+    take_count,
+    take_number,
+    take_share,
+)
 
 
 @pytest.mark.parametrize(
@@ -77,3 +85,19 @@ def test_unsound_arrays(array: NDArray[Any]) -> None:
 def test_unsound_numbers(value: Any) -> None:
     with pytest.raises(IntegrityError, match="stored T"):
         take_number({"T": value}, "T", above=0)
+
+
+@pytest.mark.parametrize("value", [-1, 2.0, 1.5, "1", None, True])
+def test_unsound_counts(value: Any) -> None:
+    with pytest.raises(IntegrityError, match="stored n"):
+        take_count({"n": value}, "n", at_least=0)
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.1, float("nan"), "1", None, True])
+def test_unsound_shares(value: Any) -> None:
+    with pytest.raises(IntegrityError, match="stored e"):
+        take_share({"e": value}, "e")
+
+
+def test_one_class_is_enough_where_it_is_said_so() -> None:
+    assert take_classes({"classes": pack_classes(np.array(["only"]))}, at_least=1).tolist() == ["only"]

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.optimize import minimize_scalar
+from numpy.typing import NDArray
+from scipy.optimize import minimize, minimize_scalar
 
-from pellucid.heads.temperature import COLDEST, HOTTEST, fit_temperature, probabilities
+from pellucid.heads.temperature import COLDEST, HOTTEST, fit_noisy_temperature, fit_temperature, probabilities
 
 
 @given(seed=st.integers(0, 999), K=st.integers(2, 6))
@@ -53,3 +54,49 @@ def test_extremes_stay_finite() -> None:
 def test_rows_sum_to_one_at_any_scale() -> None:
     scores = np.array([[1e300, -1e300, 0.0], [0.0, 0.0, 0.0]])
     np.testing.assert_allclose(probabilities(scores, COLDEST), np.array([[1.0, 0.0, 0.0], [1 / 3] * 3]))
+
+
+def noisy(rate: float, n: int = 4000, K: int = 4) -> tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.intp]]:
+    """Scores, true labels drawn from softmax(scores / 0.2), and labels of which a share is wrong."""
+    rng = np.random.default_rng(0)
+    scores = rng.normal(size=(n, K))
+    truth = (scores + 0.2 * rng.gumbel(size=(n, K))).argmax(axis=1)
+    return scores, truth, np.where(rng.random(n) < rate, (truth + rng.integers(1, K, n)) % K, truth)
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.3, 0.6])
+def test_the_noise_and_the_temperature_of_the_truth_are_found(rate: float) -> None:
+    scores, _, y = noisy(rate)
+    T, e = fit_noisy_temperature(scores, y)
+    assert pytest.approx(0.2, rel=0.25) == T  # one standard error at 60 % is a tenth
+    assert e == pytest.approx(rate, abs=0.03)
+
+
+def test_is_the_maximum_of_the_likelihood() -> None:
+    scores, _, y = noisy(0.3)
+    w = np.random.default_rng(1).uniform(0, 1, 4000)
+    T, e = fit_noisy_temperature(scores, y, w)
+
+    def loss(log_t: float, e: float) -> float:
+        p = probabilities(scores, np.exp(log_t))
+        p = (1 - e) * p + e * (1 - p) / 3
+        return -float(w @ np.log(p[np.arange(4000), y]))
+
+    best = minimize(lambda at: loss(*at), [np.log(0.3), 0.2], method="Nelder-Mead").x
+    assert pytest.approx(np.exp(best[0]), rel=0.05) == T  # the temperature's labels are softened a little
+    assert e == pytest.approx(best[1], abs=0.005)
+
+
+def test_where_labels_are_right_nothing_changes() -> None:
+    scores, truth, _ = noisy(0.0)
+    assert fit_noisy_temperature(scores, truth) == (fit_temperature(scores, truth), 0.0)
+    two = np.array([[1.0, 0.0], [0.9, 0.1], [0.2, 0.8]])
+    assert fit_noisy_temperature(two, np.array([0, 1, 1])) == (fit_temperature(two, np.array([0, 1, 1])), 0.0)
+
+
+def test_labels_that_say_nothing_and_a_single_class() -> None:
+    scores, _, _ = noisy(0.0)
+    T, e = fit_noisy_temperature(scores, np.random.default_rng(5).integers(0, 4, len(scores)))
+    assert 0 <= e <= 0.9 * 3 / 4
+    assert COLDEST <= T <= HOTTEST
+    assert fit_noisy_temperature(np.ones((5, 1)), np.zeros(5, int))[1] == 0.0

@@ -2,40 +2,52 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pellucid.cli.context import JsonOption, open_project, plain, print_json, print_table, say
+from pellucid.cli.context import JsonOption, open_project, say
+from pellucid.cli.output import one_line, plain, print_json, print_table, put
+from pellucid.errors import UsageError
 
 if TYPE_CHECKING:
-    from pellucid.flow.lineage import Impact
+    from pellucid.flow.inspect import Inspection
+    from pellucid.flow.lineage import Difference, Impact
 
 app = typer.Typer(help="List, show, compare, trace and export datasets.", no_args_is_help=True)
 
 _SHOWN = 20  # findings and set-aside files printed without --all
 
 
+_SPLITS = ("train", "test", "trusted")
+_KINDS = {
+    "conflict": "conflicts: one image under several labels",
+    "near_conflict": "near-identical images under different labels",
+    "torn_group": "groups that the given splits tear",
+    "near_duplicate": "near-duplicates",
+}
+
+
 @app.command("list")
-def list_(context: typer.Context, json: JsonOption = False) -> None:
+def list_(
+    context: typer.Context,
+    name: Annotated[str | None, typer.Argument(help="Of one dataset only.")] = None,
+    json: JsonOption = False,
+) -> None:
     """List every dataset and version."""
     with open_project(context) as project:
-        versions = project.datasets()
+        versions = project.datasets(name)
     if json:
         print_json([{"ref": version.ref, **plain(version)} for version in versions])
         return
     rows = [
-        (
-            v.ref,
-            v.counts["images"],
-            len(v.classes),
-            *(v.counts.get(s, 0) for s in ("train", "test", "trusted")),
-            v.created_at,
-        )
+        (v.ref, v.counts["images"], len(v.classes), *(v.counts.get(s, 0) for s in _SPLITS), v.created_at)
         for v in versions
     ]
-    print_table(("version", "images", "classes", "train", "test", "trusted", "made"), rows)
+    columns = ("version", "images", "classes", *_SPLITS, "made")
+    print_table(columns, rows, optional=("made",), empty="no dataset yet; next: pellucid ingest FOLDER --dataset NAME")
 
 
 @app.command()
@@ -56,36 +68,48 @@ def show(
         if not rows:
             del content["rows"]
         print_json({"ref": seen.version.ref, **content})
-        return
-    if rows:
+    elif rows:
         table = [
             (row.sample[:12], row.label, row.trust / 1000, row.split, row.status, row.group[:12], row.reason)
             for row in seen.rows
         ]
-        print_table(("sample", "label", "trust", "split", "status", "group", "reason"), table)
-        return
+        columns = ("sample", "label", "trust", "split", "status", "group", "reason")
+        print_table(columns, table, optional=("group", "trust", "reason"))
+    else:
+        _print_version(seen)
+        _print_findings(context, seen, None if all_ else _SHOWN)
+
+
+def _print_version(seen: Inspection) -> None:
     version = seen.version
-    parents = ", ".join(version.parents) or "nothing"
-    typer.echo(f"{version.ref}: {version.counts['images']} images, content {version.content_id[:12]}, from {parents}")
-    splits = sorted({split for counts in seen.by_class.values() for split in counts})
+    origin = f"from {', '.join(version.parents)}" if version.parents else "the first version"
+    put(f"{version.ref}: {version.counts['images']} images, {origin}, content {version.content_id[:12]}\n")
+    splits = [split for split in _SPLITS if any(split in counts for counts in seen.by_class.values())]
     print_table(
         ("class", *splits), [(name, *(counts.get(s, 0) for s in splits)) for name, counts in seen.by_class.items()]
     )
-    for reason, count in sorted(seen.set_aside.items()):
-        typer.echo(f"{count} images not trained on: {reason}")
-    shown = None if all_ else _SHOWN
-    for kind in ("conflict", "near_conflict", "torn_group", "near_duplicate"):
+    if seen.set_aside:
+        put("\nnot trained on")
+        for reason, count in sorted(seen.set_aside.items(), key=lambda item: (-item[1], item[0])):
+            put(f"  {count:>7}  {one_line(reason)}")
+
+
+def _print_findings(context: typer.Context, seen: Inspection, limit: int | None) -> None:
+    for kind, title in _KINDS.items():
         found = [item for item in seen.findings if item.kind == kind]
         if found:
-            typer.echo(f"\n{kind.replace('_', ' ')} ({len(found)})")
-            for item in found[:shown]:
-                typer.echo(f"  {' '.join(name[:12] for name in item.samples[:4])}  {item.detail}")
-            _more(context, len(found))
+            put(f"\n{title} ({len(found)})")
+            for item in found[:limit]:
+                put(f"  {' '.join(name[:12] for name in item.samples[:4])}  {one_line(item.detail)}")
+            _more(context, len(found), limit)
     if seen.rejected:
-        typer.echo(f"\nset aside at ingest ({len(seen.rejected)})")
-        for file in seen.rejected[:shown]:
-            typer.echo(f"  {file.path}: {file.reason}: {file.detail}")
-        _more(context, len(seen.rejected))
+        put(f"\nfiles set aside ({len(seen.rejected)})")
+        for file in seen.rejected[:limit]:
+            put(f"  {one_line(file.path)}: {file.reason}: {one_line(file.detail)}")
+        _more(context, len(seen.rejected), limit)
+    first = next((item.samples[0] for item in seen.findings if item.kind == "conflict"), None)
+    if first is not None:
+        say(context, f"\nto settle a conflict: pellucid label {seen.version.dataset} {first[:12]} --label CLASS")
 
 
 @app.command()
@@ -101,26 +125,24 @@ def diff(
     if json:
         print_json(found)
         return
-    rows = [
-        (d.sample[:12], d.before and d.before.label, d.after and d.after.label, (d.after or d.before).split, d.why)  # type: ignore[union-attr]
-        for d in found.differences
-    ]
-    print_table(("sample", found.before.ref, found.after.ref, "split", "why"), rows)
+    columns = ("sample", found.before.ref, found.after.ref, "split", "why")
+    print_table(columns, [_difference(item) for item in found.differences], optional=("split",), empty="no difference")
     if found.new_classes:
         say(context, f"new classes: {', '.join(found.new_classes)}")
-    say(context, f"{len(rows)} of {found.after.counts['images']} samples differ")
+    if found.differences:
+        say(context, f"{len(found.differences)} samples differ, {found.after.ref} has {found.after.counts['images']}")
 
 
 @app.command()
 def lineage(
     context: typer.Context,
     dataset: Annotated[str | None, typer.Argument(help="NAME or NAME@NUMBER.")] = None,
-    impact: Annotated[str | None, typer.Option(help="A sample: show all that it has touched.")] = None,
+    impact: Annotated[str | None, typer.Option(metavar="SAMPLE", help="Show all that this sample has touched.")] = None,
     json: JsonOption = False,
 ) -> None:
     """Show where a version came from and what was made of it, or everything that one sample has touched."""
     if (dataset is None) == (impact is None):
-        raise typer.BadParameter("name either a dataset or --impact SAMPLE")
+        raise UsageError("name either a dataset or --impact SAMPLE")
     with open_project(context) as project:
         if impact is not None:
             touched = project.impact(impact)
@@ -136,10 +158,10 @@ def lineage(
     for step in steps:
         recipe = step.version.recipe
         source = f" {recipe['source']}" if "source" in recipe else ""
-        typer.echo(f"{step.version.ref}  {step.version.created_at:%Y-%m-%d %H:%M}  {recipe.get('verb')}{source}")
+        put(one_line(f"{step.version.ref}  {_when(step.version.created_at)}  {recipe.get('verb')}{source}"))
         for model in step.models:
             accuracy = f"accuracy {model.metrics['accuracy']:.3f}"
-            typer.echo(f"    {model.ref}  {model.head}  {accuracy}  {' '.join(model.aliases)}".rstrip())
+            put(f"    {model.ref}  {model.head}  {accuracy}  {' '.join(model.aliases)}".rstrip())
 
 
 @app.command()
@@ -156,27 +178,39 @@ def export(
     if json:
         print_json({"ref": report.version.ref, "folder": report.folder, "images": report.images})
     else:
-        typer.echo(f"{report.images} images of {report.version.ref} are in {report.folder}")
+        put(f"{report.images} images of {report.version.ref} are in {report.folder}")
+
+
+def _difference(item: Difference) -> tuple[str | None, ...]:
+    before, after = item.before, item.after
+    row = after or before
+    labels = (before.label if before else None, after.label if after else None)
+    return item.sample[:12], *labels, row.split if row else None, item.why
 
 
 def _print_impact(touched: Impact) -> None:
-    typer.echo(f"sample {touched.sample}")
+    lines = [f"sample {touched.sample}"]
     for name, files in touched.files.items():
-        typer.echo(f"  seen in     {name}: {', '.join(item.path for item in files)}")
+        lines.append(f"  seen in     {name}: {', '.join(item.path for item in files)}")
     for vote in touched.votes:
-        said = f"{vote.label!r} by {vote.voter} ({vote.role})"
-        typer.echo(f"  vote        {vote.dataset}: {said}, {vote.at:%Y-%m-%d %H:%M}")
+        lines.append(f"  vote        {vote.dataset}: {vote.label!r} by {vote.voter} ({vote.role}), {_when(vote.at)}")
     for ref, row in touched.versions:
-        typer.echo(f"  version     {ref}: {row.label!r}, {row.split}, {row.status}")
+        lines.append(f"  version     {ref}: {row.label or 'no label'}, {row.split}, {row.status}")
     for ref in touched.learnt_by:
-        typer.echo(f"  learnt by   {ref}, which has given {touched.answers_given[ref]} answers")
+        lines.append(f"  learnt by   {ref}, which has given {touched.answers_given[ref]} answers")
     for ref in touched.judged:
-        typer.echo(f"  judged      {ref}")
+        lines.append(f"  judged      {ref}")
     for answer in touched.predictions:
         model = f"{answer['model_name']}@{answer['model_version']}"
-        typer.echo(f"  predicted   {answer['label']!r} by {model}, {answer['at']:%Y-%m-%d %H:%M}")
+        lines.append(f"  predicted   {answer['label']!r} by {model}, {_when(answer['at'])}")
+    for line in lines:
+        put(one_line(line))
 
 
-def _more(context: typer.Context, count: int) -> None:
-    if count > _SHOWN:
-        say(context, f"  ... {count} in all; --all prints them")
+def _when(at: datetime) -> str:
+    return f"{at.astimezone():%Y-%m-%d %H:%M}"
+
+
+def _more(context: typer.Context, count: int, limit: int | None) -> None:
+    if limit is not None and count > limit:
+        say(context, f"  ... and {count - limit} more; --all prints them")

@@ -7,21 +7,31 @@ from typing import Annotated
 
 import typer
 
-from pellucid.cli.context import JsonOption, open_project, plain, print_json, say
+from pellucid.cli.context import MAIN_JOB, MORE, JsonOption, open_project, say
+from pellucid.cli.output import one_line, plain, print_json, put
+from pellucid.errors import UsageError
 from pellucid.types import Role
+
+_FINDINGS = {  # by kind: what one is called, what several are called, and what becomes of them
+    "conflict": ("image", "images", "under several labels: not trained on until settled"),
+    "near_conflict": ("group", "groups", "of near-identical images under different labels"),
+    "near_duplicate": ("group", "groups", "of near-duplicates, kept in one split"),
+    "torn_group": ("group", "groups", "torn by the given splits: training copies are set aside"),
+}
 
 
 def add_commands(app: typer.Typer) -> None:
     """Adds the commands of this file."""
-    app.command()(ingest)
-    app.command()(label)
-    app.command()(embed)
+    app.command(rich_help_panel=MAIN_JOB)(ingest)
+    app.command(rich_help_panel=MORE)(label)
+    app.command(rich_help_panel=MORE)(embed)
 
 
 def ingest(
     context: typer.Context,
     source: Annotated[
-        Path, typer.Argument(help="A folder, a zip or tar archive, or a CSV, JSONL or Parquet manifest.")
+        Path,
+        typer.Argument(metavar="SOURCE", help="A folder, a zip or tar archive, or a CSV, JSONL or Parquet manifest."),
     ],
     dataset: Annotated[str, typer.Option("--dataset", "-d", help="The dataset to add to; made where it is new.")],
     layout: Annotated[str, typer.Option(help="auto, folders, splits, groundtruth, metadata or manifest.")] = "auto",
@@ -50,29 +60,25 @@ def ingest(
             seed=seed,
             new_classes=new_classes,
         )
-    say(context, f"{source}: {report.source}")
+    say(context, one_line(f"{source}: {report.source}"))
     for warning in report.warnings:
-        say(context, f"note: {warning}")
+        say(context, f"note: {one_line(warning)}")
     if json:
         print_json({"ref": report.version.ref, **plain(report)})
         return
     counts = report.version.counts
     made = "new version" if report.created else "nothing new, still"
-    typer.echo(f"{made} {report.version.ref}: {counts['images']} images in {len(report.version.classes)} classes")
+    put(f"{made} {report.version.ref}: {counts['images']} images in {len(report.version.classes)} classes")
     splits = [f"{counts[name]} {name}" for name in ("train", "test", "trusted") if counts.get(name)]
-    typer.echo(f"  splits      {', '.join(splits) or 'none usable'}")
-    typer.echo(f"  offered     {report.files} usable files, {report.new} new images, {report.duplicates} exact copies")
+    put(f"  splits      {', '.join(splits) or 'none usable'}")
+    put(f"  offered     {report.files} files, {report.new} new images, {report.duplicates} exact copies")
     if report.rejected:
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(report.rejected.items()))
-        typer.echo(f"  set aside   {sum(report.rejected.values())} files: {reasons}")
-    words = {
-        "conflict": "images under several labels: not trained on until settled",
-        "near_conflict": "groups of near-identical images under different labels",
-        "near_duplicate": "groups of near-duplicates, each kept in one split",
-        "torn_group": "groups that the given splits tear; their training copies are set aside",
-    }
-    for kind, count in sorted(report.findings.items()):
-        typer.echo(f"  found       {count} {words.get(kind, kind)}")
+        put(f"  set aside   {sum(report.rejected.values())} files: {reasons}")
+    for kind, (one, several, fate) in _FINDINGS.items():
+        count = report.findings.get(kind, 0)
+        if count:
+            put(f"  found       {count} {one if count == 1 else several} {fate}")
     say(context, f"next: pellucid datasets show {report.version.ref}, or pellucid train --dataset {dataset}")
 
 
@@ -82,21 +88,31 @@ def label(
     samples: Annotated[list[str], typer.Argument(help="Sample ids, or at least their first 4 digits.")],
     label: Annotated[str, typer.Option("--label", "-l", help="What the images show.")],
     voter: Annotated[str | None, typer.Option(help="Who says so; you where not given.")] = None,
+    new_class: Annotated[
+        bool, typer.Option("--new-class", help="The label may be one that the dataset does not have yet.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Say what samples show, as ground truth: settles conflicts and corrects labels; commits a new version."""
     with open_project(context) as project:
+        classes = project.datasets(dataset)[-1].classes
+        if label not in classes and not new_class:
+            have = ", ".join(classes)
+            raise UsageError(f"{dataset} has no class {label!r}, it has: {have}; --new-class makes it one for good")
         version = project.settle(dataset, samples, label, voter=voter)
     if json:
         print_json({"ref": version.ref, **dict(version.counts)})
-    else:
-        typer.echo(f"{version.ref}: {len(samples)} labelled {label!r}")
+        return
+    put(f"{version.ref}: {len(samples)} {'image' if len(samples) == 1 else 'images'} labelled {label!r}")
+    say(context, f"next: pellucid train --dataset {version.dataset}")
 
 
 def embed(
     context: typer.Context,
     dataset: Annotated[str, typer.Argument(help="The dataset, NAME or NAME@NUMBER.")],
-    extractor: Annotated[str | None, typer.Option(help="onnx:PATH, timm:NAME or classical.")] = None,
+    extractor: Annotated[
+        str | None, typer.Option("--extractor", "-x", help="onnx:PATH, timm:NAME or classical.")
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Compute the vectors of a dataset's images ahead of training; what is computed already is not done again."""
@@ -105,4 +121,4 @@ def embed(
     if json:
         print_json({"dataset": dataset, "vectors": count})
     else:
-        typer.echo(f"{count} vectors of {dataset} are ready")
+        put(f"{count} vectors of {dataset} are ready")

@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
-from pellucid.cli.context import Globals, JsonOption, print_json, print_table, say
+from pellucid.cli.context import MAIN_JOB, MORE, Globals, JsonOption, say
+from pellucid.cli.output import print_json, print_table
 
 
 def add_commands(app: typer.Typer) -> None:
     """Adds the commands of this file."""
-    app.command()(init)
-    app.command()(config)
+    app.command(rich_help_panel=MAIN_JOB)(init)
+    app.command(rich_help_panel=MORE)(config)
 
 
 def init(
@@ -37,4 +38,5 @@ def config(context: typer.Context, json: JsonOption = False) -> None:
     if json:
         print_json(settings)
     else:
-        print_table(("setting", "value", "from"), [(row["setting"], row["value"], row["origin"]) for row in settings])
+        rows = [(row["setting"], "-" if row["value"] == {} else str(row["value"]), row["origin"]) for row in settings]
+        print_table(("setting", "value", "from"), rows)

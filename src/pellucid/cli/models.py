@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pellucid.cli.context import JsonOption, open_project, plain, print_json, print_table, say
+from pellucid.cli.context import JsonOption, open_project, say
+from pellucid.cli.output import plain, print_json, print_table, put, short_spec
 
 if TYPE_CHECKING:
     from pellucid.store.aliases import Change
@@ -34,10 +35,21 @@ def list_(
         print_json([{"ref": item.ref, **plain(item)} for item in found])
         return
     rows = [
-        (m.ref, " ".join(m.aliases), m.metrics["accuracy"], m.dataset, m.head, m.settings, m.extractor, m.created_at)
+        (
+            m.ref,
+            " ".join(m.aliases),
+            m.metrics["accuracy"],
+            m.dataset,
+            m.head,
+            m.settings,
+            short_spec(m.extractor),
+            m.created_at,
+        )
         for m in found
     ]
-    print_table(("model", "alias", "accuracy", "dataset", "head", "settings", "extractor", "made"), rows)
+    columns = ("model", "alias", "accuracy", "dataset", "head", "settings", "extractor", "made")
+    empty = "no model yet; next: pellucid train --dataset NAME"
+    print_table(columns, rows, optional=("settings", "head", "dataset", "made", "extractor"), empty=empty)
 
 
 @app.command()
@@ -50,8 +62,11 @@ def show(context: typer.Context, model: ModelArgument, json: JsonOption = False)
     if json:
         print_json({"ref": found.ref, **plain(found), "card": card, "report": report})
         return
-    typer.echo(card)
-    say(context, f"{found.ref} {' '.join(found.aliases)}  id {found.id[:12]}  files {found.uri}  report {report}")
+    put(card)
+    say(
+        context,
+        f"alias    {' '.join(found.aliases) or '-'}\nid       {found.id}\nfiles    {found.uri}\nreport   {report}",
+    )
 
 
 @app.command()
@@ -67,6 +82,8 @@ def promote(
     with open_project(context) as project:
         change = project.promote(model, alias=to, reason=reason, dry_run=dry_run)
     _tell(change, dry_run=dry_run, json=json)
+    if not dry_run and to == "champion":
+        say(context, f"next: pellucid predict --model {change.name} PATH...")
 
 
 @app.command()
@@ -102,7 +119,9 @@ def history(
         (c.at, c.action, c.alias, f"{c.name}@{c.version}", c.previous and f"{c.name}@{c.previous}", c.actor, c.reason)
         for c in changes
     ]
-    print_table(("when", "what", "alias", "now", "before", "by", "why"), rows)
+    columns = ("when", "what", "alias", "now", "before", "by", "why")
+    empty = "no model has been promoted yet; next: pellucid models promote NAME@VERSION"
+    print_table(columns, rows, optional=("by", "before"), empty=empty)
 
 
 @app.command()
@@ -121,23 +140,24 @@ def compare(
     if json:
         print_json(found)
         return
-    typer.echo(found.verdict)
+    put(found.verdict)
     low, high = found.difference.low, found.difference.high
-    typer.echo(f"accuracy of A less that of B: {found.difference.value:+.3f}, 95 % interval {low:+.3f} to {high:+.3f}")
-    typer.echo(
-        f"only A right on {found.only_a}, only B right on {found.only_b} of {found.n} images; p = {found.p_value:.3g}"
-    )
+    put(f"accuracy of A less that of B  {found.difference.value:+.3f}  (95 % interval {low:+.3f} to {high:+.3f})")
+    put(f"only A is right on            {found.only_a} of {found.n} images")
+    put(f"only B is right on            {found.only_b} of {found.n} images")
 
 
 @app.command()
-def mirror(context: typer.Context, json: JsonOption = False) -> None:
+def mirror(context: typer.Context, dry_run: DryRunOption = False, json: JsonOption = False) -> None:
     """Complete what MLflow misses: models registered while it was away, and aliases."""
     with open_project(context) as project:
-        count = project.mirror()
+        count = project.mirror(dry_run=dry_run)
     if json:
-        print_json({"completed": count})
+        print_json({"completed": count, "dry_run": dry_run})
+    elif dry_run:
+        put(f"{count} models would be completed, and every alias set as the registry has it")
     else:
-        typer.echo(f"{count} models completed; every alias is as the registry has it")
+        put(f"{count} models completed; every alias is as the registry has it")
 
 
 @app.command()
@@ -153,7 +173,7 @@ def export(
     if json:
         print_json({"ref": found.ref, "folder": target})
     else:
-        typer.echo(f"{found.ref} is in {target}")
+        put(f"{found.ref} is in {target}")
 
 
 def _tell(change: Change, *, dry_run: bool, json: bool) -> None:
@@ -161,5 +181,5 @@ def _tell(change: Change, *, dry_run: bool, json: bool) -> None:
         print_json({**plain(change), "dry_run": dry_run})
         return
     before = f"{change.name}@{change.previous}" if change.previous else "none"
-    would = "would be" if dry_run else "is"
-    typer.echo(f"{change.name}@{change.version} {would} the {change.alias} of {change.name}; before: {before}")
+    now = "would be" if dry_run else "is now"
+    put(f"{change.name}@{change.version} {now} the {change.alias} of {change.name}; before: {before}")

@@ -79,10 +79,12 @@ class Decoded:
     media_type: str  # by content: "image/jpeg"
     width: int  # pixels, as stored, before any EXIF rotation and any reduction
     height: int  # pixels
-    image: Image.Image  # mode "RGB", upright
+    image: Image.Image  # mode "RGB", or "L" where grey was asked for; upright
 
 
-def decode(data: bytes, limits: Limits = DEFAULT_LIMITS, *, at_least: int | None = None) -> Decoded:
+def decode(
+    data: bytes, limits: Limits = DEFAULT_LIMITS, *, at_least: int | None = None, grey: bool = False
+) -> Decoded:
     """Decode JPEG, PNG, WebP, BMP, GIF or TIFF bytes to upright RGB, whatever the file is called.
 
     Transparency is laid over white; 16-bit greys are scaled to 0..255, not clipped; colour profiles are
@@ -94,6 +96,7 @@ def decode(data: bytes, limits: Limits = DEFAULT_LIMITS, *, at_least: int | None
     limits : bounds that hold before anything is decoded.
     at_least : lets a large JPEG be decoded at 1/2, 1/4 or 1/8 of its size, both sides still at least this
         many pixels. Several times faster for photographs; damage is found all the same.
+    grey : gives 8-bit grey levels instead of RGB; of a JPEG the colours are then not even computed.
 
     Raises ImageError with the reason "empty", "too large" (bytes), "too many pixels", "not an image",
     "truncated" (cut short or damaged within), "animated" (more than one frame: a label cannot say which one
@@ -119,12 +122,15 @@ def decode(data: bytes, limits: Limits = DEFAULT_LIMITS, *, at_least: int | None
         )
     if header.frames > 1:
         raise ImageError("animated", "more than one frame; save the one that the label means")
-    image = _upright(_rgb(_load(header, at_least), header), header.orientation)
+    image = _load(header, at_least, grey=grey)
+    if not (grey and image.mode == "L" and "transparency" not in image.info):
+        image = _rgb(image, header)
+    image = _upright(image.convert("L") if grey else image, header.orientation)
     return Decoded(header.media_type, header.width, header.height, image)
 
 
-def _load(header: Header, at_least: int | None) -> Image.Image:
-    """The pixels in the file's own mode."""
+def _load(header: Header, at_least: int | None, *, grey: bool) -> Image.Image:
+    """The pixels in the file's own mode, or of a JPEG the brightness alone."""
     try:
         image = Image.open(io.BytesIO(header.content), formats=[header.format])
     except _DAMAGED as error:
@@ -133,8 +139,8 @@ def _load(header: Header, at_least: int | None) -> Image.Image:
     if image.size != (header.width, header.height):
         raise ImageError("not an image", f"a {header.format} whose headers contradict each other about its size")
     try:
-        if at_least is not None:
-            image.draft(None, (at_least, at_least))
+        if at_least is not None or grey:
+            image.draft("L" if grey else None, None if at_least is None else (at_least, at_least))
         image.load()
     except _DAMAGED as error:
         raise ImageError("truncated", f"a {header.format} cut short or damaged: {_line(error)}") from error

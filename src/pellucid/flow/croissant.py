@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -30,18 +30,28 @@ _FIELDS = {
 }
 
 
-def croissant(version: DatasetVersion, manifest: str, manifest_digest: str, metadata_keys: Sequence[str]) -> str:
+def croissant(
+    version: DatasetVersion,
+    manifest: str,
+    manifest_digest: str,
+    metadata_keys: Sequence[str],
+    media_types: Collection[str],
+) -> str:
     """The JSON-LD text that describes an export of the version.
 
     Args:
         manifest: file name of the exported CSV, whose column ``file_name`` joins it with the images.
         manifest_digest: its sha256.
         metadata_keys: its further columns.
+        media_types: of the images.
     """
+    formats = [media_type for media_type in FORMATS if media_type in media_types]
     descriptions = _FIELDS | {key: ("sc:Text", f"{key}, as it came with the images.") for key in metadata_keys}
-    fields = [_field("file_name", "sc:Text", "Path of the image file.", {"fileObject": {"@id": manifest}})]
-    fields[0]["references"] = {"fileSet": {"@id": "image-files"}, "extract": {"fileProperty": "fullpath"}}
-    fields += [
+    # Joined by the files' own names, each of which is there once: mlcroissant finds no full path equal to a text.
+    key = _field("file_name", "sc:Text", "Name of the image file.", {"fileObject": {"@id": manifest}})
+    key["source"]["transform"] = {"regex": r"(?:.*/)?([^/]+)$"}
+    key["references"] = {"fileSet": {"@id": "image-files"}, "extract": {"fileProperty": "filename"}}
+    fields = [
         _field(name, kind, text, {"fileObject": {"@id": manifest}}) for name, (kind, text) in descriptions.items()
     ]
     image = _field("image", "sc:ImageObject", "The picture.", {"fileSet": {"@id": "image-files"}})
@@ -68,8 +78,8 @@ def croissant(version: DatasetVersion, manifest: str, manifest_digest: str, meta
                 "@type": "cr:FileSet",
                 "@id": "image-files",
                 "name": "image-files",
-                "encodingFormat": "image/*",
-                "includes": [f"**/*{ending}" for ending in FORMATS.values()],
+                "encodingFormat": formats,
+                "includes": [f"**/*{FORMATS[media_type]}" for media_type in formats],
             },
         ],
         "recordSet": [
@@ -78,7 +88,7 @@ def croissant(version: DatasetVersion, manifest: str, manifest_digest: str, meta
                 "@id": "images",
                 "name": "images",
                 "key": {"@id": "images/file_name"},
-                "field": [*fields, image],
+                "field": [key, *fields, image],
             }
         ],
     }
@@ -89,12 +99,21 @@ def _field(name: str, kind: str, text: str, source: dict[str, Any]) -> dict[str,
     extract = {} if "fileSet" in source else {"extract": {"column": name}}
     return {
         "@type": "cr:Field",
-        "@id": f"images/{name}",
+        "@id": f"images/{_id(name)}",
         "name": name,
         "description": text,
         "dataType": kind,
         "source": {**source, **extract},
     }
+
+
+def _id(name: str) -> str:
+    """The name as an ``@id`` takes it, which may hold no space; distinct for distinct names.
+
+    >>> _id("site"), _id("taken at")
+    ('site', 'taken-20at')
+    """
+    return "".join(sign if sign.isalnum() or sign in "_." else f"-{ord(sign):02x}" for sign in name)
 
 
 _CONTEXT: Mapping[str, Any] = {

@@ -15,7 +15,7 @@ from pellucid.evaluate.evaluation import Evaluation
 from pellucid.evaluate.metrics import evaluate
 from pellucid.flow.learn import Material, gather
 from pellucid.flow.predict import open_predictor
-from pellucid.flow.predictor import Predictor
+from pellucid.flow.predictor import Predictor, read_text
 from pellucid.flow.workspace import Progress, Workspace, no_progress
 from pellucid.store.datasets import get_version
 from pellucid.store.models import get_model
@@ -85,14 +85,12 @@ def read_details(workspace: Workspace, model: ModelVersion) -> dict[str, Any]:
     Raises:
         IntegrityError: it is damaged.
     """
-    folder = workspace.artifacts.fetch_folder("models", model.id, workspace.cache / "models")
+    text = _stored(workspace, model, "evaluation.json")
     try:
-        details = json.loads((folder / "evaluation.json").read_bytes())
+        details = json.loads(text)
         Evaluation.from_dict(details["evaluation"])
-    except (OSError, ValueError, KeyError, TypeError, DataError) as error:
-        raise IntegrityError(
-            f"the evaluation of {model.ref} in {folder} cannot be read ({error}); restore it, or train the model again"
-        ) from None
+    except (ValueError, KeyError, TypeError, DataError) as error:
+        raise IntegrityError(f"the evaluation of {model.ref} cannot be read ({error}); train the model again") from None
     return dict(details)
 
 
@@ -100,15 +98,13 @@ def read_card(workspace: Workspace, model: ModelVersion) -> str:
     """The model card that is stored with the model, Markdown.
 
     Raises:
-        IntegrityError: it is gone.
+        IntegrityError: it was damaged, edited or removed.
     """
-    folder = workspace.artifacts.fetch_folder("models", model.id, workspace.cache / "models")
-    try:
-        return (folder / "README.md").read_text(encoding="utf-8")
-    except OSError as error:
-        raise IntegrityError(
-            f"the card of {model.ref} in {folder} cannot be read: {error.strerror}; restore it"
-        ) from None
+    return _stored(workspace, model, "README.md")
+
+
+def _stored(workspace: Workspace, model: ModelVersion, name: str) -> str:
+    return read_text(workspace.artifacts.fetch_folder("models", model.id, workspace.cache / "models"), model.id, name)
 
 
 def _align(model: ModelVersion, predictor: Predictor, material: Material) -> NDArray[np.float64]:

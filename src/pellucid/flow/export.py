@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from pellucid.errors import UsageError
+from pellucid.errors import StorageError, UsageError
 from pellucid.flow.croissant import FORMATS, croissant
 from pellucid.flow.workspace import Progress, Workspace, no_progress
 from pellucid.store.blobs import digest_of, write_whole
@@ -20,6 +21,7 @@ from pellucid.store.samples import media_of
 from pellucid.types import TRUST_SCALE, DatasetVersion, Row, Status
 
 MANIFEST = "metadata.csv"  # the name that Hugging Face's ImageFolder looks for; `pellucid ingest` reads it too
+_LONGEST = 50  # characters of a class in a folder's name; file systems take 255 bytes
 _COLUMNS = ("file_name", "label", "split", "trust", "status", "reason", "group", "sample")
 
 
@@ -49,6 +51,7 @@ def export(
 
     Raises:
         UsageError: the folder holds another export or other files.
+        StorageError: it cannot be written to.
     """
     with workspace.database.read() as connection:
         version = get_version(connection, ref)
@@ -57,28 +60,40 @@ def export(
         media = media_of(connection, [row.sample for row in chosen])
         metadata = metadata_of(connection, version.dataset, [row.sample for row in chosen])
     folders = class_folders(version.classes)
-    _claim(target, version)
-    names = []
-    for done, row in enumerate(chosen, 1):
-        name = f"{_place(row, folders)}/{row.sample[:16]}{FORMATS.get(media[row.sample][0], '')}"
-        file = target / name
-        if not file.exists():
-            file.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(file, workspace.blobs.get("images", row.sample))
-        names.append(name)
-        progress("exporting", done, len(chosen))
+    names = [f"{_place(row, folders)}/{row.sample[:16]}{FORMATS.get(media[row.sample][0], '')}" for row in chosen]
     keys = sorted({key for values in metadata.values() for key in values} - set(_COLUMNS))
+    data = _table(names, chosen, metadata, keys)
+    try:
+        _claim(target, version)
+        for done, (name, row) in enumerate(zip(names, chosen, strict=True), 1):
+            file = target / name
+            if not file.exists():
+                file.parent.mkdir(parents=True, exist_ok=True)
+                write_whole(file, workspace.blobs.get("images", row.sample))
+            progress("exporting", done, len(chosen))
+        write_whole(target / MANIFEST, data)
+        media_types = {media[row.sample][0] for row in chosen}
+        text = croissant(version, MANIFEST, digest_of(data), keys, media_types)
+        write_whole(target / "croissant.json", text.encode("utf-8", "surrogatepass"))
+    except OSError as error:
+        raise StorageError(
+            f"{error.filename or target} cannot be written: {error.strerror or error}; make room, or name another "
+            "folder, and run the same command again"
+        ) from error
+    return ExportReport(version, target, len(chosen))
+
+
+def _table(
+    names: Sequence[str], rows: Sequence[Row], metadata: Mapping[str, Mapping[str, Any]], keys: Sequence[str]
+) -> bytes:
     table = io.StringIO()
     writer = csv.writer(table)
     writer.writerow([*_COLUMNS, *keys])
-    for name, row in zip(names, chosen, strict=True):
+    for name, row in zip(names, rows, strict=True):
         own = metadata.get(row.sample, {})
         facts = [row.split, f"{row.trust / TRUST_SCALE:.3f}", row.status, row.reason, row.group, row.sample]
         writer.writerow([name, row.label or "", *facts, *(own.get(key, "") for key in keys)])
-    data = table.getvalue().encode("utf-8", "surrogatepass")
-    write_whole(target / MANIFEST, data)
-    write_whole(target / "croissant.json", croissant(version, MANIFEST, digest_of(data), keys).encode())
-    return ExportReport(version, target, len(chosen))
+    return table.getvalue().encode("utf-8", "surrogatepass")
 
 
 def class_folders(classes: Sequence[str]) -> dict[str, str]:
@@ -88,10 +103,14 @@ def class_folders(classes: Sequence[str]) -> dict[str, str]:
     {'cat': 'cat', '../dog': '1_dog'}
     """
     folders: dict[str, str] = {}
+    taken: set[str] = set()
     for index, name in enumerate(classes):
-        safe = re.sub(r'[\x00-\x1f/\\:*?"<>|]+', "_", name).strip(" ._")
-        plain = safe == name and safe.casefold() not in {folder.casefold() for folder in folders.values()}
-        folders[name] = name if plain else f"{index}_{safe or 'class'}"
+        safe = re.sub(r'[\x00-\x1f/\\:*?"<>|]+', "_", name).strip(" ._")[:_LONGEST]
+        folder = name if name and safe == name else f"{index}_{safe or 'class'}"
+        while folder.casefold() in taken:
+            folder = f"{index}_{folder}"
+        taken.add(folder.casefold())
+        folders[name] = folder
     return folders
 
 

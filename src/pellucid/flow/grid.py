@@ -68,8 +68,13 @@ def grid_of(settings: Settings) -> Grid | None:
     for key, value in table.items():
         if key not in _KEYS:
             raise ConfigError(f"[train] has an unknown key '{key}'; known are: {', '.join(_KEYS)}")
-        if not isinstance(value, _KEYS[key]):
+        if not isinstance(value, _KEYS[key]) or isinstance(value, bool):
             raise ConfigError(f"[train] {key} is {value!r}; wanted is a {_KEYS[key].__name__}")
+        if isinstance(value, list) and not all(isinstance(item, str) for item in value):
+            raise ConfigError(f"[train] {key} is {value!r}; wanted is a list of texts")
+    for model, priority in table.get("priorities", {}).items():
+        if not isinstance(priority, int) or isinstance(priority, bool):
+            raise ConfigError(f"[train] priorities has {model} = {priority!r}; wanted is a whole number")
     values = {key: value if isinstance(value, list) else [value] for key, value in table.get("settings", {}).items()}
     return Grid(
         datasets=tuple(table.get("datasets", ())),
@@ -92,14 +97,18 @@ def expand(workspace: Workspace, grid: Grid) -> list[JobSpec]:
         raise UsageError(
             "no dataset to train on was named; name one with --dataset NAME, or in pellucid.toml's [train]"
         )
+    for name, values in {**grid.settings, "models": grid.models}.items():
+        if not values:
+            raise UsageError(f"{name} has no value, so there is nothing to train; give at least one, or leave it out")
     accepted = {model: head_settings(model) for model in grid.models}
-    _check_settings(grid, accepted)
+    axes = {model: _axes(grid, model, accepted[model]) for model in accepted}
+    _check_settings(grid, accepted, axes)
     with workspace.database.read() as connection:
         versions = [get_version(connection, ref) for ref in dict.fromkeys(grid.datasets)]
     extractors = [workspace.extractor(spec) for spec in grid.extractors or (None,)]
     specs = []
     for version, extractor, model in itertools.product(versions, extractors, dict.fromkeys(grid.models)):
-        for settings in _combinations(grid, model, accepted[model]):
+        for settings in _combinations(axes[model]):
             build_head(model, settings, seed=grid.seed)
             specs.append(
                 JobSpec(
@@ -128,21 +137,32 @@ def submit(workspace: Workspace, grid: Grid, *, again: bool = True) -> list[Job]
         return enqueue(workspace.database, connection, specs, again=again)
 
 
-def _check_settings(grid: Grid, accepted: Mapping[str, Mapping[str, Any]]) -> None:
+Axes = Mapping[str, tuple[str, Sequence[Any]]]  # a model's setting -> its name in the grid, and the values
+
+
+def _axes(grid: Grid, model: str, accepted: Mapping[str, Any]) -> Axes:
+    """The grid's settings that count for the model; one for this model alone goes before one for all."""
+    own = f"{model}."
+    shared = {name: (name, values) for name, values in grid.settings.items() if name in accepted}
+    special = {
+        name.removeprefix(own): (name, values)
+        for name, values in grid.settings.items()
+        if name.startswith(own) and name.removeprefix(own) in accepted
+    }
+    return shared | special
+
+
+def _check_settings(grid: Grid, accepted: Mapping[str, Mapping[str, Any]], axes: Mapping[str, Axes]) -> None:
+    special = {name for own in axes.values() for name, _ in own.values()}
     for name in grid.settings:
-        model, dot, setting = name.partition(".")
-        owners = [model] if dot and model in accepted else list(accepted)
-        wanted = setting if dot and model in accepted else name
-        if not any(wanted in accepted[owner] for owner in owners):
+        if name not in special and not any(name in own for own in accepted.values()):
+            owners = [model for model in accepted if name.startswith(f"{model}.")] or list(accepted)
             have = "; ".join(f"{owner} has {', '.join(accepted[owner]) or 'none'}" for owner in owners)
             raise UsageError(f"no model of this grid has the setting {name!r}: {have}")
 
 
-def _combinations(grid: Grid, model: str, accepted: Mapping[str, Any]) -> list[dict[str, Any]]:
-    axes = {name: values for name, values in grid.settings.items() if name in accepted}
-    own = f"{model}."
-    axes |= {name.removeprefix(own): values for name, values in grid.settings.items() if name.startswith(own)}
-    combinations = itertools.product(*axes.values())
+def _combinations(axes: Axes) -> list[dict[str, Any]]:
+    combinations = itertools.product(*(values for _, values in axes.values()))
     return [dict(sorted(zip(axes, values, strict=True))) for values in combinations]
 
 

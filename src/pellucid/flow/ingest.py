@@ -25,6 +25,7 @@ from pellucid.store.ingests import (
     begin_ingest,
     forget_ingest,
     metadata_of,
+    rejected_in,
 )
 from pellucid.store.manifests import read_manifest
 from pellucid.store.samples import add_samples, chunked, known_ids
@@ -109,11 +110,14 @@ def ingest(
             ingest_id = begin_ingest(connection, dataset, source.location, source.layout, options)
         try:
             tally = _read(workspace, source, dataset, ingest_id, role, voter, known_classes, progress)
+            rejected = Counter(item.reason for item in tally.refused)
             if not tally.samples:
-                raise SourceError(_nothing_usable(source, tally.rejected))
+                raise SourceError(_nothing_usable(source, rejected))
             recipe = {"verb": "ingest", "source": source.location, "layout": source.layout, **options}
+            with workspace.database.read() as connection:
+                keep = not tally.refused.issubset(item for _, item in rejected_in(connection, dataset))
             version, created, findings = commit_votes(
-                workspace, dataset, ingest_id=ingest_id, rules=rules, recipe=recipe, progress=progress
+                workspace, dataset, ingest_id=ingest_id, rules=rules, recipe=recipe, keep=keep, progress=progress
             )
         except BaseException:
             # What cannot be removed now, because the store is full, is invisible all the same.
@@ -127,7 +131,7 @@ def ingest(
         files=len({item.path for item in source.items}),
         new=tally.new,
         duplicates=len(tally.paths) - len(tally.samples),
-        rejected=dict(tally.rejected),
+        rejected=dict(rejected),
         findings=Counter(item.kind for item in findings),
         warnings=(*warnings, *_class_warnings(parent, version)),
     )
@@ -138,7 +142,7 @@ class _Tally:
     new: int = 0
     paths: set[str] = field(default_factory=set)  # of the files that could be used
     samples: set[str] = field(default_factory=set)
-    rejected: Counter[str] = field(default_factory=Counter)
+    refused: set[Rejected] = field(default_factory=set)
 
 
 def _rules(
@@ -230,7 +234,7 @@ def _read(
         tally.new += len(fresh)
         tally.paths.update(item.item.path for item in taken)
         tally.samples.update(item.sample for item in taken)
-        tally.rejected.update(item.reason for item in rejected)
+        tally.refused.update(rejected)
         done += len(chunk)
         progress("reading", done, len(source.items))
     return tally
@@ -241,7 +245,7 @@ def _sorted_out(
 ) -> tuple[list[_Taken], list[Rejected]]:
     """What comes in and what is set aside, a file with several labels once; with ``classes``, other labels are too."""
     taken: list[_Taken] = []
-    rejected: dict[tuple[str, str, str], Rejected] = {}
+    rejected: dict[Rejected, None] = {}
     for result in results:
         if isinstance(result, _Taken):
             label = result.item.label
@@ -250,8 +254,8 @@ def _sorted_out(
                 continue
             known = ", ".join(sorted(classes))
             result = Rejected(result.item.path, "unknown label", f"{label!r}; the dataset has {known}")
-        rejected[result.path, result.reason, result.detail] = result
-    return taken, list(rejected.values())
+        rejected[result] = None
+    return taken, list(rejected)
 
 
 def _results(workspace: Workspace, items: Sequence[Item], known: set[bytes]) -> Iterator[list[_Taken | Rejected]]:

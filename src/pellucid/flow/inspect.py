@@ -6,9 +6,11 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import sqlalchemy as sa
+
 from pellucid.flow.workspace import Workspace
-from pellucid.store.datasets import Finding, findings_of, get_version
-from pellucid.store.ingests import Rejected, rejected_in
+from pellucid.store.datasets import Finding, findings_of, get_version, list_versions
+from pellucid.store.ingests import Rejected, ingests_of, rejected_in
 from pellucid.store.manifests import read_manifest
 from pellucid.types import DatasetVersion, Row, Status
 
@@ -35,7 +37,7 @@ def inspect(workspace: Workspace, ref: str) -> Inspection:
     with workspace.database.read() as connection:
         version = get_version(connection, ref)
         findings = findings_of(connection, version)
-        rejected = [item for _, item in rejected_in(connection, version.dataset)]
+        rejected = _rejected(connection, version)
     rows = read_manifest(workspace.blobs, version.content_id)
     usable = Counter((row.label, str(row.split)) for row in rows if row.status is Status.OK)
     splits = sorted({split for _, split in usable})
@@ -47,6 +49,17 @@ def inspect(workspace: Workspace, ref: str) -> Inspection:
         findings=tuple(findings),
         rejected=tuple(rejected),
     )
+
+
+def _rejected(connection: sa.Connection, version: DatasetVersion) -> list[Rejected]:
+    """The files that were set aside up to the version, each once however often it was offered."""
+    later = [item.created_at for item in list_versions(connection, version.dataset) if item.number > version.number]
+    until = min(later, default=None)
+    counted = {
+        item["id"] for item in ingests_of(connection, version.dataset) if until is None or item["finished_at"] < until
+    }
+    found = [item for number, item in rejected_in(connection, version.dataset) if number in counted]
+    return list(dict.fromkeys(found))
 
 
 def _reason(row: Row) -> str:

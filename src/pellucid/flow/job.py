@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +18,12 @@ from pellucid.flow.environment import environment
 from pellucid.flow.learn import Learnt, Material, gather, learn
 from pellucid.flow.portable import write_portable
 from pellucid.flow.predictor import write_model
+from pellucid.flow.promote import mirror_aliases
 from pellucid.flow.report import write_report
 from pellucid.flow.workspace import Progress, Workspace, no_progress
 from pellucid.store.datasets import get_version
 from pellucid.store.jobs import finish
-from pellucid.store.models import register_model, set_mirrored, unmirrored
+from pellucid.store.models import get_model, mirror_version, register_model, set_mirrored, unmirrored
 from pellucid.types import Job, ModelVersion, Status
 
 EVALUATION_FILE = "evaluation.json"
@@ -28,7 +33,7 @@ def do_job(workspace: Workspace, job: Job, *, progress: Progress = no_progress) 
     """Trains the job's model, registers it and writes its report.
 
     The model's files are stored first, under the digest of their content; the transaction that registers the model
-    ends the job; the report and MLflow come last and are completed by the next worker if this one dies.
+    ends the job; the report and MLflow come last, and what fails or is stopped there the next worker completes.
 
     Raises:
         ConcurrencyError: the job was taken over or cancelled; nothing was registered.
@@ -41,53 +46,94 @@ def do_job(workspace: Workspace, job: Job, *, progress: Progress = no_progress) 
         workspace.blobs.put("weights", path.read_bytes())
     material = gather(workspace, version, extractor, progress=progress)
     learnt = learn(material, extractor, job.model, job.settings, job.seed, progress=progress)
-    progress("registering", 0, None)
+    progress("registering and reporting", 0, None)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "model"
         model_id = _write(folder, job, material, learnt)
         uri = workspace.artifacts.put_folder("models", model_id, folder)
+    values = {
+        "name": version.dataset,
+        "id": model_id,
+        "dataset": version.ref,
+        "head": job.model,
+        "extractor": extractor.spec,
+        "fingerprint": extractor.fingerprint,
+        "settings": dict(job.settings),
+        "classes": list(version.classes),
+        "metrics": metrics_of(learnt),
+        "uri": uri,
+    }
     with workspace.database.write() as connection:
-        model = register_model(
-            connection,
-            job.id,
-            {
-                "name": version.dataset,
-                "id": model_id,
-                "dataset": version.ref,
-                "head": job.model,
-                "extractor": extractor.spec,
-                "fingerprint": extractor.fingerprint,
-                "settings": dict(job.settings),
-                "classes": list(version.classes),
-                "metrics": metrics_of(learnt),
-                "uri": uri,
-            },
-        )
+        model = register_model(connection, job.id, values)
         finish(connection, job)
-    complete(workspace, model, progress=progress)
+    _try_to_complete(workspace, model)
     return model
 
 
-def complete(workspace: Workspace, model: ModelVersion, *, progress: Progress = no_progress) -> None:
-    """Writes a registered model's report and repeats the model in MLflow; can be done any number of times."""
-    progress("reporting", 0, None)
-    report = write_report(workspace, model)
-    with tempfile.TemporaryDirectory() as scratch:
-        pyfunc = Path(scratch) / "pyfunc"
-        write_portable(workspace, model, pyfunc, with_weights=False)
-        details = json.loads((report / EVALUATION_FILE).read_text(encoding="utf-8"))
-        number = workspace.tracking.mirror(model, pyfunc, report, _series(model, details))
-    with workspace.database.write() as connection:
-        set_mirrored(connection, model, number)
+def complete(workspace: Workspace, model: ModelVersion) -> None:
+    """Writes a registered model's report and repeats the model in MLflow, unless that is done already."""
+    with _one_at_a_time(workspace):
+        with workspace.database.read() as connection:
+            if mirror_version(connection, model) is not None:
+                return
+        report = write_report(workspace, model)
+        with tempfile.TemporaryDirectory() as scratch:
+            pyfunc = Path(scratch) / "pyfunc"
+            write_portable(workspace, model, pyfunc, with_weights=False)
+            details = json.loads((report / EVALUATION_FILE).read_text(encoding="utf-8"))
+            number = workspace.tracking.mirror(model, pyfunc, report, _series(model, details))
+        with workspace.database.write() as connection:
+            set_mirrored(connection, model, number)
+            aliases = get_model(connection, model.ref).aliases
+        if aliases:
+            mirror_aliases(workspace, model.name)
 
 
-def complete_all(workspace: Workspace, *, progress: Progress = no_progress) -> int:
-    """Completes every model that a killed worker left registered but without report or mirror."""
+def complete_all(workspace: Workspace, *, min_age: float = 0.0, progress: Progress = no_progress) -> int:
+    """Completes the models that a killed worker left registered but without report or mirror; returns how many.
+
+    A model that cannot be completed is named in the log and does not stop the rest.
+
+    Args:
+        min_age: seconds; a younger model's own worker may still be at it.
+    """
+    until = datetime.now(UTC) - timedelta(seconds=min_age)
     with workspace.database.read() as connection:
-        waiting = unmirrored(connection)
-    for model in waiting:
-        complete(workspace, model, progress=progress)
-    return len(waiting)
+        waiting = [model for model in unmirrored(connection) if model.created_at <= until]
+    done = 0
+    for number, model in enumerate(waiting):
+        progress("completing", number, len(waiting))
+        done += _try_to_complete(workspace, model)
+    return done
+
+
+def _try_to_complete(workspace: Workspace, model: ModelVersion) -> bool:
+    try:
+        complete(workspace, model)
+    except Exception as error:  # noqa: BLE001 - the model is sound and registered, whatever its report runs into
+        logging.getLogger(__name__).warning(
+            "%s is registered, but its report or its copy in MLflow is not complete (%s: %s); "
+            "`pellucid models mirror` tries again",
+            model.ref,
+            type(error).__name__,
+            error,
+        )
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _one_at_a_time(workspace: Workspace) -> Iterator[None]:
+    """Lets one process of this machine at a time write to MLflow, so that no model comes to stand there twice."""
+    try:
+        import fcntl
+    except ModuleNotFoundError:  # Windows
+        yield
+        return
+    workspace.cache.mkdir(parents=True, exist_ok=True)
+    with (workspace.cache / "mirror.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def metrics_of(learnt: Learnt) -> dict[str, float]:

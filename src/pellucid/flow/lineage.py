@@ -67,13 +67,17 @@ def diff(workspace: Workspace, before: str, after: str) -> Diff:
     """
     with workspace.database.read() as connection:
         a, b = get_version(connection, before), get_version(connection, after)
-    old = {row.sample: row for row in read_manifest(workspace.blobs, a.content_id)}
-    new = {row.sample: row for row in read_manifest(workspace.blobs, b.content_id)}
-    differences = [
-        Difference(name, old.get(name), new.get(name), _why(old.get(name), new.get(name), b))
-        for name in sorted(old.keys() | new.keys())
-        if old.get(name) != new.get(name)
-    ]
+        old = {row.sample: row for row in read_manifest(workspace.blobs, a.content_id)}
+        new = {row.sample: row for row in read_manifest(workspace.blobs, b.content_id)}
+        changed = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+        verbs = _verbs(list_versions(connection, b.dataset), a, b)
+        votes = votes_of(connection, b.dataset, changed)
+    differences = []
+    for name in changed:
+        since = [vote for vote in votes.get(name, ()) if a.created_at < vote.at <= b.created_at]
+        differences.append(
+            Difference(name, old.get(name), new.get(name), _why(old.get(name), new.get(name), verbs, since))
+        )
     return Diff(a, b, tuple(name for name in b.classes if name not in a.classes), tuple(differences))
 
 
@@ -111,6 +115,7 @@ def impact(workspace: Workspace, prefix: str) -> Impact:
         names = sorted({version.dataset for version in versions})
         files = {name: sightings_of(connection, name, [sample]).get(sample, []) for name in names}
         votes = [vote for name in names for vote in votes_of(connection, name, [sample]).get(sample, [])]
+        versions = [version for version in versions if files[version.dataset]]  # the others need not be read
         models = list_models(connection)
         predictions = predictions_of(connection, sample)
         counts = count_by_model(connection)
@@ -133,11 +138,23 @@ def impact(workspace: Workspace, prefix: str) -> Impact:
     )
 
 
-def _why(before: Row | None, after: Row | None, version: DatasetVersion) -> str:
-    verb = str(version.recipe.get("verb", "edit"))
+def _verbs(versions: Sequence[DatasetVersion], before: DatasetVersion, after: DatasetVersion) -> str:
+    """What led from one version to the other, " by ingest, settle"; empty where the second is not the later one."""
+    if before.dataset != after.dataset:
+        return ""
+    between = [item for item in versions if before.number < item.number <= after.number]
+    verbs = dict.fromkeys(str(item.recipe.get("verb", "edit")) for item in between)
+    return f" by {', '.join(verbs)}" if verbs else ""
+
+
+def _why(before: Row | None, after: Row | None, verbs: str, votes: Sequence[Vote]) -> str:
     if before is None or after is None:
-        return f"{'added' if before is None else 'removed'} by {verb}"
+        return f"{'added' if before is None else 'removed'}{verbs}"
     names = ("label", "trust", "split", "status", "group")
     changed = [name for name in names if getattr(before, name) != getattr(after, name)]
-    reason = f": {after.reason}" if after.reason and after.reason != before.reason else ""
-    return f"{', '.join(changed) or 'reason'} changed by {verb}{reason}"
+    why = [f"{', '.join(changed) or 'reason'} changed{verbs}"]
+    if votes and not {"label", "trust", "status"}.isdisjoint(changed):
+        why.append("; ".join(f"{vote.voter} ({vote.role}) said {vote.label}" for vote in votes))
+    if after.reason and after.reason != before.reason:
+        why.append(after.reason)
+    return ": ".join(why)

@@ -47,7 +47,11 @@ def predict(
     cache = VectorCache(workspace.cache / "vectors", predictor.extractor.fingerprint, predictor.extractor.dim)
     done = 0
     for chunk in chunked(files, _CHUNK):
-        answers = _answer(workspace, chosen, predictor, cache, chunk)
+
+        def tell(what: str, n: int, total: int | None, before: int = done) -> None:
+            progress("predicting", before + n, len(files))
+
+        answers = _answer(workspace, chosen, predictor, cache, chunk, tell)
         if record:
             with workspace.database.write() as connection:
                 add_predictions(connection, chosen, answers)
@@ -108,7 +112,12 @@ def expand_paths(paths: Iterable[str | Path]) -> Iterator[Path]:
 
 
 def _answer(
-    workspace: Workspace, model: ModelVersion, predictor: Predictor, cache: VectorCache, files: Sequence[Path]
+    workspace: Workspace,
+    model: ModelVersion,
+    predictor: Predictor,
+    cache: VectorCache,
+    files: Sequence[Path],
+    progress: Progress,
 ) -> list[Prediction]:
     names: dict[Path, str] = {}
     errors: dict[Path, str] = {}
@@ -118,7 +127,7 @@ def _answer(
         except ImageError as error:
             errors[file] = str(error)
     sources = {name: partial(_read_same, file, name, workspace.limits.max_bytes) for file, name in names.items()}
-    failed = fill_cache(workspace, predictor.extractor, cache, sources)
+    failed = fill_cache(workspace, predictor.extractor, cache, sources, progress=progress)
     good = [name for name in sources if name not in failed]
     probabilities = dict(zip(good, predictor.predict_vectors(cache.gather(good)), strict=True))
     answers = []

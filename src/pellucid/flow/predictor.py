@@ -108,7 +108,7 @@ def load_predictor(folder: Path, model_id: str | None, fetch: Callable[[str], Pa
         IntegrityError: something was damaged, edited or removed.
         VersionError: a newer Pellucid wrote it.
     """
-    facts = _read_facts(folder, model_id)
+    facts = read_facts(folder, model_id)
     head = load_head(folder, facts["files"])
     classes = np.asarray(head.classes_)
     if classes.dtype.kind not in "iu" or not ((classes >= 0) & (classes < len(facts["classes"]))).all():
@@ -117,7 +117,9 @@ def load_predictor(folder: Path, model_id: str | None, fetch: Callable[[str], Pa
             "train the model again"
         )
     weights = {role: fetch(digest) for role, digest in facts["weights"].items()}
-    extractor = restore_extractor(facts["extractor"], weights)
+    # A recorded id vouches for the content, so that a user's own extractor class may be imported.
+    trusted = [str(facts["extractor"].get("kind"))] if model_id is not None else []
+    extractor = restore_extractor(facts["extractor"], weights, trusted=trusted)
     if extractor.fingerprint != facts["fingerprint"]:
         raise IntegrityError(
             f"the extractor in {folder} has the fingerprint {extractor.fingerprint[:12]}..., wanted is "
@@ -126,7 +128,26 @@ def load_predictor(folder: Path, model_id: str | None, fetch: Callable[[str], Pa
     return Predictor(extractor, head, tuple(facts["classes"]), facts)
 
 
-def _read_facts(folder: Path, model_id: str | None) -> dict[str, Any]:
+def read_text(folder: Path, model_id: str, name: str) -> str:
+    """One of the model's text files, checked.
+
+    Raises:
+        IntegrityError: it was damaged, edited or removed.
+    """
+    wanted, path = read_facts(folder, model_id)["files"].get(name), folder / name
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise IntegrityError(
+            f"{path} cannot be read ({error.strerror}); restore it, or train the model again"
+        ) from None
+    if hashlib.sha256(data).hexdigest() != wanted:
+        raise IntegrityError(f"{path} was damaged or edited; restore it, or train the model again")
+    return data.decode()
+
+
+def read_facts(folder: Path, model_id: str | None) -> dict[str, Any]:
+    """The content of model.json, checked; errors are those of ``load_predictor``."""
     path = folder / "model.json"
     try:
         data = path.read_bytes()

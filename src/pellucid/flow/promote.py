@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
-import os
+import logging
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
 
 from pellucid.errors import StorageError, UsageError
+from pellucid.flow.environment import current_user
 from pellucid.flow.predict import open_predictor
 from pellucid.flow.workspace import Workspace
 from pellucid.store.aliases import CHAMPION, Change, alias_state, earlier_champion, set_alias
@@ -55,7 +54,7 @@ def promote(
         "promote",
         target.version,
         state.version,
-        actor or _user(),
+        actor or current_user(),
         reason,
         datetime.now(UTC),
     )
@@ -93,7 +92,7 @@ def rollback(
         "rollback",
         target.version,
         state.version,
-        actor or _user(),
+        actor or current_user(),
         reason,
         datetime.now(UTC),
     )
@@ -124,14 +123,8 @@ def _carry_out(workspace: Workspace, target: ModelVersion, change: Change, *, dr
         return change
     with workspace.database.write() as connection:
         set_alias(connection, change)
-    # The decision stands without the mirror, which `models mirror` or the next promotion completes.
-    with suppress(StorageError):
-        mirror_aliases(workspace, target.name)
-    return change
-
-
-def _user() -> str:
     try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return f"uid {os.getuid()}"
+        mirror_aliases(workspace, target.name)
+    except StorageError as error:  # the decision stands without its mirror, which the next promotion completes too
+        logging.getLogger(__name__).warning("%s is %s; in MLflow not yet: %s", target.ref, change.alias, error)
+    return change

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import os
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from mlflow.pyfunc import PythonModel, PythonModelContext
 
 from pellucid.errors import ImageError, IntegrityError, UsageError
 from pellucid.features.decode import Limits, decode
@@ -20,6 +19,11 @@ from pellucid.flow.portable import WEIGHTS_FILE
 from pellucid.flow.predict import read_bounded
 from pellucid.flow.predictor import Predictor, load_predictor
 from pellucid.store.blobs import digest_of, read_url, write_whole
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # MLflow warns of its own type hints when it is imported
+    from mlflow.models import set_model
+    from mlflow.pyfunc import PythonModel, PythonModelContext
 
 
 class PellucidModel(PythonModel):  # type: ignore[misc]
@@ -42,6 +46,11 @@ class PellucidModel(PythonModel):  # type: ignore[misc]
         rows = [_row(self._predictor, item) for item in _items(model_input)]
         columns = ["label", "confidence", *(f"p({name})" for name in self._predictor.classes), "error"]
         return pd.DataFrame(rows, columns=columns)
+
+
+def offer() -> None:
+    """Tells MLflow, which runs the loader file of a model that it loads, what to load."""
+    set_model(PellucidModel())
 
 
 def load_folder(folder: Path) -> Predictor:
@@ -96,11 +105,10 @@ def _bytes_of(item: Any) -> bytes:
     if isinstance(item, bytes | bytearray | np.bytes_):
         return bytes(item)
     if isinstance(item, str | Path):
-        path = Path(item)
-        if len(str(item)) < 4096 and path.is_file():
-            return read_bounded(path, Limits().max_bytes)
+        if os.path.isfile(item):  # noqa: PTH113 - Path.is_file raises where a base64 text is too long for a name
+            return read_bounded(Path(item), Limits().max_bytes)
         try:
             return base64.b64decode(str(item), validate=True)
-        except binascii.Error:
+        except ValueError:
             raise ImageError("missing", f"{str(item)[:200]} is no file and no base64 image") from None
     raise ImageError("not an image", f"{type(item).__name__} was offered; wanted is a path or the bytes of an image")

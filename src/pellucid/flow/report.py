@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from pellucid.errors import PellucidError
 from pellucid.evaluate import figures
 from pellucid.evaluate.compare import compare
 from pellucid.evaluate.curve import EpochPoint, SizePoint
@@ -83,7 +84,12 @@ def _rivals(workspace: Workspace, judged: Judgement, against: Sequence[str]) -> 
             others = [item for item in others if item.ref != own.ref][:_RIVALS]
     test, rivals = judged.material.test, []
     for other in others:
-        answers = judge(workspace, other, judged.material.version.ref).probabilities
+        try:
+            answers = judge(workspace, other, judged.material.version.ref).probabilities
+        except PellucidError:
+            if against:
+                raise
+            continue  # another model's damage does not keep this one from its report
         names = (own.ref, other.ref)
         comparison = compare(test.y, judged.probabilities, answers, names=names, groups=test.groups)
         evaluation = evaluate(test.y, answers, judged.material.version.classes, groups=test.groups)

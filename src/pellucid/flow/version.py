@@ -66,6 +66,7 @@ def commit_votes(
     recipe: Mapping[str, Any],
     ingest_id: int | None = None,
     votes: Sequence[Vote] = (),
+    keep: bool = False,
     progress: Progress = no_progress,
 ) -> tuple[DatasetVersion, bool, list[Finding]]:
     """Commits what an ingest, or votes said directly, add to the dataset: all of it or, where this is stopped, nothing.
@@ -76,6 +77,7 @@ def commit_votes(
     Args:
         ingest_id: the ingest whose samples come in and whose votes count from now on.
         votes: said directly; recorded with the version.
+        keep: keeps the record of the ingest even where it neither saw nor said anything new.
 
     Returns:
         The version, whether it is new, and what making it found; where the content is that of the newest version, no
@@ -92,37 +94,40 @@ def commit_votes(
             rows, findings = draft.build()
             name = content_id(rows)
             repeats = parent is not None and name == parent.content_id
-            says_nothing = repeats and draft.says_nothing()
+            says_nothing = repeats and not keep and draft.says_nothing()
         if not repeats:
             write_manifest(workspace.blobs, rows)
         with suppress(_OvertakenError), workspace.database.write() as connection:
             newest = latest_version(connection, dataset)
             if (newest and newest.number) != (parent and parent.number):
                 raise _OvertakenError
+            made = None
+            if not repeats:
+                try:
+                    made = commit_version(
+                        connection,
+                        name=dataset,
+                        parent=parent,
+                        parents=[parent.ref] if parent else [],
+                        content_id=name,
+                        classes=draft.classes(rows),
+                        recipe=recipe,
+                        counts=count_rows(rows),
+                        findings=findings,
+                        ingest_id=ingest_id,
+                    )
+                except ConcurrencyError as error:
+                    raise _OvertakenError from error
             if ingest_id is not None and says_nothing:
                 forget_ingest(connection, ingest_id)
             elif ingest_id is not None:
-                finish_ingest(connection, ingest_id)
+                finish_ingest(connection, ingest_id)  # later than its version, by which `inspect` knows it
             if not says_nothing:
                 add_votes(connection, votes)
-            if parent is not None and repeats:
+            if made is not None:
+                return made, True, findings
+            if parent is not None:
                 return parent, False, findings_of(connection, parent)
-            try:
-                version = commit_version(
-                    connection,
-                    name=dataset,
-                    parent=parent,
-                    parents=[parent.ref] if parent else [],
-                    content_id=name,
-                    classes=draft.classes(rows),
-                    recipe=recipe,
-                    counts=count_rows(rows),
-                    findings=findings,
-                    ingest_id=ingest_id,
-                )
-            except ConcurrencyError as error:
-                raise _OvertakenError from error
-            return version, True, findings
     raise ConcurrencyError(f"{dataset} is being changed all the time by others; run the command again")
 
 

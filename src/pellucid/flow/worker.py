@@ -7,20 +7,24 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
-from pellucid.errors import ConcurrencyError, PellucidError, StorageError
+from pellucid.errors import ConcurrencyError, NotFoundError, PellucidError, StorageError, TrainingError
 from pellucid.flow.grid import grid_of, submit
-from pellucid.flow.job import do_job
+from pellucid.flow.job import complete_all, do_job
 from pellucid.flow.workspace import Progress, Workspace
+from pellucid.store.datasets import get_version
 from pellucid.store.jobs import claim, extend, fail, list_jobs, release
 from pellucid.types import Job, JobState
 
-_PATIENCE = 30.0  # seconds that a worker has to give its job back
+_GRACE = 2.0  # seconds in which a worker that heard Ctrl-C itself has ended
+_PATIENCE = 30.0  # seconds that a worker has to give its job back once it was told
 
 Watcher = Callable[[Job], None]  # told of every job that changed its state
 
@@ -34,7 +38,7 @@ def work(
     report: Watcher = lambda job: None,
     progress: Callable[[Job], Progress] | None = None,
 ) -> int:
-    """Works off the queue and returns how many jobs were done.
+    """Works off the queue and returns how many jobs were done; first completes what a killed worker left undone.
 
     Args:
         only: ids of the jobs to do; returns when all of them have ended, whoever did them. All jobs where None.
@@ -45,9 +49,11 @@ def work(
     name = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
     stop = stop or threading.Event()
     done = 0
+    arrivals = _Arrivals(workspace)
+    complete_all(workspace, min_age=workspace.settings.lease_seconds)
     while not stop.is_set():
         if watch:
-            _queue_what_arrived(workspace)
+            arrivals.queue()
         with workspace.database.write() as connection:
             mine = claim(connection, name, workspace.settings.lease_seconds, only=only)
         if mine is not None:
@@ -62,6 +68,7 @@ def work(
 
 def _do(workspace: Workspace, mine: Job, report: Watcher, progress: Callable[[Job], Progress] | None) -> int:
     shown = progress(mine) if progress else None
+    done = 0
     try:
         with _Heartbeat(workspace, mine) as heartbeat:
 
@@ -71,6 +78,7 @@ def _do(workspace: Workspace, mine: Job, report: Watcher, progress: Callable[[Jo
                     shown(what, done, total)
 
             do_job(workspace, mine, progress=tell)
+        done = 1
     except (KeyboardInterrupt, SystemExit):
         with workspace.database.write() as connection:
             release(connection, mine)
@@ -88,7 +96,7 @@ def _do(workspace: Workspace, mine: Job, report: Watcher, progress: Callable[[Jo
     with workspace.database.read() as connection:
         ended = list_jobs(connection, [mine.id])[0]
     report(ended)
-    return int(ended.state is JobState.DONE)
+    return done
 
 
 def _fail(workspace: Workspace, mine: Job, message: str) -> None:
@@ -101,25 +109,48 @@ def _unfinished(workspace: Workspace, only: Sequence[int]) -> bool:
         return any(job.state in (JobState.QUEUED, JobState.RUNNING) for job in list_jobs(connection, only))
 
 
-def _queue_what_arrived(workspace: Workspace) -> None:
-    """Queues the configured grid on the newest versions; what was done or is queued already stays as it is."""
-    grid = grid_of(workspace.settings)
-    if grid is not None and grid.datasets:
-        submit(workspace, grid, again=False)
+class _Arrivals:
+    """Queues the grid that pellucid.toml asks for on each version that arrives; a dataset may come later, too."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._grid = grid_of(workspace.settings)
+        self._seen: dict[str, str] = {}  # the newest version by the reference in [train]
+
+    def queue(self) -> None:
+        """Queues what arrived since the last call; what was done or is queued already stays as it is."""
+        if self._grid is None:
+            return
+        newest: dict[str, str] = {}
+        with self._workspace.database.read() as connection:
+            for ref in self._grid.datasets:
+                with suppress(NotFoundError):
+                    newest[ref] = get_version(connection, ref).ref
+        arrived = {ref: version for ref, version in newest.items() if self._seen.get(ref) != version}
+        if arrived:
+            submit(self._workspace, replace(self._grid, datasets=tuple(arrived.values())), again=False)
+            self._seen |= arrived
 
 
 class _Heartbeat:
-    """Renews a job's lease while it is being done, and keeps its message up to date."""
+    """Renews a job's lease while it is being done, keeps its message up to date, and notes when the job is lost."""
 
     def __init__(self, workspace: Workspace, mine: Job) -> None:
         self._workspace = workspace
         self._mine = mine
         self._message = "starting"
         self._over = threading.Event()
+        self._lost = False
         self._thread = threading.Thread(target=self._beat, name=f"pellucid-lease-{mine.id}", daemon=True)
 
     def say(self, message: str) -> None:
-        """What the worker is doing now; shown with the next beat."""
+        """What the worker is doing now; shown with the next beat.
+
+        Raises:
+            ConcurrencyError: the job was cancelled or taken over; going on would be for nothing.
+        """
+        if self._lost:
+            raise ConcurrencyError(f"job {self._mine.id} was cancelled or taken over")
         self._message = message
 
     def __enter__(self) -> Self:
@@ -137,21 +168,36 @@ class _Heartbeat:
         while not self._over.wait(min(lease / 4, 5.0)):
             with suppress(StorageError), self._workspace.database.write() as connection:
                 if not extend(connection, self._mine, lease, self._message):
+                    self._lost = True
                     return
 
 
 def run_workers(count: int, command: Sequence[str]) -> None:
-    """Runs the command in so many processes until all of them have ended; Ctrl-C lets each give its job back."""
-    processes = [subprocess.Popen(command) for _ in range(count)]
+    """Runs the command in so many processes until all of them have ended; Ctrl-C lets each give its job back.
+
+    Raises:
+        TrainingError: a process ended with an error, which it has printed itself.
+    """
+    processes: list[subprocess.Popen[bytes]] = []
     try:
-        for process in processes:
-            process.wait()
+        for _ in range(count):
+            processes.append(subprocess.Popen(command))
+        codes = [process.wait() for process in processes]
     except BaseException:
-        for process in processes:
-            process.send_signal(signal.SIGINT)
-        for process in processes:
-            try:
-                process.wait(_PATIENCE)
-            except subprocess.TimeoutExpired:
-                process.kill()
+        _end(processes)
         raise
+    failed = [code for code in codes if code]
+    if failed:
+        raise TrainingError(f"{len(failed)} of {count} workers ended with an error, printed above; start them again")
+
+
+def _end(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    # A terminal's Ctrl-C has reached the workers too, and a second signal would break off the giving back.
+    for patience, tell in ((_GRACE, None), (_PATIENCE, signal.SIGINT), (None, signal.SIGKILL)):
+        until = time.monotonic() + (patience or 0.0)
+        for process in processes:
+            if tell is not None and process.poll() is None:
+                process.send_signal(tell)
+        for process in processes:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(None if patience is None else max(until - time.monotonic(), 0.0))

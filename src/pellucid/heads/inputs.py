@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils.validation import validate_data
 
 from pellucid.errors import DataError
 
@@ -28,27 +28,86 @@ class LearningSet:
     classes: NDArray[Any]  # (K,) sorted, K >= 2
 
 
+@dataclass(frozen=True, slots=True)
+class LabelledRows:
+    """Rows of positive weight, of any number of classes, none included: what is learnt or forgotten bit by bit."""
+
+    X: NDArray[np.floating[Any]]  # (n, d) float32 or float64, as given
+    labels: NDArray[Any]  # (n,) as given
+    weight: NDArray[np.float64]  # (n,) above 0
+    index: NDArray[np.intp]  # (n,) which of the offered rows these are
+
+
 def learning_set(estimator: BaseEstimator, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None) -> LearningSet:
     """Check features, labels and weights; sets the estimator's ``n_features_in_``.
 
     Raises HeadInputError, with what is wrong in one line.
     """
-    try:
-        X, y = validate_data(estimator, X, y, dtype=[np.float64, np.float32])
-        if np.asarray(y).dtype.kind not in "biuU":  # names and whole numbers are classes for sure
-            check_classification_targets(y)
-        weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-    except ValueError as error:
-        raise HeadInputError(_one_line(error)) from error
-    labels = np.asarray(y)
+    rows, labels, weight = _checked(estimator, X, y, sample_weight, reset=True)
+    if not weight.any():
+        raise HeadInputError("all sample weights are zero; a classifier needs rows of at least 2 classes that count")
     classes = np.unique(labels[weight > 0])
     if len(classes) < 2:
         raise HeadInputError(
             f"a classifier needs rows of at least 2 classes with a positive weight, got {len(classes)} class"
         )
+    return LearningSet(rows, class_index(classes, labels), weight, classes)
+
+
+def labelled_rows(
+    estimator: BaseEstimator, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None, *, first: bool
+) -> LabelledRows:
+    """Check a part of the data, be it a single row; only the ``first`` sets the estimator's ``n_features_in_``.
+
+    Raises HeadInputError, with what is wrong in one line.
+    """
+    rows, labels, weight = _checked(estimator, X, y, sample_weight, reset=first)
+    index = np.flatnonzero(weight)
+    if len(index) == len(weight):
+        return LabelledRows(rows, labels, weight, index)
+    return LabelledRows(rows[index], labels[index], weight[index], index)
+
+
+def class_index(classes: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.intp]:
+    """Where each label (n,) stands in the sorted classes, -1 where it is none of them.
+
+    >>> class_index(np.array(["glass", "paper"]), np.array(["paper", "metal"]))
+    array([ 1, -1])
+    """
+    if not len(classes) or _is_text(classes) != _is_text(labels):
+        return np.full(len(labels), -1)
     index = np.minimum(np.searchsorted(classes, labels), len(classes) - 1)
     index[classes[index] != labels] = -1
-    return LearningSet(np.asarray(X), index, weight, classes)
+    return index
+
+
+def join_classes(known: NDArray[Any], more: NDArray[Any]) -> NDArray[Any]:
+    """All classes of both, sorted, each once. Raises HeadInputError where text would meet numbers.
+
+    >>> join_classes(np.array([0, 3]), np.array([3, 1])).tolist()
+    [0, 1, 3]
+    """
+    if not len(more):
+        return known
+    if len(known) and _is_text(known) != _is_text(more):
+        raise HeadInputError(f"classes {known[:3].tolist()} are of another type than {more[:3].tolist()}; use one type")
+    return np.unique(np.concatenate([known, more]) if len(known) else more)
+
+
+def row_groups(groups: ArrayLike, n: int) -> NDArray[np.intp]:
+    """Groups of n rows, text or numbers, as numbers 0, 1, 2, ... (n,). Raises HeadInputError.
+
+    >>> row_groups(["burst 7", "burst 3", "burst 7"], 3)
+    array([1, 0, 1])
+    """
+    given = np.asarray(groups)
+    if given.shape != (n,):
+        raise HeadInputError(f"groups have shape {given.shape}, wanted is one for each of {n} rows")
+    if given.dtype == object and not all(isinstance(name, str) for name in given):
+        raise HeadInputError("groups hold something that is neither all text nor all numbers; give every row a group")
+    if given.dtype.kind == "f" and not np.isfinite(given).all():
+        raise HeadInputError("groups hold NaN or infinity; give every row a group of its own or a shared one")
+    return np.asarray(np.unique(given, return_inverse=True)[1], dtype=np.intp)
 
 
 def query_rows(estimator: BaseEstimator, X: ArrayLike) -> NDArray[np.floating[Any]]:
@@ -75,6 +134,41 @@ def is_positive_integer(value: object) -> bool:
     (True, False, False)
     """
     return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(value >= 1)
+
+
+def _checked(
+    estimator: BaseEstimator, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None, *, reset: bool
+) -> tuple[NDArray[np.floating[Any]], NDArray[Any], NDArray[np.float64]]:
+    try:
+        X, y = validate_data(estimator, X, y, dtype=[np.float64, np.float32], reset=reset)
+        labels = np.asarray(y)
+        if not (labels.dtype.kind in "biuU" or _is_text(labels)):  # names and whole numbers are classes for sure
+            check_classification_targets(labels)
+        return np.asarray(X), labels, _weights(sample_weight, len(labels))
+    except ValueError as error:
+        raise HeadInputError(_one_line(error)) from error
+
+
+def _weights(sample_weight: ArrayLike | None, n: int) -> NDArray[np.float64]:
+    """One weight for each row, 1 where none are given; scikit-learn's own check refuses a lone weight of 0."""
+    if sample_weight is None:
+        return np.ones(n)
+    weight = np.array(sample_weight, dtype=np.float64)
+    if weight.ndim == 0:
+        weight = np.full(n, weight)
+    if weight.shape != (n,):
+        raise HeadInputError(f"sample weights have shape {weight.shape}, wanted is one for each of {n} rows")
+    if not np.isfinite(weight).all():
+        raise HeadInputError("sample weights hold NaN or infinity; wanted are numbers of 0 or more")
+    if (weight < 0).any():
+        raise HeadInputError("sample weights hold negative values; wanted are numbers of 0 or more")
+    return weight
+
+
+def _is_text(labels: NDArray[Any]) -> bool:
+    return labels.dtype.kind == "U" or (
+        labels.dtype == object and len(labels) > 0 and all(isinstance(label, str) for label in labels)
+    )
 
 
 def _one_line(error: ValueError) -> str:

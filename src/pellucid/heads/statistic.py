@@ -69,14 +69,22 @@ class Spectrum:
         """W = (A + l2 I)^-1 B, (d + 1, K)."""
         return self.vectors @ (self.targets / (self.values + l2)[:, None])
 
+    def sums(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """A (d + 1, d + 1) and B (d + 1, K) again."""
+        return (self.vectors * self.values) @ self.vectors.T, self.vectors @ self.targets
+
 
 def decompose(X: NDArray[np.floating], y: NDArray[np.intp], weight: NDArray[np.float64], n_classes: int) -> Spectrum:
     """One eigendecomposition: of A, or of the weighted Gram matrix where rows are fewer than features."""
     learnt = np.flatnonzero(weight)
     if len(learnt) <= X.shape[1]:
         return _decompose_gram(design(X[learnt]), one_hot(y[learnt], n_classes), weight[learnt])
-    A, B = accumulate(X, y, weight, n_classes)
-    values, vectors = np.linalg.eigh(A)
+    return spectrum_of(*accumulate(X, y, weight, n_classes))
+
+
+def spectrum_of(A: NDArray[np.float64], B: NDArray[np.float64]) -> Spectrum:
+    """The eigendecomposition of a statistic that was summed before; only A's upper triangle is read."""
+    values, vectors = np.linalg.eigh(A, UPLO="U")
     keep = values > _noise(values)
     vectors = vectors[:, keep]
     return Spectrum(values[keep], vectors, vectors.T @ B)
@@ -158,6 +166,103 @@ def leave_one_out(
     scores[known, y[known]] -= leverage[known]
     scores /= (1 - leverage)[:, None]
     return scores
+
+
+def leave_group_out_errors(
+    X: NDArray[np.floating],
+    y: NDArray[np.intp],
+    weight: NDArray[np.float64],
+    groups: NDArray[np.intp],
+    spectrum: Spectrum,
+    lambdas: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Mean squared leave-group-out error (L,) at every lambda, averaged by weight; see `leave_group_out_scores`."""
+    errors: NDArray[np.float64] = np.zeros(len(lambdas))
+    for rows, scores in _group_scores(X, y, weight, groups, spectrum, lambdas):
+        errors += np.square(one_hot(y[rows], scores.shape[2]) - scores).sum(axis=2) @ weight[rows]
+    return np.asarray(errors / weight.sum())
+
+
+def leave_group_out_scores(
+    X: NDArray[np.floating],
+    y: NDArray[np.intp],
+    weight: NDArray[np.float64],
+    groups: NDArray[np.intp],
+    spectrum: Spectrum,
+    l2: float,
+) -> NDArray[np.float64]:
+    """What all rows outside its group say of every row, (n, K); near 1 for its class. Nothing is refitted.
+
+    ``groups`` (n,) are whole numbers; rows of one number leave together, so that near-copies cannot vouch for
+    each other. With rows scaled by sqrt(w), H = X R X' and r = y - XW, the errors of group g are
+    e = (I - H_gg)^-1 r_g; a group of one gives `leave_one_out`. The rows must be those of the ``spectrum``,
+    at least whole groups of them. A group of m rows costs m^2 d + m^3, and one of more than d rows d^2 m + d^3.
+    """
+    scores = np.empty((len(X), spectrum.targets.shape[1]))
+    for rows, held_out in _group_scores(X, y, weight, groups, spectrum, np.array([l2])):
+        scores[rows] = held_out[0]
+    return scores
+
+
+def _group_scores(
+    X: NDArray[np.floating],
+    y: NDArray[np.intp],
+    weight: NDArray[np.float64],
+    groups: NDArray[np.intp],
+    spectrum: Spectrum,
+    lambdas: NDArray[np.float64],
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float64]]]:
+    """Rows (m,) and their held-out scores (L, m, K); every row comes once, groups of one size together."""
+    order = np.argsort(groups, kind="stable")
+    _, starts, sizes = np.unique(groups[order], return_index=True, return_counts=True)
+    K = spectrum.targets.shape[1]
+    for size in np.unique(sizes):
+        members = order[starts[sizes == size][:, None] + np.arange(size)]  # (G, size)
+        step = 1 if size > len(spectrum.values) else max(1, BLOCK // int(size))
+        for start in range(0, len(members), step):
+            rows = members[start : start + step]
+            w = weight[rows]
+            z = (design(X[rows.ravel()]) @ spectrum.vectors).reshape(*rows.shape, -1)
+            target = one_hot(y[rows.ravel()], K).reshape(*rows.shape, K)
+            leave = _leave_by_features if size > len(spectrum.values) else _leave_by_rows
+            yield rows.ravel(), leave(z, target, w, spectrum, lambdas).reshape(len(lambdas), -1, K)
+
+
+def _leave_by_rows(
+    z: NDArray[np.float64],
+    target: NDArray[np.float64],
+    weight: NDArray[np.float64],
+    spectrum: Spectrum,
+    lambdas: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Scores (L, G, m, K) of G groups of m rows z (G, m, r), through the m x m matrices I - H."""
+    root = np.sqrt(weight)[:, :, None]
+    held_out = np.empty((len(lambdas), *target.shape))
+    # rounding must not lift H above its bound for any data, t / (lambda + t) with t the group's own sum of squares
+    alone = (root * z).reshape(len(z), -1)
+    alone = np.einsum("ij,ij->i", alone, alone)[:, None]
+    for index, l2 in enumerate(lambdas):
+        shrunk = z / (spectrum.values + l2)
+        fitted = shrunk @ spectrum.targets
+        Q = shrunk @ z.swapaxes(1, 2)
+        values, axes = np.linalg.eigh(root * Q * root.swapaxes(1, 2))
+        values = np.minimum(values, np.minimum(alone / (l2 + alone), 1 - np.finfo(np.float64).eps))
+        error = axes @ ((axes.swapaxes(1, 2) @ (root * (target - fitted))) / (1 - values)[:, :, None])
+        held_out[index] = fitted - Q @ (root * error)
+    return held_out
+
+
+def _leave_by_features(
+    z: NDArray[np.float64],
+    target: NDArray[np.float64],
+    weight: NDArray[np.float64],
+    spectrum: Spectrum,
+    lambdas: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """The same for one group of more rows than axes: take its sums from the statistic and decompose the rest."""
+    weighted = weight[0, :, None] * z[0]
+    rest = spectrum_of(np.diag(spectrum.values) - weighted.T @ z[0], spectrum.targets - weighted.T @ target[0])
+    return np.stack([z @ rest.weights(l2) for l2 in lambdas])
 
 
 def predict_scores(X: NDArray[np.floating], W: NDArray[np.float64]) -> NDArray[np.float64]:

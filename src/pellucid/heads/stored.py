@@ -51,6 +51,31 @@ def take_number(meta: Mapping[str, Any], name: str, *, above: float) -> float:
     return value
 
 
+def take_share(meta: Mapping[str, Any], name: str) -> float:
+    """A number from 0 to 1; or IntegrityError.
+
+    >>> take_share({"noise_rate": 0.25}, "noise_rate")
+    0.25
+    """
+    value = meta[name]
+    # rounding may leave a mean of ones a little above 1
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1 + 1e-9:
+        raise IntegrityError(f"stored {name} is {value!r}, wanted is a number from 0 to 1")
+    return value
+
+
+def take_count(meta: Mapping[str, Any], name: str, *, at_least: int) -> int:
+    """A whole number; or IntegrityError.
+
+    >>> take_count({"n_learnt": 3}, "n_learnt", at_least=1)
+    3
+    """
+    value = meta[name]
+    if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
+        raise IntegrityError(f"stored {name} is {value!r}, wanted is a whole number of at least {at_least}")
+    return value
+
+
 def pack_classes(classes: NDArray[Any]) -> dict[str, Any]:
     """Classes as JSON, with their type, so that they come back as they were.
 
@@ -61,8 +86,8 @@ def pack_classes(classes: NDArray[Any]) -> dict[str, Any]:
     return {"dtype": known.dtype.str, "values": known.tolist()}
 
 
-def take_classes(meta: Mapping[str, Any]) -> NDArray[Any]:
-    """The classes that ``pack_classes`` packed: at least two, sorted, each once; or IntegrityError.
+def take_classes(meta: Mapping[str, Any], *, at_least: int = 2) -> NDArray[Any]:
+    """The classes that ``pack_classes`` packed: sorted, each once, as many as this; or IntegrityError.
 
     >>> take_classes({"classes": {"dtype": "<i8", "values": [0, 3]}})
     array([0, 3])
@@ -76,11 +101,11 @@ def take_classes(meta: Mapping[str, Any]) -> NDArray[Any]:
             dtype.kind in "biufU"
             and classes.tolist() == packed["values"]
             and classes.ndim == 1
-            and len(classes) >= 2
+            and len(classes) >= at_least
             and bool((classes[:-1] < classes[1:]).all())
         )
     except (TypeError, ValueError, OverflowError) as error:
         raise IntegrityError(f"stored classes cannot be read: {error}") from error
     if not sound:
-        raise IntegrityError("stored classes are not sorted numbers or strings, at least two, each once")
+        raise IntegrityError(f"stored classes are not sorted numbers or strings, at least {at_least}, each once")
     return classes

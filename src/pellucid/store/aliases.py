@@ -96,7 +96,8 @@ def earlier_champion(connection: sa.Connection, name: str) -> int:
     for change in history_of(connection, name):
         if change.alias == CHAMPION:
             if change.action == "rollback" and change.version in stack:
-                del stack[stack.index(change.version) + 1 :]
+                while stack[-1] != change.version:
+                    stack.pop()
             else:
                 stack.append(change.version)
     while stack and stack[-1] == now:

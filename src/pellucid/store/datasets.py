@@ -15,6 +15,8 @@ from pellucid.store.database import Database
 from pellucid.store.schema import dataset, dataset_version, finding
 from pellucid.types import DatasetVersion
 
+MAX_DIGITS = 9  # of a version's number, which the database holds in 32 bits
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -50,7 +52,7 @@ def parse_ref(ref: str) -> tuple[str, int | None]:
     name, _, version = ref.partition("@")
     if version in {"", "latest"}:
         return name, None
-    if not version.isdecimal():
+    if not version.isdecimal() or len(version) > MAX_DIGITS:
         raise UsageError(f"{ref!r} names no version; wanted is NAME, NAME@latest or NAME@NUMBER")
     return name, int(version)
 

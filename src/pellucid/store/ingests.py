@@ -39,8 +39,8 @@ def begin_ingest(
 ) -> int:
     """Opens an ingest and returns its id."""
     values = {"dataset": dataset, "location": location, "layout": layout, "options": dict(options)}
-    result = connection.execute(sa.insert(ingest).values(**values, started_at=datetime.now(UTC)))
-    return int(result.inserted_primary_key[0]) if result.inserted_primary_key else 0
+    query = sa.insert(ingest).values(**values, started_at=datetime.now(UTC)).returning(ingest.c.id)
+    return int(connection.execute(query).scalar_one())
 
 
 def add_sightings(connection: sa.Connection, ingest_id: int, sightings: Sequence[Sighting]) -> None:
@@ -75,14 +75,16 @@ def add_rejected(connection: sa.Connection, ingest_id: int, rejected: Sequence[R
 
 def finish_ingest(connection: sa.Connection, ingest_id: int) -> None:
     """Makes all that the ingest wrote count, from the commit of this transaction on."""
-    connection.execute(sa.update(ingest).where(ingest.c.id == ingest_id).values(finished_at=datetime.now(UTC)))
+    unfinished = sa.and_(ingest.c.id == ingest_id, ingest.c.finished_at.is_(None))
+    connection.execute(sa.update(ingest).where(unfinished).values(finished_at=datetime.now(UTC)))
 
 
 def forget_ingest(connection: sa.Connection, ingest_id: int) -> None:
-    """Removes an unfinished ingest and all that it wrote but the samples, which are shared."""
+    """Removes an unfinished ingest and all that it wrote but the samples, which are shared; a finished one stays."""
+    unfinished = sa.select(ingest.c.id).where(ingest.c.id == ingest_id, ingest.c.finished_at.is_(None))
     for table in (vote, sighting, set_aside):
-        connection.execute(sa.delete(table).where(table.c.ingest_id == ingest_id))
-    connection.execute(sa.delete(ingest).where(ingest.c.id == ingest_id, ingest.c.finished_at.is_(None)))
+        connection.execute(sa.delete(table).where(table.c.ingest_id.in_(unfinished)))
+    connection.execute(sa.delete(ingest).where(ingest.c.id.in_(unfinished)))
 
 
 def sightings_in(connection: sa.Connection, ingest_id: int) -> list[Sighting]:
@@ -91,7 +93,7 @@ def sightings_in(connection: sa.Connection, ingest_id: int) -> list[Sighting]:
     query = sa.select(*columns).where(sighting.c.ingest_id == ingest_id).order_by(sighting.c.id)
     return [
         Sighting(row.path, row.sample_id, Split(row.split) if row.split else None, row.metadata)
-        for row in connection.execute(query)
+        for row in connection.execute(query).all()
     ]
 
 
@@ -109,7 +111,7 @@ def sightings_of(connection: sa.Connection, dataset: str, ids: Sequence[str]) ->
             )
             .order_by(sighting.c.id)
         )
-        for row in connection.execute(query):
+        for row in connection.execute(query).all():
             split = Split(row.split) if row.split else None
             found[row.sample_id].append(Sighting(row.path, row.sample_id, split, row.metadata))
     return dict(found)

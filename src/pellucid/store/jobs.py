@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
 from pellucid.errors import ConcurrencyError, NotFoundError, UsageError
-from pellucid.store.database import Database
+from pellucid.store.database import Database, now_of
+from pellucid.store.samples import chunked
 from pellucid.store.schema import dataset_version, job, model
 from pellucid.types import Job, JobState
 
@@ -48,19 +49,20 @@ def enqueue(
 ) -> list[Job]:
     """Puts each job in the queue that is not in it, running or done, and returns all of them as they now stand.
 
+    A job that waits already takes the priority that is asked for now.
+
     Args:
         again: whether a job that failed or was cancelled is queued once more.
     """
-    now = datetime.now(UTC)
-    for spec in specs:
-        made = sa.select(dataset_version.c.created_at).where(
-            dataset_version.c.dataset == spec.dataset, dataset_version.c.number == spec.number
-        )
-        values = {
-            "key": spec.key,
+    now = now_of(connection)
+    wanted = {spec.key: spec for spec in specs}
+    made = {(spec.dataset, spec.number): _made_at(connection, spec) for spec in specs}
+    rows = [
+        {
+            "key": key,
             "dataset": spec.dataset,
             "number": spec.number,
-            "version_at": connection.execute(made).scalar_one(),
+            "version_at": made[spec.dataset, spec.number],
             "model": spec.model,
             "extractor": spec.extractor,
             "settings": spec.settings,
@@ -71,13 +73,19 @@ def enqueue(
             "created_at": now,
             "message": "",
         }
-        database.insert_new(connection, job, [values])
-    keys = [spec.key for spec in specs]
-    stopped = job.c.state.in_([JobState.FAILED, JobState.CANCELLED])
+        for key, spec in wanted.items()
+    ]
+    database.insert_new(connection, job, rows)
     if again:
-        connection.execute(sa.update(job).where(job.c.key.in_(keys), stopped).values(**_FRESH))
-    found = {item.key: item for item in _select(connection, job.c.key.in_(keys))}
-    return [found[key] for key in dict.fromkeys(keys)]
+        stopped = job.c.state.in_([JobState.FAILED, JobState.CANCELLED])
+        for chunk in chunked(wanted):
+            connection.execute(sa.update(job).where(job.c.key.in_(chunk), stopped).values(**_FRESH))
+    found = {item.key: item for chunk in chunked(wanted) for item in _select(connection, job.c.key.in_(chunk))}
+    for key, spec in wanted.items():
+        if found[key].state is JobState.QUEUED and found[key].priority != spec.priority:
+            connection.execute(sa.update(job).where(job.c.key == key).values(priority=spec.priority))
+            found[key] = replace(found[key], priority=spec.priority)
+    return [found[key] for key in wanted]
 
 
 def claim(connection: sa.Connection, worker: str, lease: float, *, only: Sequence[int] | None = None) -> Job | None:
@@ -87,16 +95,17 @@ def claim(connection: sa.Connection, worker: str, lease: float, *, only: Sequenc
         lease: seconds until others may take the job over, unless ``extend`` is called before.
         only: ids of the jobs to choose from; all where None.
     """
-    now = datetime.now(UTC)
+    now = now_of(connection)
     dead = sa.and_(job.c.state == JobState.RUNNING, job.c.lease_until < now)
-    lost = sa.update(job).where(dead, job.c.attempt >= MAX_ATTEMPTS)
+    # On PostgreSQL concurrent claimers skip each other's rows; on SQLite the write lock serialises them.
+    hopeless = sa.select(job.c.id).where(dead, job.c.attempt >= MAX_ATTEMPTS).with_for_update(skip_locked=True)
+    lost = sa.update(job).where(job.c.id.in_(hopeless))
     message = f"given up: {MAX_ATTEMPTS} workers died over it; `pellucid queue retry` tries again"
-    connection.execute(lost.values(state=JobState.FAILED, message=message, finished_at=now))
+    connection.execute(lost.values(state=JobState.FAILED, message=message, finished_at=now, lease_until=None))
     free = sa.or_(job.c.state == JobState.QUEUED, dead)
     query = sa.select(job.c.id).where(free)
     if only is not None:
         query = query.where(job.c.id.in_(only))
-    # On PostgreSQL concurrent claimers skip each other's rows; on SQLite the write lock serialises them.
     found = connection.execute(query.order_by(*_ORDER).limit(1).with_for_update(skip_locked=True)).scalar()
     if found is None:
         return None
@@ -108,7 +117,7 @@ def claim(connection: sa.Connection, worker: str, lease: float, *, only: Sequenc
 
 def extend(connection: sa.Connection, mine: Job, lease: float, message: str) -> bool:
     """Renews the lease and says what the worker is doing; False where the job is no longer its own."""
-    until = datetime.now(UTC) + timedelta(seconds=lease)
+    until = now_of(connection) + timedelta(seconds=lease)
     result = connection.execute(sa.update(job).where(_still(mine)).values(lease_until=until, message=message))
     return bool(result.rowcount)
 
@@ -139,7 +148,8 @@ def release(connection: sa.Connection, mine: Job) -> None:
 
 def cancel(connection: sa.Connection, job_id: int) -> Job:
     """Takes a waiting or running job out of the queue; a running one's result is thrown away."""
-    return _change(connection, job_id, {JobState.QUEUED, JobState.RUNNING}, "cancelled", {"state": JobState.CANCELLED})
+    values = {"state": JobState.CANCELLED, "finished_at": now_of(connection), "lease_until": None, "message": ""}
+    return _change(connection, job_id, {JobState.QUEUED, JobState.RUNNING}, "cancelled", values)
 
 
 def retry(connection: sa.Connection, job_id: int) -> Job:
@@ -174,6 +184,15 @@ _FRESH: dict[str, Any] = {
 }
 
 
+def _made_at(connection: sa.Connection, spec: JobSpec) -> datetime:
+    where = sa.and_(dataset_version.c.dataset == spec.dataset, dataset_version.c.number == spec.number)
+    made = connection.execute(sa.select(dataset_version.c.created_at).where(where)).scalar()
+    if made is None:
+        raise NotFoundError(f"no version {spec.dataset}@{spec.number} to train on; `pellucid datasets list` shows all")
+    found: datetime = made
+    return found
+
+
 def _still(mine: Job) -> sa.ColumnElement[bool]:
     return sa.and_(
         job.c.id == mine.id,
@@ -184,7 +203,7 @@ def _still(mine: Job) -> sa.ColumnElement[bool]:
 
 
 def _end(connection: sa.Connection, mine: Job, state: JobState, message: str) -> None:
-    values = {"state": state, "message": message, "finished_at": datetime.now(UTC), "lease_until": None}
+    values = {"state": state, "message": message, "finished_at": now_of(connection), "lease_until": None}
     if not connection.execute(sa.update(job).where(_still(mine)).values(**values)).rowcount:
         raise ConcurrencyError(f"job {mine.id} was taken over or cancelled meanwhile; this worker's result is dropped")
 

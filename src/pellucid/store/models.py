@@ -9,27 +9,40 @@ from typing import Any
 import sqlalchemy as sa
 
 from pellucid.errors import ConcurrencyError, NotFoundError
-from pellucid.store.aliases import CHAMPION, alias_state, aliases_of
+from pellucid.store.aliases import CANDIDATE, CHAMPION, alias_state, aliases_of
+from pellucid.store.datasets import MAX_DIGITS
 from pellucid.store.schema import model
 from pellucid.types import ModelVersion
+
+_ATTEMPTS = 100  # registrations that may take the number first before this one gives up
 
 
 def register_model(connection: sa.Connection, job_id: int, values: Mapping[str, Any]) -> ModelVersion:
     """Adds the model that the job made, under the next version number of its name.
 
-    Registering the same job twice gives the same version.
+    Registering the same job twice gives the same version. Where another process takes the number first, the next one
+    is taken: its commit is waited for.
+
+    Raises:
+        ConcurrencyError: others were faster every time; nothing was changed.
     """
-    query = sa.select(model.c.version).where(model.c.job_id == job_id)
-    version = connection.execute(query).scalar()
-    if version is None:
-        highest = sa.select(sa.func.coalesce(sa.func.max(model.c.version), 0)).where(model.c.name == values["name"])
-        version = connection.execute(highest).scalar_one() + 1
-        row = {**values, "version": version, "job_id": job_id, "created_at": datetime.now(UTC)}
-        try:
-            connection.execute(sa.insert(model).values(**row))
-        except sa.exc.IntegrityError as error:
-            raise ConcurrencyError(f"{values['name']} got version {version} meanwhile; it is tried again") from error
-    return get_model(connection, f"{values['name']}@{version}")
+    name = values["name"]
+    mine = sa.select(model.c.version).where(model.c.job_id == job_id)
+    highest = sa.select(sa.func.coalesce(sa.func.max(model.c.version), 0)).where(model.c.name == name)
+    row = {**values, "job_id": job_id, "created_at": datetime.now(UTC)}
+    for _ in range(_ATTEMPTS):
+        version = connection.execute(mine).scalar()
+        if version is None:
+            version = connection.execute(highest).scalar_one() + 1
+            try:
+                with connection.begin_nested():
+                    connection.execute(sa.insert(model).values(**row, version=version))
+            except sa.exc.IntegrityError:
+                if connection.execute(highest).scalar_one() < version and connection.execute(mine).scalar() is None:
+                    raise  # nobody took the number: the row itself is wrong
+                continue
+        return get_model(connection, f"{name}@{version}")
+    raise ConcurrencyError(f"models of {name} are being registered by others all the time; run the command again")
 
 
 def get_model(connection: sa.Connection, ref: str) -> ModelVersion:
@@ -39,7 +52,8 @@ def get_model(connection: sa.Connection, ref: str) -> ModelVersion:
         NotFoundError: there is none; the message says how to get one.
     """
     name, _, what = ref.partition("@")
-    version = int(what) if what.isdecimal() else alias_state(connection, name, what or CHAMPION).version
+    numbered = what.isdecimal() and len(what) <= MAX_DIGITS
+    version = int(what) if numbered else alias_state(connection, name, what or CHAMPION).version
     query = sa.select(model).where(model.c.name == name, model.c.version == version)
     row = connection.execute(query).first() if version is not None else None
     if row is not None:
@@ -51,7 +65,9 @@ def get_model(connection: sa.Connection, ref: str) -> ModelVersion:
         raise NotFoundError(f"no model named {name!r}; the project has: {have}")
     if version is None and what in {"", CHAMPION}:
         raise NotFoundError(f"{name} has no champion yet; `pellucid models promote {name}@{known}` makes one")
-    raise NotFoundError(f"no model {ref}; {name} has the versions 1 to {known}")
+    if version is None and what == CANDIDATE:
+        raise NotFoundError(f"{name} has no candidate; `pellucid models list {name}` shows the versions it has")
+    raise NotFoundError(f"no model {ref}; wanted is {name}@NUMBER, from 1 to {known}, {name}@champion or @candidate")
 
 
 def list_models(connection: sa.Connection, name: str | None = None) -> list[ModelVersion]:
@@ -66,8 +82,8 @@ def list_models(connection: sa.Connection, name: str | None = None) -> list[Mode
 
 def unmirrored(connection: sa.Connection) -> list[ModelVersion]:
     """The models whose mirror in MLflow is not known to be complete, oldest first."""
-    query = sa.select(model).where(model.c.mlflow_version.is_(None)).order_by(model.c.created_at)
-    return [_model(row, ()) for row in connection.execute(query)]
+    query = sa.select(model).where(model.c.mlflow_version.is_(None))
+    return [_model(row, ()) for row in connection.execute(query.order_by(model.c.created_at, model.c.version))]
 
 
 def set_mirrored(connection: sa.Connection, item: ModelVersion, mlflow_version: str) -> None:

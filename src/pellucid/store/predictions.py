@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from pellucid.store.schema import prediction
+from pellucid.store.sources.names import printable
 from pellucid.types import ModelVersion, Prediction
 
 
@@ -21,7 +22,7 @@ def add_predictions(connection: sa.Connection, model: ModelVersion, predictions:
             "model_name": model.name,
             "model_version": model.version,
             "sample_id": item.sample,
-            "path": item.path,
+            "path": printable(item.path),
             "label": item.label,
             "confidence": item.confidence,
             "probabilities": dict(item.probabilities),

@@ -60,7 +60,8 @@ def sketches_of(connection: sa.Connection, ids: Sequence[str]) -> NDArray[np.uin
     place = {name: index for index, name in enumerate(ids)}
     sketches = np.zeros((len(ids), 32 * 32), np.uint8)
     for chunk in chunked(ids):
-        for name, sketch in connection.execute(sa.select(table.c.id, table.c.sketch).where(table.c.id.in_(chunk))):
+        query = sa.select(table.c.id, table.c.sketch).where(table.c.id.in_(chunk))
+        for name, sketch in connection.execute(query).all():
             sketches[place[name]] = np.frombuffer(sketch, np.uint8)
     return sketches
 
@@ -71,7 +72,7 @@ def media_of(connection: sa.Connection, ids: Sequence[str]) -> dict[str, tuple[s
     return {
         row.id: (row.media_type, row.width, row.height)
         for chunk in chunked(ids)
-        for row in connection.execute(sa.select(*columns).where(table.c.id.in_(chunk)))
+        for row in connection.execute(sa.select(*columns).where(table.c.id.in_(chunk))).all()
     }
 
 
@@ -84,7 +85,8 @@ def find_sample(connection: sa.Connection, prefix: str) -> Sample:
     prefix = prefix.lower()
     if len(prefix) < 4 or not set(prefix) <= set("0123456789abcdef"):
         raise NotFoundError(f"{prefix!r} is no sample id; wanted are at least the first 4 of its 64 hexadecimal digits")
-    query = sa.select(table).where(table.c.id.startswith(prefix)).limit(2)
+    # A range, which the key's index serves; "g" comes after every hexadecimal digit.
+    query = sa.select(table).where(table.c.id >= prefix, table.c.id < f"{prefix}g").limit(2)
     found = connection.execute(query).all()
     if len(found) != 1:
         what = "several samples begin" if found else "no sample begins"

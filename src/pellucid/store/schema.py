@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     CheckConstraint,
     Column,
     DateTime,
@@ -26,6 +27,7 @@ from sqlalchemy import (
 )
 
 DIGEST = String(64)  # sha256, hexadecimal
+ROW_ID = BigInteger().with_variant(Integer, "sqlite")  # only an INTEGER key counts up on SQLite; it has 64 bits there
 
 
 class UTCDateTime(TypeDecorator[datetime]):
@@ -68,7 +70,7 @@ sample = Table(
     Column("media_type", String(64), nullable=False),
     Column("width", Integer, nullable=False),
     Column("height", Integer, nullable=False),
-    Column("size", Integer, nullable=False),
+    Column("size", BigInteger, nullable=False),
     Column("sketch", LargeBinary, nullable=False),
 )
 
@@ -83,7 +85,7 @@ dataset = Table(
 ingest = Table(
     "ingest",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", ROW_ID, primary_key=True),
     Column("dataset", ForeignKey("dataset.name"), nullable=False, index=True),
     Column("location", Text, nullable=False),
     Column("layout", String(32), nullable=False),
@@ -96,7 +98,7 @@ ingest = Table(
 sighting = Table(
     "sighting",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", ROW_ID, primary_key=True),
     Column("ingest_id", ForeignKey("ingest.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("path", Text, nullable=False),
     Column("sample_id", ForeignKey("sample.id"), nullable=False, index=True),
@@ -107,7 +109,7 @@ sighting = Table(
 set_aside = Table(
     "set_aside",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", ROW_ID, primary_key=True),
     Column("ingest_id", ForeignKey("ingest.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("path", Text, nullable=False),
     Column("reason", String(64), nullable=False),
@@ -117,7 +119,7 @@ set_aside = Table(
 vote = Table(
     "vote",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", ROW_ID, primary_key=True),
     Column("dataset", ForeignKey("dataset.name"), nullable=False),
     Column("sample_id", ForeignKey("sample.id"), nullable=False),
     Column("label", Text, nullable=False),
@@ -149,7 +151,7 @@ dataset_version = Table(
 finding = Table(
     "finding",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", ROW_ID, primary_key=True),
     Column("dataset", String(128), nullable=False),
     Column("number", Integer, nullable=False),
     Column("kind", String(32), nullable=False),
@@ -166,7 +168,7 @@ finding = Table(
 job = Table(
     "job",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", ROW_ID, primary_key=True),
     Column("key", DIGEST, nullable=False, unique=True),
     Column("dataset", String(128), nullable=False),
     Column("number", Integer, nullable=False),
@@ -174,7 +176,7 @@ job = Table(
     Column("model", Text, nullable=False),
     Column("extractor", Text, nullable=False),
     Column("settings", JSON, nullable=False),
-    Column("seed", Integer, nullable=False),
+    Column("seed", BigInteger, nullable=False),
     Column("priority", Integer, nullable=False),
     Column("state", String(16), nullable=False),
     Column("attempt", Integer, nullable=False),
@@ -222,7 +224,7 @@ alias = Table(
 alias_history = Table(
     "alias_history",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", ROW_ID, primary_key=True),
     Column("name", String(128), nullable=False),
     Column("alias", String(32), nullable=False),
     Column("revision", Integer, nullable=False),
@@ -238,7 +240,7 @@ alias_history = Table(
 prediction = Table(
     "prediction",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", ROW_ID, primary_key=True),
     Column("at", UTCDateTime, nullable=False),
     Column("model_name", String(128), nullable=False),
     Column("model_version", Integer, nullable=False),

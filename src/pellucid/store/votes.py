@@ -51,7 +51,7 @@ def votes_of(
             .where(vote.c.dataset == dataset, vote.c.sample_id.in_(chunk), counts)
             .order_by(vote.c.id)
         )
-        for row in connection.execute(query):
+        for row in connection.execute(query).all():  # at once: row by row takes twice as long
             found[row.sample_id].append(
                 Vote(
                     dataset=row.dataset,

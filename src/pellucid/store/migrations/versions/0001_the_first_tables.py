@@ -8,12 +8,14 @@ from alembic import op
 revision = "0001"
 down_revision = None
 
+ROW_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
 
 def upgrade() -> None:
     """The first tables."""
     op.create_table(
         "alias_history",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", ROW_ID, nullable=False),
         sa.Column("name", sa.String(length=128), nullable=False),
         sa.Column("alias", sa.String(length=32), nullable=False),
         sa.Column("revision", sa.Integer(), nullable=False),
@@ -38,13 +40,13 @@ def upgrade() -> None:
         sa.Column("media_type", sa.String(length=64), nullable=False),
         sa.Column("width", sa.Integer(), nullable=False),
         sa.Column("height", sa.Integer(), nullable=False),
-        sa.Column("size", sa.Integer(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("sketch", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_sample")),
     )
     op.create_table(
         "ingest",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", ROW_ID, nullable=False),
         sa.Column("dataset", sa.String(length=128), nullable=False),
         sa.Column("location", sa.Text(), nullable=False),
         sa.Column("layout", sa.String(length=32), nullable=False),
@@ -66,7 +68,7 @@ def upgrade() -> None:
         sa.Column("recipe", sa.JSON(), nullable=False),
         sa.Column("classes", sa.JSON(), nullable=False),
         sa.Column("counts", sa.JSON(), nullable=False),
-        sa.Column("ingest_id", sa.Integer(), nullable=True),
+        sa.Column("ingest_id", ROW_ID, nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["dataset"], ["dataset.name"], name=op.f("fk_dataset_version_dataset")),
         sa.ForeignKeyConstraint(["ingest_id"], ["ingest.id"], name=op.f("fk_dataset_version_ingest_id")),
@@ -77,8 +79,8 @@ def upgrade() -> None:
 
     op.create_table(
         "set_aside",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("ingest_id", sa.Integer(), nullable=False),
+        sa.Column("id", ROW_ID, nullable=False),
+        sa.Column("ingest_id", ROW_ID, nullable=False),
         sa.Column("path", sa.Text(), nullable=False),
         sa.Column("reason", sa.String(length=64), nullable=False),
         sa.Column("detail", sa.Text(), nullable=False),
@@ -90,8 +92,8 @@ def upgrade() -> None:
 
     op.create_table(
         "sighting",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("ingest_id", sa.Integer(), nullable=False),
+        sa.Column("id", ROW_ID, nullable=False),
+        sa.Column("ingest_id", ROW_ID, nullable=False),
         sa.Column("path", sa.Text(), nullable=False),
         sa.Column("sample_id", sa.String(length=64), nullable=False),
         sa.Column("split", sa.String(length=16), nullable=True),
@@ -106,14 +108,14 @@ def upgrade() -> None:
 
     op.create_table(
         "vote",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", ROW_ID, nullable=False),
         sa.Column("dataset", sa.String(length=128), nullable=False),
         sa.Column("sample_id", sa.String(length=64), nullable=False),
         sa.Column("label", sa.Text(), nullable=False),
         sa.Column("role", sa.String(length=16), nullable=False),
         sa.Column("voter", sa.String(length=256), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("ingest_id", sa.Integer(), nullable=True),
+        sa.Column("ingest_id", ROW_ID, nullable=True),
         sa.Column("model", sa.String(length=160), nullable=True),
         sa.Column("confidence", sa.Float(), nullable=True),
         sa.CheckConstraint(
@@ -130,7 +132,7 @@ def upgrade() -> None:
 
     op.create_table(
         "finding",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", ROW_ID, nullable=False),
         sa.Column("dataset", sa.String(length=128), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("kind", sa.String(length=32), nullable=False),
@@ -148,7 +150,7 @@ def upgrade() -> None:
 
     op.create_table(
         "job",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", ROW_ID, nullable=False),
         sa.Column("key", sa.String(length=64), nullable=False),
         sa.Column("dataset", sa.String(length=128), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
@@ -156,7 +158,7 @@ def upgrade() -> None:
         sa.Column("model", sa.Text(), nullable=False),
         sa.Column("extractor", sa.Text(), nullable=False),
         sa.Column("settings", sa.JSON(), nullable=False),
-        sa.Column("seed", sa.Integer(), nullable=False),
+        sa.Column("seed", sa.BigInteger(), nullable=False),
         sa.Column("priority", sa.Integer(), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
@@ -182,7 +184,7 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=128), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("id", sa.String(length=64), nullable=False),
-        sa.Column("job_id", sa.Integer(), nullable=False),
+        sa.Column("job_id", ROW_ID, nullable=False),
         sa.Column("dataset", sa.String(length=160), nullable=False),
         sa.Column("head", sa.Text(), nullable=False),
         sa.Column("extractor", sa.Text(), nullable=False),
@@ -208,7 +210,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "prediction",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", ROW_ID, nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("model_name", sa.String(length=128), nullable=False),
         sa.Column("model_version", sa.Integer(), nullable=False),

@@ -1,0 +1,107 @@
+"""The rule for people's own mistakes: what looks like another class is labelled as that class.
+
+A sample's label is wrong with a probability rho that grows with how unsure the model is, and it is then the label
+of a class that the model holds for likely beside the true one. With q(t) the belief in the true class, c the same
+at a temperature of its own, and u in 0..1 the rank of the lead of the likeliest class (1 the smallest),
+
+    rho = 0.95 / (1 + exp(-a - b (u - 1/2))),  b >= 0
+    P(t, y) = q(t) (1 - rho) where y = t,  q(t) rho c(y) / (1 - c(t)) where it is not
+
+The two temperatures, a and b are those of the largest likelihood of the given labels. With no wrong labels the
+model's own doubt explains every contradiction and rho goes to zero.
+
+Instance-dependent noise: P. Chen et al. (2021), "Beyond class-conditional assumption: a primary attempt to combat
+instance-dependent label noise", AAAI; P(y) as a mixture of a right and a wrong label is E. Arazo et al. (2019).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import expit, softmax
+
+from pellucid.noise.evidence import DOUBT, SMALLEST, Evidence, Verdict, by_trust, entropy
+
+FIT_ROWS = 5_000  # more than these are represented by these when the four numbers are fitted
+_MOST = 0.95  # rho stays below
+# Of the parameters log temperature of q, a, b, log temperature of c
+_BOUNDS = ((-4.0, 3.0), (-9.0, 5.0), (0.0, 12.0), (-4.0, 3.0))
+_STARTS = tuple((t, a, 2.0, t) for a in (-4.0, -1.5) for t in (-1.5, -0.5))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Instance:
+    """Fitted parameters, ready to judge."""
+
+    parameters: NDArray[np.float64]  # (4,) see _BOUNDS
+    leads: NDArray[np.float64]  # (m,) sorted leads of the likeliest class, which ranks are taken in
+
+    def beliefs(self, evidence: Evidence) -> NDArray[np.float64]:
+        """q (n, K): the model's belief in each true class, before the given label is looked at."""
+        logs = np.log(np.maximum(evidence.p, SMALLEST))
+        return np.asarray(softmax(logs / np.exp(self.parameters[0]), axis=1))
+
+    def joint(self, evidence: Evidence) -> NDArray[np.float64]:
+        """P(true class, given label) of each row, (n, K)."""
+        logs = np.log(np.maximum(evidence.p, SMALLEST))
+        return _joint(self.parameters, logs, _unsure(logs, self.leads), evidence)
+
+
+def instance(evidence: Evidence) -> Verdict:
+    """Judge by the posterior under the most likely dependence on the model's doubt."""
+    joint = fit_instance(evidence).joint(evidence)
+    posterior = joint / joint.sum(axis=1, keepdims=True)
+    return Verdict(
+        posterior,
+        by_trust(posterior, evidence.index),
+        "wrong labels are the commoner the less sure the model is, as people's own mistakes are",
+    )
+
+
+def fit_instance(evidence: Evidence) -> Instance:
+    """The parameters of the largest likelihood, from four starts."""
+    leads = np.sort(_lead(np.log(np.maximum(evidence.p, SMALLEST))))
+    sample = evidence.thinned(FIT_ROWS)
+    logs = np.log(np.maximum(sample.p, SMALLEST))
+    unsure, total = _unsure(logs, leads), max(float(sample.weight.sum()), 1e-300)
+
+    def loss(parameters: NDArray[np.float64]) -> float:
+        likelihood = _joint(parameters, logs, unsure, sample).sum(axis=1)
+        doubt = DOUBT * entropy(softmax(logs / np.exp(parameters[0]), axis=1))
+        fit = -float(sample.weight @ (np.log(np.maximum(likelihood, 1e-300)) - doubt)) / total
+        # a slight pull where the data say nothing: to b = 0, a = 0 and equal temperatures
+        t, a, b, s = parameters
+        return fit + 1e-4 * b**2 + 1e-4 * a**2 + 1e-3 * (s - t) ** 2
+
+    results = [minimize(loss, start, method="L-BFGS-B", bounds=_BOUNDS) for start in _STARTS]
+    return Instance(min(results, key=lambda result: float(result.fun)).x, leads)
+
+
+def _joint(
+    parameters: NDArray[np.float64], logs: NDArray[np.float64], unsure: NDArray[np.float64], evidence: Evidence
+) -> NDArray[np.float64]:
+    t, a, b, s = parameters
+    rows = np.arange(len(logs))
+    rho = _MOST * expit(a + b * (unsure - 0.5))
+    rho = np.where(evidence.trusted, 0.0, rho)
+    q = softmax(logs / np.exp(t), axis=1)
+    c = softmax(logs / np.exp(s), axis=1)
+    right = q[rows, evidence.index] * (1 - rho)
+    joint = q / np.maximum(1 - c, 1e-12) * (rho * c[rows, evidence.index])[:, None]
+    joint[rows, evidence.index] = right
+    return np.asarray(joint)
+
+
+def _lead(logs: NDArray[np.float64]) -> NDArray[np.float64]:
+    top = np.partition(logs, logs.shape[1] - 2, axis=1)
+    return np.asarray(top[:, -1] - top[:, -2])
+
+
+def _unsure(logs: NDArray[np.float64], leads: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Where each row's lead stands among all, from 1 for the smallest to 0 for the largest; ties in the middle."""
+    lead = _lead(logs)
+    below, upto = np.searchsorted(leads, lead, "left"), np.searchsorted(leads, lead, "right")
+    return np.asarray(1 - (below + upto) / (2 * len(leads)))

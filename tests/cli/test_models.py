@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pellucid import Project
+
+from .conftest import Cli
+
+
+@pytest.fixture(scope="module")
+def three_folder(trained_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("three") / "project"
+    shutil.copytree(trained_folder, folder)
+    with Project(folder) as project:
+        project.train("pets", models=["logistic", "ridge"], settings={"ridge.lambda": 3})
+    return folder
+
+
+@pytest.fixture
+def three(three_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """pets@1 (ridge) is trained; pets@2 and pets@3 are logistic and another ridge."""
+    shutil.copytree(three_folder, tmp_path / "three")
+    monkeypatch.chdir(tmp_path / "three")
+    return tmp_path / "three"
+
+
+def champion(cli: Cli) -> str | None:
+    return next(
+        (model["ref"] for model in cli("models", "list", "--json").json if "champion" in model["aliases"]), None
+    )
+
+
+def test_promotion_rollback_and_their_history(cli: Cli, three: Path) -> None:
+    ended = cli("models", "promote", "pets@1", "-r", "first")
+    assert ended.out == "pets@1 is now the champion of pets; before: none\n"
+    assert "next: pellucid predict --model pets" in ended.err
+    assert cli("models", "promote", "pets@2").code == 0
+    assert cli("models", "promote", "pets@3", "--to", "candidate").err == ""
+    assert champion(cli) == "pets@2"
+
+    assert cli("models", "rollback", "pets", "-n").out == "pets@1 would be the champion of pets; before: pets@2\n"
+    assert champion(cli) == "pets@2"
+    assert cli("models", "rollback", "pets", "-r", "worse", "--json").json["version"] == 1
+    assert champion(cli) == "pets@1"
+
+    lines = [line.split() for line in cli("models", "history", "pets").out.splitlines()]
+    assert [line[2:6] for line in lines[1:]] == [
+        ["promote", "champion", "pets@1", "-"],
+        ["promote", "champion", "pets@2", "pets@1"],
+        ["promote", "candidate", "pets@3", "-"],
+        ["rollback", "champion", "pets@1", "pets@2"],
+    ]
+    assert [row["reason"] for row in cli("models", "history", "--json").json] == ["first", "", "", "worse"]
+    assert cli("models", "rollback", "pets", "--to", "3").code == 0
+    assert champion(cli) == "pets@3"
+
+
+def test_a_dry_run_changes_nothing(cli: Cli, trained: Path) -> None:
+    assert cli("models", "promote", "pets@1", "--dry-run", "--json").json["dry_run"] is True
+    assert champion(cli) is None
+    assert cli("models", "history", "--json").json == []
+    assert cli("models", "mirror", "-n").out.startswith("0 models would be completed")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["promote", "pets@9"], 4, "from 1 to 1"),
+        (["promote", "dogs@1"], 4, "the project has: pets"),
+        (["promote", "pets"], 4, "has no champion yet"),
+        (["promote", "pets@1", "--to", "boss"], 2, "wanted is champion or candidate"),
+        (["rollback", "pets"], 2, "no earlier champion"),
+        (["rollback", "dogs"], 4, "the project has: pets"),
+        (["show", "pets"], 4, "`pellucid models promote pets@1` makes one"),
+        (["compare", "pets@1", "pets@2"], 4, "from 1 to 1"),
+    ],
+)
+def test_what_cannot_be_is_one_line(cli: Cli, trained: Path, words: list[str], code: int, says: str) -> None:
+    ended = cli("models", *words)
+    assert says in ended.error
+    assert ended.code == code
+
+
+def test_promoting_the_champion_again_is_refused(cli: Cli, trained: Path) -> None:
+    cli("models", "promote", "pets@1")
+    assert "already; nothing was changed" in cli("models", "promote", "pets@1").error
+
+
+def test_list_show_compare_and_export(cli: Cli, three: Path) -> None:
+    lines = [line.split() for line in cli("models", "list", "pets").out.splitlines()]
+    assert [line[0] for line in lines] == ["model", "pets@3", "pets@2", "pets@1"]
+    shown = cli("models", "show", "pets@1")
+    assert shown.out.startswith("# pets@1")
+    assert "report.html" in shown.err
+    assert cli("models", "show", "pets@1", "--json").json["card"].startswith("# pets@1")
+    compared = cli("models", "compare", "pets@1", "pets@2")
+    assert "pets@1" in compared.out.splitlines()[0]
+    assert "accuracy of A less that of B" in compared.out
+    assert cli("models", "compare", "pets@1", "pets@2", "--json").json["n"] == 6
+    assert cli("models", "export", "pets@1", "out").out == "pets@1 is in out\n"
+    assert (three / "out" / "MLmodel").is_file()
+    assert cli("models", "export", "pets@1", "out").error
+    assert cli("models", "mirror", "--json").json == {"completed": 0, "dry_run": False}

@@ -1,0 +1,141 @@
+"""Sources to ingest, and ways to break off in the middle."""
+
+from __future__ import annotations
+
+import csv
+import io
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+Manifest = Callable[..., Path]
+KillAfter = Callable[..., int]
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Manifest:
+    """manifest(files, rows, name="list.csv"): writes the files, and a CSV of the rows beside them."""
+
+    def write(files: Mapping[str, bytes], rows: Sequence[Mapping[str, Any]], *, name: str = "list.csv") -> Path:
+        root = tmp_path / name.partition(".")[0]
+        for file, data in files.items():
+            (root / file).parent.mkdir(parents=True, exist_ok=True)
+            (root / file).write_bytes(data)
+        columns = list(dict.fromkeys(key for row in rows for key in row))
+        root.mkdir(exist_ok=True)
+        with (root / name).open("w", newline="", encoding="utf-8") as table:
+            writer = csv.DictWriter(table, columns)
+            writer.writeheader()
+            writer.writerows(rows)
+        return root / name
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def burst() -> Callable[[int, int], list[bytes]]:
+    """burst(seed, n): n near-identical pictures of one scene, byte-wise different."""
+
+    def shoot(seed: int, n: int) -> list[bytes]:
+        rng = np.random.default_rng(seed)
+        scene = rng.integers(20, 220, (32, 32, 3)).astype(np.int16)
+        shots = []
+        for shot in range(n):
+            pixels = np.clip(scene + shot + rng.integers(-2, 3, scene.shape), 0, 255).astype(np.uint8)
+            buffer = io.BytesIO()
+            Image.fromarray(pixels).save(buffer, "PNG")
+            shots.append(buffer.getvalue())
+        return shots
+
+    return shoot
+
+
+@pytest.fixture
+def no_reports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trains without reports and without a mirror in MLflow, which take most of the time."""
+    monkeypatch.setattr("pellucid.flow.job._try_to_complete", lambda workspace, model: False)
+    monkeypatch.setattr("pellucid.flow.worker.complete_all", lambda workspace, **options: 0)
+
+
+@pytest.fixture
+def kill_after(child_environ: dict[str, str]) -> KillAfter:
+    """kill_after(code, line, then=0.0): runs Python code, and kill -9s it so long after it printed the line.
+
+    Returns the exit code; -9 where it was killed in time.
+    """
+
+    def run(code: str, line: str, *, then: float = 0.0) -> int:
+        command = [sys.executable, "-c", code]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=child_environ) as process:
+            assert process.stdout is not None
+            for said in process.stdout:
+                if said.strip() == line:
+                    break
+            time.sleep(then)
+            process.send_signal(signal.SIGKILL)
+        return process.returncode
+
+    return run
+
+
+_PLUGINS = """
+import numpy as np
+
+from pellucid.features.weightless import Weightless
+
+
+class Brightness(Weightless):
+    version, dim, input_size = 1, 3, 8
+    description = "mean colour"
+
+    def describe(self, image):
+        return np.asarray(image).mean(axis=(0, 1))
+
+
+class NearestMean:
+    def __init__(self, scale=1.0):
+        self.scale = scale
+
+    def fit(self, X, y, sample_weight=None):
+        self.classes_ = np.unique(y)
+        self.means = np.stack([np.asarray(X, float)[y == label].mean(axis=0) for label in self.classes_])
+        return self
+
+    def predict_proba(self, X):
+        distance = ((np.asarray(X, float)[:, None] - self.means) ** 2).sum(axis=2)
+        closeness = np.exp(-self.scale * (distance - distance.min(axis=1, keepdims=True)))
+        return closeness / closeness.sum(axis=1, keepdims=True)
+
+    def to_arrays(self):
+        return {"means": self.means, "classes": self.classes_.astype(np.int64)}, {"scale": self.scale}
+
+    @classmethod
+    def from_arrays(cls, arrays, meta):
+        head = cls(meta["scale"])
+        head.means, head.classes_ = arrays["means"], arrays["classes"]
+        return head
+
+
+class Raising(NearestMean):
+    def fit(self, X, y, sample_weight=None):
+        raise RuntimeError("no luck\\ntoday")
+"""
+
+
+@pytest.fixture
+def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The name of a user's own module: the extractor Brightness, the heads NearestMean and Raising."""
+    name = "a_users_own_parts"
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins" / f"{name}.py").write_text(_PLUGINS)
+    monkeypatch.syspath_prepend(tmp_path / "plugins")
+    yield name
+    sys.modules.pop(name, None)

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from pellucid import Project
+
+
+def test_it_tells_what_how_good_and_where_not(make_project: Callable[..., Project], trained_folder: Path) -> None:
+    card = make_project(of=trained_folder).card("pets@1")
+    assert card.startswith("# pets@1: ridge\n")
+    assert "18 training images, 6 test images, not learnt from: none." in card
+    assert "| accuracy | 1.000 | " in card
+    assert "| cat | 9 | 3 | 1.000 |" in card
+    assert "What it is not for" in card
+
+
+def test_names_cannot_break_its_tables(
+    project: Project, manifest: Callable[..., Path], picture: Callable[..., bytes], tmp_path: Path
+) -> None:
+    labels = ["<b>cat|dog\n# eel", "newt"]
+    files = {f"{n}.png": picture("cat" if n % 2 else "dog", n) for n in range(12)}
+    rows = [{"file_name": f"{n}.png", "label": labels[n % 2]} for n in range(12)]
+    project.ingest(manifest(files, rows), "pets", test_fraction=0.3)
+    (model,) = project.train("pets")
+    assert "| &lt;b>cat\\|dog # eel | 4 | 2 |" in project.card(model.ref)
+    assert project.export_model(model.ref, tmp_path / "model").classes == tuple(sorted(labels))
