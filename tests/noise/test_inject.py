@@ -163,7 +163,7 @@ def test_calls_that_are_wrong(arguments: dict[str, Any], says: str) -> None:
         ({"kind": "matrix", "matrix": THREE, "rate": 0.9}, "the most it reaches is 0.5"),
         ({"kind": "instance", "pred_probs": np.ones((2, 3)) / 3}, "n = 6"),
         ({"kind": "instance", "pred_probs": np.ones((6, 1))}, "1 columns for 3 classes"),
-        ({"kind": "annotator", "annotators": ["ann"]}, "1 annotators for 6"),
+        ({"kind": "annotator", "annotators": ["ann"]}, "1 entries for 6"),
     ],
 )
 def test_data_that_cannot_be_used(arguments: dict[str, Any], says: str) -> None:

@@ -69,7 +69,7 @@ class RidgeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         loading
     temperature_ : T of softmax(scores / T), the one that the held-out scores ask for; higher is less confident
     noise_rate_ : the share of wrong labels, in [0, 1], that the held-out scores speak of; 0 for trusted labels.
-        It assumes that wrong labels fall evenly on the other classes. Probabilities are those of the true label.
+        Only wrong labels that fall evenly on the other classes are seen. Probabilities are of the true label.
     sets_ : quantiles for `predict_set`, whether they are only approximate, and their coverage; or None
 
     Scores are linear and uncalibrated; probabilities are calibrated by leave-one-out, so no data are set

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pellucid.noise.auditing import Audit, audit, audit_probabilities
     from pellucid.noise.corrupt import Corruption, corrupt_image
     from pellucid.noise.inject import Injection, inject_labels
 
-__all__ = ["Corruption", "Injection", "corrupt_image", "inject_labels"]
+__all__ = [
+    "Audit",
+    "Corruption",
+    "Injection",
+    "audit",
+    "audit_probabilities",
+    "corrupt_image",
+    "inject_labels",
+]
 
 
 def __getattr__(name: str) -> Any:
     """Imports numpy and what stands on it only when a name is asked for."""
+    if name in ("Audit", "audit", "audit_probabilities"):
+        return getattr(import_module("pellucid.noise.auditing"), name)
     if name in ("Corruption", "corrupt_image"):
-        from pellucid.noise import corrupt
-
-        return getattr(corrupt, name)
+        return getattr(import_module("pellucid.noise.corrupt"), name)
     if name in ("Injection", "inject_labels"):
-        from pellucid.noise import inject
-
-        return getattr(inject, name)
+        return getattr(import_module("pellucid.noise.inject"), name)
     raise AttributeError(f"module 'pellucid.noise' has no attribute {name!r}; it has {', '.join(__all__)}")

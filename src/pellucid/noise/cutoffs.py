@@ -15,7 +15,7 @@ def argmax(evidence: Evidence) -> Verdict:
     Trust is the model's probability of the given label. Every error of the model's counts as one of the label's.
     """
     suspect = (evidence.margin < 0) & ~evidence.trusted
-    return Verdict(evidence.p, suspect, "the model holds another class for more likely", counted=True)
+    return Verdict("argmax", evidence.p, suspect, "the model holds another class for more likely", counted=True)
 
 
 def percentile(evidence: Evidence) -> Verdict:
@@ -28,4 +28,4 @@ def percentile(evidence: Evidence) -> Verdict:
     judged = margin[~evidence.trusted]
     line = np.quantile(judged, PUBLISHED_SHARE) if len(judged) else -np.inf
     suspect = (margin < line) & ~evidence.trusted
-    return Verdict(evidence.p, suspect, f"the lowest {PUBLISHED_SHARE:.0%} of the margins", counted=True)
+    return Verdict("percentile", evidence.p, suspect, f"the lowest {PUBLISHED_SHARE:.0%} of the margins", counted=True)

@@ -13,7 +13,7 @@ SMALLEST = 1e-6  # a probability below it is taken for it: models are seldom rig
 # What a unit of doubt (entropy of the belief in the true class, in natural units) costs a row, in units of log
 # likelihood. Where the data cannot tell an unsure model from wrong labels, as with two classes and very many wrong
 # labels, this says which is the more usual; elsewhere it is outweighed.
-DOUBT = 0.02
+DOUBT = 0.01
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,9 +61,11 @@ class Evidence:
 class Verdict:
     """A rule's answer."""
 
+    rule: str
     posterior: NDArray[np.float64]  # (n, K) P(true class | model, given label); rows sum to 1
     suspect: NDArray[np.bool_]  # (n,)
     why: str  # one sentence
+    worth: float | None = None  # log likelihood of the labels less what the explanation costs; None: not a model
     counted: bool = False  # the noise is what was suspected, since the posterior does not measure it
 
 
@@ -91,3 +93,13 @@ def entropy(q: NDArray[np.float64]) -> NDArray[np.float64]:
     [0.693, 0.0]
     """
     return np.asarray(entr(q).sum(axis=1))
+
+
+def worth(joint: NDArray[np.float64], q: NDArray[np.float64], evidence: Evidence, numbers: int) -> float:
+    """What an explanation is worth: its log likelihood, less the price of doubt and of each number it chose.
+
+    ``joint`` (n, K) is P(true class, given label) and ``q`` (n, K) the belief in the true class; a free number
+    costs one unit (Akaike 1974).
+    """
+    likelihood = np.log(np.maximum(joint.sum(axis=1), 1e-300))
+    return float(evidence.weight @ (likelihood - DOUBT * entropy(q))) - numbers

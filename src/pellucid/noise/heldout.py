@@ -40,8 +40,8 @@ class HeldOut:
         """Scores (n, K) at the lambda of the least mean squared held-out error, and that error."""
         weighted = self.weight[:, None] * targets
         B = np.zeros((self.vectors.shape[0], targets.shape[1]))
-        for rows in blocks(len(self.X)):
-            B += design(self.X[rows]).T @ weighted[rows]
+        for block in blocks(len(self.X)):
+            B += design(self.X[block]).T @ weighted[block]
         turned = self.vectors.T @ B
         errors = np.zeros(len(self.lambdas))
         for rows, scores in self._held_out(targets, turned, np.arange(len(self.lambdas))):

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 
 from pellucid.errors import DataError, UsageError
-from pellucid.noise.inputs import check_fraction, check_labels, check_probabilities, check_seed
+from pellucid.noise.inputs import check_codes, check_fraction, check_labels, check_probabilities, check_seed
 
 # Every kind, and the argument that it needs beyond y, rate and seed.
 KINDS: Mapping[str, str | None] = MappingProxyType(
@@ -161,11 +161,9 @@ def _by_matrix(
 
 
 def _by_annotator(annotators: ArrayLike | None, n: int, rate: float, rng: np.random.Generator) -> NDArray[np.float64]:
-    who = check_labels(annotators if annotators is not None else ())
-    if len(who.index) != n:
-        raise DataError(f"there are {len(who.index)} annotators for {n} labels; give one for each")
-    number = len(who.classes)
-    return _spread(rate, (rng.permutation(number) + 0.5) / number)[who.index]
+    who = check_codes(annotators if annotators is not None else (), n, "annotators")
+    number = int(who.max()) + 1
+    return _spread(rate, (rng.permutation(number) + 0.5) / number)[who]
 
 
 def _mean_by_class(transition: NDArray[np.float64], before: NDArray[np.intp], K: int) -> NDArray[np.float64]:

@@ -78,6 +78,92 @@ def check_probabilities(pred_probs: ArrayLike, n: int) -> NDArray[np.float64]:
     return normalised
 
 
+def column_labels(y: ArrayLike, K: int, classes: ArrayLike | None) -> Labels:
+    """Labels as indices of K columns of probabilities.
+
+    Without ``classes`` whole numbers are the indices themselves, and anything else stands for its place among
+    the labels that occur, which then have to be K. Raises DataError.
+
+    >>> column_labels([2, 0], 3, None).classes
+    array([0, 1, 2])
+    """
+    labels = check_labels(y, classes)
+    if classes is None and labels.classes.dtype.kind in "iu":
+        low, high = int(labels.classes[0]), int(labels.classes[-1])
+        if low < 0 or high >= max(K, 1):
+            raise DataError(f"y ranges from {low} to {high}; wanted 0 to K-1 = {K - 1}, or give classes")
+        return Labels(np.arange(K), labels.classes[labels.index].astype(np.intp))
+    if len(labels.classes) != K:
+        raise DataError(f"there are {len(labels.classes)} classes for {K} columns of pred_probs; give classes")
+    return labels
+
+
+def check_features(X: ArrayLike) -> NDArray[np.floating[Any]]:
+    """Features (n, d) as float32 or float64. Raises DataError for other shapes and for NaN or infinity.
+
+    >>> check_features([[1, 2]])
+    array([[1., 2.]])
+    """
+    try:
+        features = np.asarray(X)
+        if features.dtype not in (np.float32, np.float64):
+            features = features.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"X cannot be read as numbers ({error}); give an array (n, d)") from error
+    if features.ndim != 2 or 0 in features.shape:
+        raise DataError(f"X has shape {features.shape}; wanted (n, d), a row for each sample")
+    if not np.isfinite(features).all():
+        raise DataError("X holds NaN or infinity; give finite features, or leave those rows out")
+    return features
+
+
+def check_weight(sample_weight: ArrayLike | None, n: int) -> NDArray[np.float64]:
+    """Weights (n,), 1 where none are given. Raises DataError for negative, missing, or nothing but zeros.
+
+    >>> check_weight([1, 0], 2)
+    array([1., 0.])
+    """
+    if sample_weight is None:
+        return np.ones(n)
+    try:
+        weight = np.array(sample_weight, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"sample_weight cannot be read as numbers ({error}); give one for each row") from error
+    if weight.shape != (n,):
+        raise DataError(f"sample_weight has shape {weight.shape}; wanted ({n},), one for each row")
+    if not np.isfinite(weight).all() or (weight < 0).any():
+        raise DataError("sample_weight holds negative, infinite or missing numbers; wanted 0 or more")
+    if not weight.any():
+        raise DataError("sample_weight is 0 everywhere; there is nothing to learn from")
+    return weight
+
+
+def check_trusted(trusted: ArrayLike | None, n: int) -> NDArray[np.bool_]:
+    """A flag for each row, False where none are given. Raises DataError for anything but booleans.
+
+    >>> check_trusted(None, 2)
+    array([False, False])
+    """
+    if trusted is None:
+        return np.zeros(n, dtype=bool)
+    flags = np.asarray(trusted)
+    if flags.shape != (n,) or flags.dtype != bool:
+        raise DataError(f"trusted is {flags.dtype} {flags.shape}; wanted a boolean for each of {n} rows")
+    return flags
+
+
+def check_codes(values: ArrayLike, n: int, name: str) -> NDArray[np.intp]:
+    """Names, whole numbers or strings, one for each row, as 0, 1, 2, ... Raises DataError.
+
+    >>> check_codes(["ann", "bob", "ann"], 3, "voter")
+    array([0, 1, 0])
+    """
+    codes = np.unique(_plain(values, name), return_inverse=True)[1]
+    if len(codes) != n:
+        raise DataError(f"{name} has {len(codes)} entries for {n} rows; give one for each")
+    return np.asarray(codes, dtype=np.intp)
+
+
 def check_fraction(value: object, name: str) -> float:
     """A number from 0 to 1, both allowed; or UsageError.
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit, softmax
 
-from pellucid.noise.evidence import DOUBT, SMALLEST, Evidence, Verdict, by_trust, entropy
+from pellucid.noise.evidence import DOUBT, SMALLEST, Evidence, Verdict, by_trust, entropy, worth
 
 FIT_ROWS = 5_000  # more than these are represented by these when the four numbers are fitted
 _MOST = 0.95  # rho stays below
@@ -52,13 +52,12 @@ class Instance:
 
 def instance(evidence: Evidence) -> Verdict:
     """Judge by the posterior under the most likely dependence on the model's doubt."""
-    joint = fit_instance(evidence).joint(evidence)
+    fitted = fit_instance(evidence)
+    joint = fitted.joint(evidence)
     posterior = joint / joint.sum(axis=1, keepdims=True)
-    return Verdict(
-        posterior,
-        by_trust(posterior, evidence.index),
-        "wrong labels are the commoner the less sure the model is, as people's own mistakes are",
-    )
+    why = "labels are the more often wrong the less sure the model is, as people's own mistakes are"
+    value = worth(joint, fitted.beliefs(evidence), evidence, len(_BOUNDS))
+    return Verdict("instance", posterior, by_trust(posterior, evidence.index), why, value)
 
 
 def fit_instance(evidence: Evidence) -> Instance:
@@ -74,7 +73,7 @@ def fit_instance(evidence: Evidence) -> Instance:
         fit = -float(sample.weight @ (np.log(np.maximum(likelihood, 1e-300)) - doubt)) / total
         # a slight pull where the data say nothing: to b = 0, a = 0 and equal temperatures
         t, a, b, s = parameters
-        return fit + 1e-4 * b**2 + 1e-4 * a**2 + 1e-3 * (s - t) ** 2
+        return float(fit + 1e-4 * b**2 + 1e-4 * a**2 + 1e-3 * (s - t) ** 2)
 
     results = [minimize(loss, start, method="L-BFGS-B", bounds=_BOUNDS) for start in _STARTS]
     return Instance(min(results, key=lambda result: float(result.fun)).x, leads)

@@ -27,9 +27,8 @@ def mixture(evidence: Evidence) -> Verdict:
     others[rest <= 0] = 1 / (K - 1)
     posterior = others * ((1 - trust) / np.where(rest > 0, rest, 1))[:, None]
     posterior[rows, evidence.index] = trust
-    return Verdict(
-        posterior, by_trust(posterior, evidence.index), "two normal distributions were fitted to the margins"
-    )
+    why = "two normal distributions were fitted to the margins"
+    return Verdict("mixture", posterior, by_trust(posterior, evidence.index), why)
 
 
 def _right(margin: NDArray[np.float64], weight: NDArray[np.float64]) -> NDArray[np.float64]:

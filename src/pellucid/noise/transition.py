@@ -26,12 +26,12 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import softmax
 
-from pellucid.noise.evidence import DOUBT, SMALLEST, Evidence, Verdict, by_trust, entropy
+from pellucid.noise.evidence import DOUBT, SMALLEST, Evidence, Verdict, by_trust, entropy, worth
 
-FIT_ROWS = 20_000  # more than these are represented by these when T and the temperature are fitted
+FIT_ROWS = 10_000  # more than these are represented by these when T and the temperature are fitted
 _COLDEST, _HOTTEST = 0.05, 5.0
 _ROUNDS, _STEPS, _RESTORATIONS = 30, 5, 30  # of fitting; of T within a round; of a deconvolution
-_CONVERGED = 0.5  # natural units of log likelihood between two rounds
+_CONVERGED = 0.5  # units of log likelihood between two rounds, of rows that weigh 1
 # Pseudo-counts of T: each class has kept one label beyond those seen, and has sent a fiftieth to each other. The
 # first keeps a class of one or two members from being explained away.
 _KEPT, _SENT = 1.0, 0.02
@@ -62,8 +62,9 @@ def transition(evidence: Evidence) -> Verdict:
     joint = fitted.joint(evidence)
     posterior = joint / joint.sum(axis=1, keepdims=True)
     sent = 1 - float(np.diag(fitted.matrix).mean())
-    why = f"the labels follow a transition matrix by which a class loses {sent:.1%} of its labels on average"
-    return Verdict(posterior, by_trust(posterior, evidence.index), why)
+    why = f"what a label is depends on the true class alone, of which it loses {sent:.1%} on average"
+    value = worth(joint, fitted.beliefs(evidence), evidence, fitted.moved + 1)
+    return Verdict("transition", posterior, by_trust(posterior, evidence.index), why, value)
 
 
 def fit_transition(evidence: Evidence) -> Transition:
@@ -99,7 +100,7 @@ def _climb(
         temperature, value = _sharpest(logs, emission, sample.weight)
         if value > best[0]:
             best = value, Transition(T, mixing, temperature, 0)
-        if number > 3 and value - last < _CONVERGED:
+        if number > 3 and value - last < _CONVERGED * sample.weight.sum() / max(1, np.count_nonzero(sample.weight)):
             break
         last = value
         q = softmax(logs / temperature, axis=1)
@@ -116,7 +117,7 @@ def deconvolve(p: NDArray[np.float64], T: NDArray[np.float64]) -> NDArray[np.flo
     """The q (n, K), rows that sum to 1, with q T nearest to p in relative entropy.
 
     >>> deconvolve(np.array([[0.6, 0.4]]), np.array([[0.6, 0.4], [0.1, 0.9]])).round(2)
-    array([[0.98, 0.02]])
+    array([[0.97, 0.03]])
     """
     q = np.full_like(p, 1 / p.shape[1])
     for _ in range(_RESTORATIONS):

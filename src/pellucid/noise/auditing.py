@@ -1,0 +1,193 @@
+"""The audit: which labels to believe, and what the others should have been."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pellucid.errors import DataError
+from pellucid.heads.temperature import fit_temperature, probabilities
+from pellucid.noise.evidence import Evidence, Verdict, margins
+from pellucid.noise.heldout import held_out
+from pellucid.noise.inputs import (
+    check_codes,
+    check_features,
+    check_labels,
+    check_probabilities,
+    check_trusted,
+    check_weight,
+    column_labels,
+)
+from pellucid.noise.rules import judge
+from pellucid.noise.voters import with_records
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_PASSES = 4  # at most so often the labels are corrected and learnt again
+_GAIN = 1.0  # units of log likelihood that a pass has to gain
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Audit:
+    """What an audit found; all arrays are in the order of the rows that came in."""
+
+    given: NDArray[Any]  # (n,) the labels that were audited
+    margin: NDArray[np.float64]  # (n,) out-of-sample score of the given label less the best other; low is bad
+    trust: NDArray[np.float64]  # (n,) 0..1, P(the label is right)
+    suspect: NDArray[np.bool_]  # (n,) True where the label is rather wrong than right
+    suggested: NDArray[Any]  # (n,) the given label, or for a suspect the most probable of the others
+    noise_rate: float  # 0..1, the share of wrong labels among those not trusted beforehand
+    noise_matrix: NDArray[np.float64]  # (K, K) P(given = column | true = row); rows sum to 1
+    classes: NDArray[Any]  # (K,) the order of the matrix
+    rule_used: str  # the rule that judged, never "auto"
+    why: str  # why that rule, in a sentence
+
+    def to_frame(self) -> pd.DataFrame:
+        """One line for each row: given, suggested, suspect, trust, margin."""
+        import pandas as pd
+
+        names = ("given", "suggested", "suspect", "trust", "margin")
+        return pd.DataFrame({name: getattr(self, name) for name in names})
+
+
+def audit(
+    X: ArrayLike,
+    y: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+    voter: ArrayLike | None = None,
+    trusted: ArrayLike | None = None,
+    rule: str = "auto",
+) -> Audit:
+    """Audit labels ``y`` (n,) by features ``X`` (n, d), by what ridge learns from all the other rows.
+
+    Held-out scores come from one factorisation, nothing is cross-validated. Where the rule is a model of the
+    wrong labels (``auto``, ``transition``, ``instance``) its posterior is learnt in place of the labels and they
+    are judged again, as long as that explains them better. Up to 256 features are also tried through a random
+    lift, which makes the learner non-linear. Time n d^2 + d^3, memory d^2 and a copy of the rows.
+
+    ``sample_weight`` (n,), 0 or more: a row of weight 0 is judged, but nothing is learnt from it. ``groups``
+    (n,) names what shows the same thing (a burst, a patient): the rows of a group are held out together, since
+    near-copies would vouch for each other. ``voter`` (n,) says who gave each label: the voter's record becomes
+    the prior of the voter's votes. ``trusted`` (n,) is True where the label is known to be right: it is never
+    suspected, and anchors the rest. The rules are those of ``pellucid.noise.rules.RULES``.
+
+    The outcome does not depend on the order of rows, up to rounding.
+
+    Raises:
+        DataError: features that are not finite or not (n, d), labels that cannot be used or of one class only,
+            lengths that do not agree, weights that are negative or all zero.
+        UsageError: an unknown rule.
+
+    >>> X = np.repeat(np.eye(3), 6, axis=0) + np.arange(18)[:, None] / 1000
+    >>> y = ["cat"] * 5 + ["dog"] + ["dog"] * 6 + ["eel"] * 6
+    >>> found = audit(X, y)
+    >>> np.flatnonzero(found.suspect).tolist(), found.suggested[5]
+    ([5], np.str_('cat'))
+    """
+    features = check_features(X)
+    n = len(features)
+    labels = check_labels(y)
+    if len(labels.index) != n:
+        raise DataError(f"there are {len(labels.index)} labels for {n} rows of features; give one for each")
+    weight = check_weight(sample_weight, n)
+    if len(np.unique(labels.index[weight > 0])) < 2:
+        raise DataError("the labels that count are all of one class; a wrong label needs a second one")
+    K = len(labels.classes)
+    known = check_trusted(trusted, n)
+    codes = None if groups is None else check_codes(groups, n, "groups")
+    voters = None if voter is None else check_codes(voter, n, "voter")
+    targets = np.eye(K)[labels.index]
+    machine, scores = held_out(features, weight, codes, targets)
+    evidence = Evidence(_calibrated(scores, labels.index, weight), labels.index, weight, known)
+    verdict = _judged(evidence, rule, voters)
+    for _ in range(_PASSES if verdict.worth is not None else 0):
+        corrected, _error = machine.scores(verdict.posterior)
+        p = _calibrated(corrected, verdict.posterior.argmax(axis=1), weight)
+        again = _judged(replace(evidence, p=p, learnt_given=False), rule, voters)
+        if (again.worth or -np.inf) < (verdict.worth or -np.inf) + _GAIN:
+            break
+        verdict, scores = again, corrected
+    return _report(labels.classes, evidence, verdict, margins(scores, labels.index))
+
+
+def audit_probabilities(
+    y: ArrayLike, pred_probs: ArrayLike, *, rule: str = "auto", classes: ArrayLike | None = None
+) -> Audit:
+    """Audit labels ``y`` (n,) by anybody's out-of-sample probabilities ``pred_probs`` (n, K).
+
+    The model must not have learnt the label of the row it judges (cross-validation does it); it may have learnt
+    the other rows' wrong labels. ``classes`` (K,) names the columns; without it they are 0..K-1 where ``y`` are
+    whole numbers, and the labels in sorted order where they are not.
+
+    Raises:
+        DataError: probabilities that are not (n, K), negative, missing, or do not sum to 1 (within 0.001),
+            fewer than two columns, labels that fit no column.
+        UsageError: an unknown rule.
+
+    >>> p = np.repeat([[0.95, 0.05], [0.05, 0.95]], 20, axis=0)
+    >>> y = np.repeat([0, 1], 20)
+    >>> y[3] = 1
+    >>> np.flatnonzero(audit_probabilities(y, p).suspect)
+    array([3])
+    """
+    raw = np.asarray(pred_probs) if not isinstance(pred_probs, np.ndarray) else pred_probs
+    labels = column_labels(y, raw.shape[1] if raw.ndim == 2 else 0, classes)
+    n = len(labels.index)
+    p = check_probabilities(raw, n)
+    if p.shape[1] < 2:
+        raise DataError("pred_probs has one column; a wrong label needs a second class")
+    evidence = Evidence(p, labels.index, np.ones(n), np.zeros(n, dtype=bool))
+    return _report(labels.classes, evidence, judge(evidence, rule), evidence.margin)
+
+
+def _calibrated(
+    scores: NDArray[np.float64], index: NDArray[np.intp], weight: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    return probabilities(scores, fit_temperature(scores, index, weight))
+
+
+def _judged(evidence: Evidence, rule: str, voters: NDArray[np.intp] | None) -> Verdict:
+    """The rule's verdict, the voters' records and what is known beforehand put together."""
+    verdict = judge(evidence, rule)
+    posterior, suspect = verdict.posterior, verdict.suspect
+    if evidence.trusted.any():
+        posterior = posterior.copy()
+        posterior[evidence.trusted] = np.eye(posterior.shape[1])[evidence.index[evidence.trusted]]
+        suspect = suspect & ~evidence.trusted
+    if voters is not None:
+        posterior = with_records(posterior, evidence.index, voters, evidence.weight)
+        if not verdict.counted:
+            suspect = posterior[np.arange(len(suspect)), evidence.index] < 0.5
+    return replace(verdict, posterior=posterior, suspect=suspect)
+
+
+def _report(classes: NDArray[Any], evidence: Evidence, verdict: Verdict, margin: NDArray[np.float64]) -> Audit:
+    index, K = evidence.index, len(classes)
+    rows = np.arange(len(index))
+    trust = verdict.posterior[rows, index]
+    others = verdict.posterior.copy()
+    others[rows, index] = -1
+    best = np.where(verdict.suspect, others.argmax(axis=1), index)
+    truth = np.eye(K)[best] if verdict.counted else verdict.posterior
+    counts = (truth * np.where(evidence.trusted, 0.0, evidence.weight)[:, None]).T @ np.eye(K)[index]
+    sums = counts.sum(axis=1)
+    matrix = np.where(sums[:, None] > 0, counts, np.eye(K)) / np.where(sums > 0, sums, 1)[:, None]
+    total = counts.sum()
+    return Audit(
+        given=classes[index],
+        margin=margin,
+        trust=trust,
+        suspect=verdict.suspect,
+        suggested=classes[best],
+        noise_rate=float(1 - np.trace(counts) / total) if total > 0 else 0.0,
+        noise_matrix=matrix,
+        classes=classes,
+        rule_used=verdict.rule,
+        why=verdict.why,
+    )
