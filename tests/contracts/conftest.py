@@ -115,7 +115,7 @@ def make_samples(database: Database) -> Callable[[int], list[str]]:
         ids = [f"{index:064x}" for index in range(count)]
         with database.write() as connection:
             samples = [Sample(name, "image/png", 8, 8, 3_000_000_000, bytes(1024)) for name in ids]
-            add_samples(database, connection, samples)
+            add_samples(database, connection, [(item, "0" * 64, 0) for item in samples])
         return ids
 
     return make

@@ -161,11 +161,11 @@ def test_samples_are_kept_once_and_come_back_in_the_order_asked_for(database: Da
     samples = [Sample(f"{index:064x}", "image/png", 3, 4, index, row.tobytes()) for index, row in enumerate(sketches)]
     for _ in range(2):
         with database.write() as connection:
-            add_samples(database, connection, samples)
+            add_samples(database, connection, [(item, "0" * 64, 0) for item in samples])
             add_samples(database, connection, [])
     order = rng.permutation(6000)
     with database.read() as connection:
-        assert known_ids(connection) == {bytes.fromhex(item.id) for item in samples}
+        assert known_ids(connection) == {item.id for item in samples}
         np.testing.assert_array_equal(sketches_of(connection, [samples[i].id for i in order]), sketches[order])
         assert media_of(connection, [samples[5].id, "f" * 64]) == {samples[5].id: ("image/png", 3, 4)}
         assert find_sample(connection, samples[5].id.upper()) == samples[5]
@@ -183,7 +183,7 @@ def test_two_who_add_the_same_samples_at_once_do_not_disturb_each_other(database
 
     def add(index: int) -> None:
         with database.write() as connection:
-            add_samples(database, connection, samples)
+            add_samples(database, connection, [(item, "0" * 64, 0) for item in samples])
 
     assert at_once(3, add) == [None] * 3
     with database.read() as connection:

@@ -120,9 +120,9 @@ def test_full_disk(pets: Project, counting: Counting, monkeypatch: pytest.Monkey
 
 
 def test_a_damaged_image_is_found_where_it_is_met(pets: Project, counting: Counting) -> None:
-    name = ids_of(pets)[0]
-    path = Path(pets.workspace.blobs.path_of("images", name))
-    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    data = pets.workspace.images.get(ids_of(pets)[0])
+    for path in (pets.workspace.root / ".pellucid").rglob("*.pack"):
+        path.write_bytes(path.read_bytes().replace(data, data[:-1] + b"x"))
     with pytest.raises(IntegrityError, match="damaged or edited"):
         embed_samples(pets.workspace, counting, ids_of(pets))
 

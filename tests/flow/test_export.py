@@ -58,7 +58,7 @@ def test_class_folders_and_a_manifest(pets: Project, tmp_path: Path) -> None:
     assert {row["sample"] for row in rows} == {name for name, *_ in content(pets, "pets")}
     for row in rows:
         path = tmp_path / "out" / row["file_name"]
-        assert pets.workspace.blobs.get("images", row["sample"]) == path.read_bytes()
+        assert pets.workspace.images.get(row["sample"]) == path.read_bytes()
         assert row["file_name"].startswith(f"{row['split']}/")
         assert path.suffix == (".jpg" if path.read_bytes().startswith(b"\xff\xd8") else ".png")
     assert {row["label"] for row in rows} == {"cat", "a/b: dog?", 'eel, "quoted"\nand broken'}

@@ -251,3 +251,28 @@ def test_two_at_once_both_land(
         assert [version.parents for version in versions] == [(), ("pets@1",), ("pets@2",)]
         for row in project.inspect("pets").rows:
             assert project.impact(row.sample).votes[0].label == row.label
+
+
+def test_images_whose_pack_was_removed_are_stored_again(
+    project: Project, class_folders: Callable[..., Path], tmp_path: Path
+) -> None:
+    source = class_folders(tmp_path / "pets", {"cat": 3, "dog": 3})
+    project.ingest(source, "pets")
+    for pack in (project.workspace.root / ".pellucid").rglob("*.pack"):
+        pack.unlink()
+    report = project.ingest(source, "pets")
+    assert not report.created
+    assert report.new == 0
+    for row in project.inspect("pets").rows:
+        assert project.workspace.images.get(row.sample)
+
+
+def test_large_images_fill_several_packs(
+    project: Project, class_folders: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pellucid.flow.ingest.PACK_BYTES", 1)
+    report = project.ingest(class_folders(tmp_path / "pets", {"cat": 3, "dog": 3}), "pets")
+    packs = list((project.workspace.root / ".pellucid").rglob("*.pack"))
+    assert len(packs) == report.new > 2
+    for row in project.inspect("pets").rows:
+        assert project.workspace.images.get(row.sample)

@@ -121,21 +121,22 @@ def test_kill_9(
     assert version.counts["images"] == 60
     for row in project.inspect("pets").rows:
         assert len(project.impact(row.sample).votes) == 1
-        assert project.workspace.blobs.get("images", row.sample)
+        assert project.workspace.images.get(row.sample)
 
 
+@pytest.mark.usefixtures("small_steps")
 def test_full_disk(project: Project, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = write_whole
     written: list[Path] = []
 
-    def full_after_forty(path: Path, data: bytes) -> None:
-        if len(written) >= 40:
+    def full_after_ten(path: Path, data: bytes) -> None:
+        if len(written) >= 10:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         real(path, data)
         written.append(path)
 
     with monkeypatch.context() as patch:
-        patch.setattr(blobs, "write_whole", full_after_forty)
+        patch.setattr(blobs, "write_whole", full_after_ten)
         with pytest.raises(StorageError, match=r"No space left.*free some space"):
             project.ingest(source, "pets")
     assert project.datasets() == []

@@ -142,7 +142,8 @@ def test_a_users_own_head_and_extractor(pets: Project, plugins: str) -> None:
     assert model.metrics["accuracy"] == 1
     assert waiting(pets) == []
     sample = pets.inspect("pets").rows[0]
-    image = Path(pets.workspace.blobs.path_of("images", sample.sample))
+    image = pets.workspace.root / "image"
+    image.write_bytes(pets.workspace.images.get(sample.sample))
     assert pets.predict(image, model=model.ref)[0].label == sample.label
 
 

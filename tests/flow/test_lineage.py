@@ -32,7 +32,7 @@ def test_what_a_sample_has_touched(pets: Project, tmp_path: Path) -> None:
     held_out = next(row for row in pets.inspect("pets").rows if row.split is Split.TEST)
     pets.promote("pets@1")
     image = tmp_path / "again.png"
-    image.write_bytes(pets.workspace.blobs.get("images", row.sample))
+    image.write_bytes(pets.workspace.images.get(row.sample))
     pets.predict(image)
     touched = pets.impact(row.sample[:10])
     assert touched.sample == row.sample

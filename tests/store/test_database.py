@@ -92,11 +92,11 @@ def test_a_full_disk_loses_nothing(path: Path, no_space: Callable[[int], Abstrac
         pytest.raises(StorageError, match=r"failed: (database or disk is full|disk I/O error)"),
         database.write() as connection,
     ):
-        add_samples(database, connection, samples)
+        add_samples(database, connection, [(item, "0" * 64, 0) for item in samples])
     with database.write() as connection:
         assert connection.execute(sa.select(dataset.c.name)).scalars().all() == ["d"]
         assert dataset_names(connection) == []
-        add_samples(database, connection, samples)
+        add_samples(database, connection, [(item, "0" * 64, 0) for item in samples])
     database.close()
 
 

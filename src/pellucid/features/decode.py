@@ -82,9 +82,7 @@ class Decoded:
     image: Image.Image  # mode "RGB", or "L" where grey was asked for; upright
 
 
-def decode(
-    data: bytes, limits: Limits = DEFAULT_LIMITS, *, at_least: int | None = None, grey: bool = False
-) -> Decoded:
+def decode(data: bytes, limits: Limits = DEFAULT_LIMITS, *, at_least: int | None = None, grey: bool = False) -> Decoded:
     """Decode JPEG, PNG, WebP, BMP, GIF or TIFF bytes to upright RGB, whatever the file is called.
 
     Transparency is laid over white; 16-bit greys are scaled to 0..255, not clipped; colour profiles are

@@ -64,9 +64,8 @@ def _stream(
     extractor: Extractor, items: Iterator[tuple[str, Callable[[], bytes]]], limits: Limits, threads: int
 ) -> Generator[tuple[str, Vector | ImageError], None, None]:
     def embed(read: Callable[[], bytes]) -> Vector | ImageError:
-        data = read()
         try:
-            image = decode(data, limits, at_least=extractor.input_size).image
+            image = decode(read(), limits, at_least=extractor.input_size).image
         except ImageError as error:
             return error
         vector: Vector = extractor.embed([image])[0]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +25,7 @@ def embed_samples(
         IntegrityError: a stored image is damaged.
     """
     cache = VectorCache(workspace.cache / "vectors", extractor.fingerprint, extractor.dim)
-    sources = {name: partial(workspace.blobs.get, "images", name) for name in ids}
+    sources = workspace.images.readers(cache.missing(ids))
     failed = fill_cache(workspace, extractor, cache, sources, progress=progress)
     for name, error in failed.items():
         raise IntegrityError(

@@ -59,6 +59,7 @@ def export(
         chosen = [row for row in rows if include_unusable or row.status is Status.OK]
         media = media_of(connection, [row.sample for row in chosen])
         metadata = metadata_of(connection, version.dataset, [row.sample for row in chosen])
+    images = workspace.images.readers([row.sample for row in chosen])
     folders = class_folders(version.classes)
     names = [f"{_place(row, folders)}/{row.sample[:16]}{FORMATS.get(media[row.sample][0], '')}" for row in chosen]
     keys = sorted({key for values in metadata.values() for key in values} - set(_COLUMNS))
@@ -69,7 +70,7 @@ def export(
             file = target / name
             if not file.exists():
                 file.parent.mkdir(parents=True, exist_ok=True)
-                write_whole(file, workspace.blobs.get("images", row.sample))
+                write_whole(file, images[row.sample]())
             progress("exporting", done, len(chosen))
         write_whole(target / MANIFEST, data)
         media_types = {media[row.sample][0] for row in chosen}

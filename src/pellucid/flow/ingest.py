@@ -11,12 +11,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pellucid.errors import ImageError, SourceError, StorageError, UsageError
-from pellucid.features.decode import decode
-from pellucid.features.similar import sketch
+from pellucid.features.decode import Limits, decode
+from pellucid.features.similar import SKETCH_FROM, sketch
 from pellucid.flow.version import VersionRules, commit_votes, rules_of
 from pellucid.flow.workspace import Progress, Workspace, no_progress
 from pellucid.store.blobs import digest_of
 from pellucid.store.datasets import check_name, create_dataset, latest_version
+from pellucid.store.images import PACK_BYTES, Place
 from pellucid.store.ingests import (
     Rejected,
     Sighting,
@@ -33,9 +34,8 @@ from pellucid.store.sources import Item, Source, open_source
 from pellucid.store.votes import add_votes
 from pellucid.types import DatasetVersion, Role, Sample, Split, Vote
 
-_BATCH = 16  # files that a thread takes at a time
+_BATCH = 64  # files that a thread takes at a time, and whose images go into one pack
 _CHUNK = 1024  # files whose records go into one transaction
-_DECODE_SIDE = 64  # pixels: validation and sketch need no more; a large JPEG is decoded at reduced scale
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +53,12 @@ class IngestReport:
     warnings: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Taken:
     item: Item
     sample: str
     fresh: Sample | None  # its facts, where the project does not have them yet
+    place: Place | None = None  # where its image was put, where it is fresh
 
 
 def ingest(
@@ -199,8 +200,9 @@ def _read(
     classes: frozenset[str] | None,
     progress: Progress,
 ) -> _Tally:
+    known = workspace.images.intact()
     with workspace.database.read() as connection:
-        known = known_ids(connection)
+        lost = known_ids(connection).difference(name.hex() for name in known)
     tally = _Tally()
     now = datetime.now(UTC)
     done = 0
@@ -220,9 +222,13 @@ def _read(
             for item in taken
             if item.item.label is not None
         ]
-        fresh = {item.sample: item.fresh for item in taken if item.fresh and bytes.fromhex(item.sample) not in known}
+        fresh = {
+            item.sample: (item.fresh, item.place.pack, item.place.offset)
+            for item in taken
+            if item.fresh and item.place and bytes.fromhex(item.sample) not in known
+        }
         with workspace.database.write() as connection:
-            add_samples(workspace.database, connection, list(fresh.values()))
+            add_samples(workspace.database, connection, list(fresh.values()), lost=lost)
             add_sightings(
                 connection,
                 ingest_id,
@@ -231,7 +237,7 @@ def _read(
             add_votes(connection, votes)
             add_rejected(connection, ingest_id, rejected)
         known.update(bytes.fromhex(name) for name in fresh)
-        tally.new += len(fresh)
+        tally.new += len(fresh.keys() - lost)
         tally.paths.update(item.item.path for item in taken)
         tally.samples.update(item.sample for item in taken)
         tally.refused.update(rejected)
@@ -263,13 +269,22 @@ def _results(workspace: Workspace, items: Sequence[Item], known: set[bytes]) -> 
 
     def take(batch: Sequence[Item]) -> list[_Taken | Rejected]:
         results: list[_Taken | Rejected] = []
+        pending: dict[str, bytes] = {}
+        places: dict[str, Place] = {}
         for before, item in zip([None, *batch], batch, strict=False):
             # One file with the labels of several annotators comes as several items, one after the other.
             if before and (item.member, item.path) == (before.member, before.path) and item.origin is before.origin:
                 last = results[-1]
                 results.append(replace(last, item=item) if isinstance(last, _Taken) else last)
             else:
-                results.append(_take(workspace, item, known))
+                results.append(_take(workspace.limits, item, known, pending))
+                if sum(map(len, pending.values())) >= PACK_BYTES:
+                    places |= workspace.images.keep(pending)
+                    pending.clear()
+        places |= workspace.images.keep(pending)
+        for result in results:
+            if isinstance(result, _Taken):
+                result.place = places.get(result.sample)
         return results
 
     pool = ThreadPoolExecutor(workspace.threads, thread_name_prefix="pellucid-ingest")
@@ -285,19 +300,19 @@ def _results(workspace: Workspace, items: Sequence[Item], known: set[bytes]) -> 
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _take(workspace: Workspace, item: Item, known: set[bytes]) -> _Taken | Rejected:
+def _take(limits: Limits, item: Item, known: set[bytes], pending: dict[str, bytes]) -> _Taken | Rejected:
+    """Reads and judges one file; the bytes of an image that the project does not have yet go to ``pending``."""
     try:
         data = item.read()
         name = digest_of(data)
         if bytes.fromhex(name) in known:
-            fresh = None
-        else:
-            picture = decode(data, workspace.limits, at_least=_DECODE_SIDE)
-            fresh = Sample(name, picture.media_type, picture.width, picture.height, len(data), sketch(picture.image))
+            return _Taken(item, name, None)
+        picture = decode(data, limits, at_least=SKETCH_FROM, grey=True)
     except ImageError as error:
         return Rejected(item.path, error.reason, error.detail)
-    workspace.blobs.put("images", data, name=name)
-    return _Taken(item, name, fresh)
+    pending[name] = data
+    facts = (picture.media_type, picture.width, picture.height, len(data), sketch(picture.image))
+    return _Taken(item, name, Sample(name, *facts))
 
 
 def _nothing_usable(source: Source, rejected: Mapping[str, int]) -> str:

@@ -129,7 +129,7 @@ def _gallery(workspace: Workspace, judged: Judgement) -> tuple[Failure, ...]:
 
 
 def _thumbnail(workspace: Workspace, sample: str) -> bytes:
-    image = decode(workspace.blobs.get("images", sample), workspace.limits, at_least=_THUMBNAIL).image
+    image = decode(workspace.images.get(sample), workspace.limits, at_least=_THUMBNAIL).image
     image.thumbnail((_THUMBNAIL, _THUMBNAIL))
     buffer = io.BytesIO()
     if max(image.size) <= 64:

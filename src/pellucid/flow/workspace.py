@@ -16,6 +16,7 @@ from pellucid.features.decode import Limits
 from pellucid.features.extractor import Extractor, open_extractor
 from pellucid.store.blobs import Blobs
 from pellucid.store.database import Database
+from pellucid.store.images import Images
 from pellucid.store.tracking import Tracking
 
 Progress = Callable[[str, int, int | None], None]  # what is being done, how many are done, of how many
@@ -32,11 +33,16 @@ class Workspace:
     root: Path  # the folder with pellucid.toml
     settings: Settings
     database: Database
-    blobs: Blobs  # images, manifests, weights
+    blobs: Blobs  # packs of images, manifests, weights
     artifacts: Blobs  # models and reports
     tracking: Tracking
     cache: Path  # may be deleted at any time
     reports: Path
+
+    @property
+    def images(self) -> Images:
+        """The bytes of the samples."""
+        return Images(self.database, self.blobs)
 
     @property
     def limits(self) -> Limits:

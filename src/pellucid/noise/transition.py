@@ -68,17 +68,19 @@ def transition(evidence: Evidence) -> Verdict:
 
 
 def fit_transition(evidence: Evidence) -> Transition:
-    """T and the temperature of the largest likelihood, from two starts.
+    """T and the temperature of the largest likelihood, from several starts.
 
-    One start takes four labels of five for right, the other what the model confuses with what; each round goes
-    on from the last round's T.
+    One start takes four labels of five for right, the others what the model confuses with what, once and twice
+    over: a matrix that mixes too much finds its way back, and one that mixes too little does not, since p, taken
+    for q, explains the labels well enough. Each round goes on from the last round's T.
     """
     sample = evidence.thinned(FIT_ROWS)
     K = sample.p.shape[1]
     given = np.eye(K)[sample.index]
     counted = np.where(sample.trusted, 0.0, sample.weight)[:, None]
     confused = (sample.p * counted).T @ given + np.eye(K)
-    starts = (0.8 * np.eye(K) + 0.2 / K, confused / confused.sum(axis=1, keepdims=True))
+    confused /= confused.sum(axis=1, keepdims=True)
+    starts = (0.8 * np.eye(K) + 0.2 / K, confused, confused @ confused)
     fits = [_climb(sample, T, given, counted) for T in starts]
     best = max(fits, key=lambda fit: fit[0])[1]
     share = best.joint(sample)

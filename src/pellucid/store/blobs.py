@@ -133,15 +133,36 @@ class Blobs:
                 write_whole(target, self.get(kind, name, suffix=suffix))
         return target
 
-    def read(self, path: str) -> bytes:
-        """The bytes at a full path of this store.
+    def read(self, path: str, *, start: int = 0, size: int | None = None) -> bytes:
+        """The bytes at a full path of this store, or ``size`` of them from ``start`` on.
 
         Raises:
             NotFoundError: there is no such file.
             StorageError: it cannot be had.
         """
         with _translated(path, reading=True):
-            return Path(path).read_bytes() if self._fs is None else bytes(self._fs.cat_file(path))
+            if size == 0:
+                return b""
+            if self._fs is not None:
+                end = None if size is None else start + size
+                return bytes(self._fs.cat_file(path, start=start or None, end=end))
+            with Path(path).open("rb", buffering=0) as file:
+                file.seek(start)
+                return file.read(-1 if size is None else size)
+
+    def names(self, kind: str, *, suffix: str = "") -> set[str]:
+        """The names of everything of that kind and file ending.
+
+        Raises:
+            StorageError: the place cannot be listed.
+        """
+        root = f"{self._root}/{kind}"
+        with _translated(root):
+            if self._fs is None:
+                found = [f"{path.parent.name}{path.name}" for path in Path(root).glob(f"??/*{suffix}")]
+            else:
+                found = ["".join(str(path).split("/")[-2:]) for path in self._fs.find(root)]
+        return {name.removesuffix(suffix) for name in found if name.endswith(suffix)}
 
     def put_folder(self, kind: str, name: str, source: Path) -> str:
         """Copies a folder's files to ``kind/name`` and returns that place; a second time changes nothing.

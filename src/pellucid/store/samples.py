@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TypeVar
 
@@ -31,28 +31,41 @@ def chunked(items: Iterable[T], size: int = IN_CHUNK) -> Iterator[list[T]]:
         yield chunk
 
 
-def add_samples(database: Database, connection: sa.Connection, samples: Sequence[Sample]) -> None:
-    """Adds the samples that are not there yet."""
-    database.insert_new(
-        connection,
-        table,
-        [
-            {
-                "id": item.id,
-                "media_type": item.media_type,
-                "width": item.width,
-                "height": item.height,
-                "size": item.size,
-                "sketch": item.sketch,
-            }
-            for item in samples
-        ],
-    )
+def add_samples(
+    database: Database,
+    connection: sa.Connection,
+    samples: Sequence[tuple[Sample, str, int]],
+    *,
+    lost: Container[str] = (),
+) -> None:
+    """Adds the samples that are not there yet, each with the pack that its image lies in and its offset there.
+
+    Args:
+        lost: ids of samples that are there, but whose image is not: they take the new place.
+    """
+    rows = [
+        {
+            "id": item.id,
+            "media_type": item.media_type,
+            "width": item.width,
+            "height": item.height,
+            "size": item.size,
+            "pack": pack,
+            "offset": offset,
+            "sketch": item.sketch,
+        }
+        for item, pack, offset in samples
+    ]
+    database.insert_new(connection, table, rows)
+    for row in rows:
+        if row["id"] in lost:
+            place = {"pack": row["pack"], "offset": row["offset"]}
+            connection.execute(sa.update(table).where(table.c.id == row["id"]).values(**place))
 
 
-def known_ids(connection: sa.Connection) -> set[bytes]:
-    """The ids of all samples, 32 bytes each."""
-    return {bytes.fromhex(name) for name in connection.execute(sa.select(table.c.id)).scalars()}
+def known_ids(connection: sa.Connection) -> set[str]:
+    """The ids of all samples."""
+    return set(connection.execute(sa.select(table.c.id)).scalars())
 
 
 def sketches_of(connection: sa.Connection, ids: Sequence[str]) -> NDArray[np.uint8]:

@@ -71,6 +71,8 @@ sample = Table(
     Column("width", Integer, nullable=False),
     Column("height", Integer, nullable=False),
     Column("size", BigInteger, nullable=False),
+    Column("pack", DIGEST, nullable=False),  # in which its image lies
+    Column("offset", BigInteger, nullable=False),  # bytes from the pack's beginning
     Column("sketch", LargeBinary, nullable=False),
 )
 

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from pellucid.heads.ridge import LAMBDAS, RidgeClassifier
+from pellucid.heads.statistic import design
+from pellucid.noise.heldout import LIFTED, HeldOut, held_out, lift
+
+
+def refitted(
+    X: NDArray[Any], weight: NDArray[Any], groups: NDArray[Any], targets: NDArray[Any], l2: float
+) -> NDArray[Any]:
+    """The same by brute force: leave the group out, solve, predict."""
+    x = design(X)
+    scores = np.empty(targets.shape)
+    for i in range(len(X)):
+        rest = groups != groups[i]
+        A = (weight[rest, None] * x[rest]).T @ x[rest] + l2 * np.eye(x.shape[1])
+        scores[i] = x[i] @ np.linalg.solve(A, (weight[rest, None] * x[rest]).T @ targets[rest])
+    return scores
+
+
+@settings(max_examples=15, deadline=None)
+@given(n=st.integers(4, 25), d=st.integers(1, 30), seed=st.integers(0, 99), grouped=st.booleans())
+def test_held_out_is_left_out_for_any_targets_weights_and_groups(n: int, d: int, seed: int, grouped: bool) -> None:
+    rng = np.random.default_rng(seed)
+    X, targets = rng.normal(size=(n, d)), rng.dirichlet(np.ones(3), n)
+    weight = np.where(rng.random(n) < 0.2, 0.0, rng.random(n) + 0.1)
+    weight[0] = 1
+    groups = rng.integers(0, max(2, n // 2), n) if grouped else np.arange(n)
+    scores, error = HeldOut(X, weight, groups).scores(targets)
+    by_lambda = {l2: refitted(X, weight, groups, targets, l2) for l2 in LAMBDAS}
+    errors = {l2: float(weight @ np.square(s - targets).sum(axis=1) / weight.sum()) for l2, s in by_lambda.items()}
+    best = min(errors, key=lambda l2: errors[l2])
+    assert error == pytest.approx(errors[best], rel=1e-6)
+    near = [s for l2, s in by_lambda.items() if errors[l2] == pytest.approx(errors[best], rel=1e-6)]
+    assert any(np.allclose(scores, s, atol=1e-6) for s in near)
+
+
+def test_on_hard_labels_it_is_what_the_ridge_head_says() -> None:
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 3, 80)
+    X = np.eye(3)[y] @ rng.normal(size=(3, 300)) + rng.normal(size=(80, 300))
+    head = RidgeClassifier().fit(X, y)
+    np.testing.assert_allclose(HeldOut(X, np.ones(80)).scores(np.eye(3)[y])[0], head.loo_scores_, atol=1e-8)
+
+
+def test_the_lift_is_taken_only_where_it_helps() -> None:
+    rng = np.random.default_rng(0)
+    angle = rng.uniform(0, 2 * np.pi, 200)
+    X = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    crossed = (np.cos(angle) * np.sin(angle) > 0).astype(int)  # no line through the plane tells these apart
+    machine, scores = held_out(X, np.ones(200), None, np.eye(2)[crossed])
+    assert machine.X.shape == (200, LIFTED)
+    assert (scores.argmax(axis=1) == crossed).mean() > 0.95
+    wide = rng.normal(size=(60, 257))
+    assert held_out(wide, np.ones(60), None, np.eye(2)[rng.integers(0, 2, 60)])[0].X is wide
+
+
+def test_the_lift_is_always_the_same_and_does_not_see_the_length_of_a_row() -> None:
+    X = np.random.default_rng(0).normal(size=(5, 3))
+    np.testing.assert_array_equal(lift(X), lift(X))
+    np.testing.assert_allclose(lift(X * 7), lift(X), rtol=1e-5, atol=1e-6)
