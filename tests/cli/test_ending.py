@@ -157,7 +157,7 @@ def test_a_full_disk_in_the_middle_of_ingest_loses_nothing(
     from pellucid.store.blobs import Blobs
 
     source = class_folders(here / "source", {"cat": 3, "dog": 3})
-    put, room = Blobs.put, [3]
+    put, room = Blobs.put, [1]
 
     def put_while_there_is_room(self: Blobs, *words: object, **options: object) -> object:
         room[0] -= 1
@@ -167,6 +167,7 @@ def test_a_full_disk_in_the_middle_of_ingest_loses_nothing(
 
     with monkeypatch.context() as full:
         full.setattr(Blobs, "put", put_while_there_is_room)
+        full.setattr("pellucid.flow.ingest._BATCH", 2)
         ended = cli("ingest", source, "-d", "pets")
         assert ended.code == 10
         assert "No space left on device" in ended.error

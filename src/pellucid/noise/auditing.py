@@ -33,6 +33,7 @@ _PASSES = 4  # at most so often the labels are corrected and learnt again
 # 0.01 to 0.04 on the features of trashnet, sugarcane and malaria with few wrong labels or none, and 0.05 to 0.12
 # where it found more of them. What later passes have to gain is a unit in all.
 _GAIN_A_ROW = 0.04
+_OTHERS = 2  # rows of its class, beside itself, that it takes to judge a row
 _FITTINGS = 100  # of the classes' shares, at most
 
 
@@ -82,7 +83,9 @@ def audit(
     the prior of the voter's votes. ``trusted`` (n,) is True where the label is known to be right: it is never
     suspected, and anchors the rest. The rules are those of ``pellucid.noise.rules.RULES``.
 
-    The outcome does not depend on the order of rows, up to rounding.
+    A class that fewer than two other rows (or groups) have is unknown to the rest: its labels are given the
+    trust of the average label and are not suspected. The outcome does not depend on the order of rows, up to
+    rounding.
 
     Raises:
         DataError: features that are not finite or not (n, d), labels that cannot be used or of one class only,
@@ -110,12 +113,13 @@ def audit(
     targets = np.eye(K)[labels.index]
     machine, scores = held_out(features, weight, codes, targets)
     evidence = Evidence(_calibrated(scores, targets, weight), labels.index, weight, known)
-    verdict = _judged(evidence, rule, voters)
+    unknown = _unknown(labels.index, np.arange(n) if codes is None else codes, weight) & ~known
+    verdict = _judged(evidence, rule, voters, unknown)
     gain = _GAIN_A_ROW * weight.sum()
     for _ in range(_PASSES if verdict.worth is not None else 0):
         corrected, _error = machine.scores(verdict.posterior)
         p = _calibrated(corrected, verdict.posterior, weight)
-        again = _judged(replace(evidence, p=p, learnt_given=False), rule, voters)
+        again = _judged(replace(evidence, p=p, learnt_given=False), rule, voters, unknown)
         if again.worth is None or verdict.worth is None or again.worth < verdict.worth + gain:
             break
         verdict, scores, gain = again, corrected, 1.0
@@ -173,7 +177,14 @@ def _calibrated(
     return p
 
 
-def _judged(evidence: Evidence, rule: str, voters: NDArray[np.intp] | None) -> Verdict:
+def _unknown(index: NDArray[np.intp], codes: NDArray[np.intp], weight: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Rows whose class fewer than two other groups have: nobody can say what the class looks like, (n,)."""
+    learnt = weight > 0
+    pairs = np.unique(np.stack([index[learnt], codes[learnt]]), axis=1)
+    return np.asarray(np.bincount(pairs[0], minlength=index.max() + 1)[index] - learnt < _OTHERS)
+
+
+def _judged(evidence: Evidence, rule: str, voters: NDArray[np.intp] | None, unknown: NDArray[np.bool_]) -> Verdict:
     """The rule's verdict, the voters' records and what is known beforehand put together."""
     verdict = judge(evidence, rule)
     posterior, suspect = verdict.posterior, verdict.suspect
@@ -181,10 +192,17 @@ def _judged(evidence: Evidence, rule: str, voters: NDArray[np.intp] | None) -> V
         posterior = posterior.copy()
         posterior[evidence.trusted] = np.eye(posterior.shape[1])[evidence.index[evidence.trusted]]
         suspect = suspect & ~evidence.trusted
+    if unknown.any():
+        rows, K = np.arange(len(posterior)), posterior.shape[1]
+        judged = ~unknown & ~evidence.trusted & (evidence.weight > 0)
+        average = float(posterior[rows, evidence.index][judged].mean()) if judged.any() else 1.0
+        posterior = np.where(unknown[:, None], (1 - average) / (K - 1), posterior)
+        posterior[unknown, evidence.index[unknown]] = average
+        suspect = suspect & ~unknown
     if voters is not None:
         posterior = with_records(posterior, evidence.index, voters, evidence.weight)
         if not verdict.counted:
-            suspect = posterior[np.arange(len(suspect)), evidence.index] < 0.5
+            suspect = (posterior[np.arange(len(suspect)), evidence.index] < 0.5) & ~unknown
     return replace(verdict, posterior=posterior, suspect=suspect)
 
 
