@@ -119,7 +119,8 @@ def test_nothing_gives_nothing_and_no_threads_are_refused_at_once() -> None:
 
 
 SLOW = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job inherits it ignored
 from pellucid.features.extractor import open_extractor
 from pellucid.features.pipeline import embed_stream
 

@@ -235,7 +235,8 @@ def test_processes_that_fail_are_told() -> None:
 
 
 _PARENT = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job inherits it ignored
 from pellucid.flow.worker import run_workers
 code = "import os, time; os.write(1, str(os.getpid()).encode() + bytes([10])); time.sleep(100)"
 run_workers(2, [sys.executable, "-c", code])

@@ -54,6 +54,20 @@ def test_a_third_of_the_digits_broken_is_found_and_mended(
     assert np.abs(found.noise_matrix - noise.matrix).max() < 0.15
 
 
+@pytest.mark.parametrize("kind", ["symmetric", "pair"])
+def test_learning_the_corrected_labels_finds_more(
+    monkeypatch: pytest.MonkeyPatch, f1: Callable[..., float], kind: str
+) -> None:
+    rng = np.random.default_rng(0)
+    y = np.arange(400) % 5
+    X = rng.normal(size=(5, 300))[y] * 0.3 + rng.normal(size=(400, 300))
+    noise = inject_labels(y, kind, 0.4, 0)
+    several = audit(X, noise.labels)
+    monkeypatch.setattr("pellucid.noise.auditing._PASSES", 0)
+    once = audit(X, noise.labels)
+    assert f1(several.suspect, noise.changed) > f1(once.suspect, noise.changed) + 0.03
+
+
 def test_what_an_audit_holds() -> None:
     X, y = blobs()
     names = np.array(["cat", "dog", "eel"])[y]

@@ -192,8 +192,9 @@ def run_workers(count: int, command: Sequence[str]) -> None:
 
 
 def _end(processes: Sequence[subprocess.Popen[bytes]]) -> None:
-    # A terminal's Ctrl-C has reached the workers too, and a second signal would break off the giving back.
-    for patience, tell in ((_GRACE, None), (_PATIENCE, signal.SIGINT), (None, signal.SIGKILL)):
+    # A terminal's Ctrl-C has reached the workers too, and a second signal would break off the giving back. SIGTERM,
+    # because the workers of a background job ignore SIGINT.
+    for patience, tell in ((_GRACE, None), (_PATIENCE, signal.SIGTERM), (None, signal.SIGKILL)):
         until = time.monotonic() + (patience or 0.0)
         for process in processes:
             if tell is not None and process.poll() is None:

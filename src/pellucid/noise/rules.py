@@ -16,8 +16,8 @@ from pellucid.noise.transition import transition
 Rule = Callable[[Evidence], Verdict]
 
 
-# Two explanations are as good as even below this difference in worth, the price of one free number.
-EVEN = 1.0
+# Two explanations are as good as even below this difference in log likelihood, odds of ten to one.
+EVEN = 2.3
 
 
 def auto(evidence: Evidence) -> Verdict:
