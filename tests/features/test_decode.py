@@ -7,6 +7,7 @@ import struct
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
@@ -215,6 +216,20 @@ def test_large_jpegs_are_reduced_but_not_below(
     assert decoded.image.size == size
     reference = photo.resize(size)
     assert np.abs(np.asarray(decoded.image).astype(int) - np.asarray(reference)).mean() < 4
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}, {"subsampling": 2}])
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+@pytest.mark.parametrize("grey", [False, True])
+@pytest.mark.parametrize("at_least", [None, 100, 30])
+def test_pixels_of_a_jpeg_are_those_of_pillows_plugin(
+    photo: Image.Image, encode: Encode, options: dict[str, Any], mode: str, grey: bool, at_least: int | None
+) -> None:
+    data = encode(photo.resize((401, 299)).convert(mode), "JPEG", **options)
+    with Image.open(io.BytesIO(data)) as plugin:
+        plugin.draft("L" if grey else None, None if at_least is None else (at_least, at_least))
+        expected = plugin.convert("L" if grey else "RGB")
+    assert np.array_equal(np.asarray(decode(data, at_least=at_least, grey=grey).image), np.asarray(expected))
 
 
 def test_reduction_leaves_other_formats_and_small_pictures_alone(photo: Image.Image, encode: Encode) -> None:

@@ -85,3 +85,13 @@ def test_broken_headers(data: bytes, reason: str) -> None:
     with pytest.raises(ImageError) as caught:
         read_header(data)
     assert caught.value.reason == reason
+
+
+def test_a_jpeg_with_two_frames_is_refused(encode: Encode) -> None:
+    """Which of the two a decoder would believe must not matter: memory is taken by what the header says."""
+    data = encode(Image.new("RGB", (16, 8)), "JPEG")
+    at = data.index(b"\xff\xc0")
+    frame = data[at : at + 2 + int.from_bytes(data[at + 2 : at + 4])]
+    assert read_header(data).components == 3
+    with pytest.raises(ImageError, match="two frames"):
+        read_header(data[:at] + frame + data[at:])

@@ -27,6 +27,7 @@ class Header:
     frames: int  # 1, or 2 where there is more than one
     orientation: int  # EXIF, 1..8; 1 is upright
     content: bytes  # the file without its metadata, where that could be left out
+    components: int = 0  # colours of a JPEG's pixels, 1, 3 or 4; 0 for other formats
 
     @property
     def media_type(self) -> str:
@@ -54,7 +55,7 @@ def read_header(data: bytes) -> Header:
 
 
 def _jpeg(data: bytes) -> Header:
-    kept, at, size, orientation = [data[:2]], 2, None, 1
+    kept, at, frame, orientation = [data[:2]], 2, None, 1
     while True:
         if data[at] != 0xFF:
             raise ImageError("not an image", f"a JPEG without a marker at byte {at}")
@@ -69,16 +70,18 @@ def _jpeg(data: bytes) -> Header:
             break
         end = at + 2 + struct.unpack_from(">H", data, at + 2)[0]
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            size = struct.unpack_from(">HH", data, at + 5)
+            if frame is not None:
+                raise ImageError("not an image", "a JPEG with two frames, which contradict each other")
+            frame = struct.unpack_from(">HHB", data, at + 5)
         if marker == 0xE1 and data.startswith(b"Exif\0\0", at + 4):
             orientation = _orientation(data[at + 10 : end])
         if not 0xE1 <= marker <= 0xED and marker not in (0xEF, 0xFE):  # APP0 and APP14 tell the colour space
             kept.append(data[at:end])
         at = end
-    if size is None:
+    if frame is None:
         raise ImageError("not an image", "a JPEG without a frame")
-    height, width = size
-    return Header("JPEG", width, height, 1, orientation, b"".join([*kept, data[at:]]))
+    height, width, components = frame
+    return Header("JPEG", width, height, 1, orientation, b"".join([*kept, data[at:]]), components)
 
 
 def _png(data: bytes) -> Header:

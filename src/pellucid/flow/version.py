@@ -96,7 +96,7 @@ def commit_votes(
             repeats = parent is not None and name == parent.content_id
             says_nothing = repeats and not keep and draft.says_nothing()
         if not repeats:
-            write_manifest(workspace.blobs, rows)
+            write_manifest(workspace.blobs, rows, name)
         with suppress(_OvertakenError), workspace.database.write() as connection:
             newest = latest_version(connection, dataset)
             if (newest and newest.number) != (parent and parent.number):

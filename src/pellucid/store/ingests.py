@@ -54,7 +54,7 @@ def add_sightings(connection: sa.Connection, ingest_id: int, sightings: Sequence
                     "path": item.path,
                     "sample_id": item.sample,
                     "split": item.split,
-                    "metadata": dict(item.metadata),
+                    "metadata": dict(item.metadata) or None,
                 }
                 for item in sightings
             ],
@@ -92,7 +92,7 @@ def sightings_in(connection: sa.Connection, ingest_id: int) -> list[Sighting]:
     columns = (sighting.c.path, sighting.c.sample_id, sighting.c.split, sighting.c.metadata)
     query = sa.select(*columns).where(sighting.c.ingest_id == ingest_id).order_by(sighting.c.id)
     return [
-        Sighting(row.path, row.sample_id, Split(row.split) if row.split else None, row.metadata)
+        Sighting(row.path, row.sample_id, Split(row.split) if row.split else None, row.metadata or {})
         for row in connection.execute(query).all()
     ]
 
@@ -113,7 +113,7 @@ def sightings_of(connection: sa.Connection, dataset: str, ids: Sequence[str]) ->
         )
         for row in connection.execute(query).all():
             split = Split(row.split) if row.split else None
-            found[row.sample_id].append(Sighting(row.path, row.sample_id, split, row.metadata))
+            found[row.sample_id].append(Sighting(row.path, row.sample_id, split, row.metadata or {}))
     return dict(found)
 
 

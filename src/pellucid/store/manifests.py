@@ -33,13 +33,13 @@ def content_id(rows: Iterable[Row]) -> str:
     return digest.hexdigest()
 
 
-def write_manifest(blobs: Blobs, rows: Sequence[Row]) -> str:
-    """Stores the rows and returns their content id."""
+def write_manifest(blobs: Blobs, rows: Sequence[Row], name: str | None = None) -> str:
+    """Stores the rows and returns their content id: ``name``, where the caller has computed it already."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     rows = sorted(rows, key=lambda row: row.sample)
-    name = content_id(rows)
+    name = name or content_id(rows)
     columns = {
         "sample": pa.array([bytes.fromhex(row.sample) for row in rows], pa.binary(32)),
         "label": pa.array([row.label for row in rows], pa.dictionary(pa.int32(), pa.string())),

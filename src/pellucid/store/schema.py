@@ -105,7 +105,7 @@ sighting = Table(
     Column("path", Text, nullable=False),
     Column("sample_id", ForeignKey("sample.id"), nullable=False, index=True),
     Column("split", String(16)),
-    Column("metadata", JSON, nullable=False),
+    Column("metadata", JSON(none_as_null=True)),  # NULL where the file came with none
 )
 
 set_aside = Table(

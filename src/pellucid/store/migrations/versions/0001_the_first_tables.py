@@ -99,7 +99,7 @@ def upgrade() -> None:
         sa.Column("path", sa.Text(), nullable=False),
         sa.Column("sample_id", sa.String(length=64), nullable=False),
         sa.Column("split", sa.String(length=16), nullable=True),
-        sa.Column("metadata", sa.JSON(), nullable=False),
+        sa.Column("metadata", sa.JSON()),
         sa.ForeignKeyConstraint(["ingest_id"], ["ingest.id"], name=op.f("fk_sighting_ingest_id"), ondelete="CASCADE"),
         sa.ForeignKeyConstraint(["sample_id"], ["sample.id"], name=op.f("fk_sighting_sample_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_sighting")),
