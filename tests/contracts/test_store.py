@@ -48,7 +48,6 @@ from pellucid.store.ingests import (
     ingests_of,
     metadata_of,
     rejected_in,
-    sightings_in,
     sightings_of,
 )
 from pellucid.store.jobs import JobSpec, claim, enqueue
@@ -214,11 +213,6 @@ def test_an_unfinished_ingest_counts_for_nothing(database: Database, make_sample
         assert metadata_of(connection, "d", ids) == {}
         assert rejected_in(connection, "d") == []
         assert ingests_of(connection, "d") == []
-        pending = votes_of(connection, "d", ids, pending=number)
-        assert {name: [item.label for item in votes] for name, votes in pending.items()} == {
-            name: ["cat"] for name in ids
-        }
-        assert [item.sample for item in sightings_in(connection, number)] == ids
     with database.write() as connection:
         finish_ingest(connection, number)
     with database.read() as connection:

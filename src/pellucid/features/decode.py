@@ -125,7 +125,9 @@ def decode(data: bytes, limits: Limits = DEFAULT_LIMITS, *, at_least: int | None
     image = _load(header, at_least, grey=grey)
     if not (grey and image.mode == "L" and "transparency" not in image.info):
         image = _rgb(image, header)
-    image = _upright(image.convert("L") if grey else image, header.orientation)
+    if grey and image.mode != "L":
+        image = image.convert("L")
+    image = _upright(image, header.orientation)
     return Decoded(header.media_type, header.width, header.height, image)
 
 

@@ -51,7 +51,8 @@ def sketch(image: Image.Image) -> bytes:
     >>> sketch(Image.new("RGB", (640, 480), "white")) == b"\\xff" * 1024
     True
     """
-    return image.convert("L").resize((SIDE, SIDE), Image.Resampling.BOX).tobytes()
+    grey = image if image.mode == "L" else image.convert("L")
+    return grey.resize((SIDE, SIDE), Image.Resampling.BOX).tobytes()
 
 
 def perceptual_hash(sketch: bytes) -> int:

@@ -13,7 +13,7 @@ from pathlib import Path
 from pellucid.errors import ImageError, SourceError, StorageError, UsageError
 from pellucid.features.decode import Limits, decode
 from pellucid.features.similar import SKETCH_FROM, sketch
-from pellucid.flow.version import VersionRules, commit_votes, rules_of
+from pellucid.flow.version import Reading, VersionRules, commit_votes, rules_of
 from pellucid.flow.workspace import Progress, Workspace, no_progress
 from pellucid.store.blobs import digest_of
 from pellucid.store.datasets import check_name, create_dataset, latest_version
@@ -117,8 +117,9 @@ def ingest(
             recipe = {"verb": "ingest", "source": source.location, "layout": source.layout, **options}
             with workspace.database.read() as connection:
                 keep = not tally.refused.issubset(item for _, item in rejected_in(connection, dataset))
+            reading = Reading(ingest_id, tally.sightings, tally.votes)
             version, created, findings = commit_votes(
-                workspace, dataset, ingest_id=ingest_id, rules=rules, recipe=recipe, keep=keep, progress=progress
+                workspace, dataset, reading=reading, rules=rules, recipe=recipe, keep=keep, progress=progress
             )
         except BaseException:
             # What cannot be removed now, because the store is full, is invisible all the same.
@@ -143,6 +144,8 @@ class _Tally:
     new: int = 0
     paths: set[str] = field(default_factory=set)  # of the files that could be used
     samples: set[str] = field(default_factory=set)
+    sightings: list[Sighting] = field(default_factory=list)
+    votes: list[Vote] = field(default_factory=list)
     refused: set[Rejected] = field(default_factory=set)
 
 
@@ -227,19 +230,18 @@ def _read(
             for item in taken
             if item.fresh and item.place and bytes.fromhex(item.sample) not in known
         }
+        sightings = [Sighting(item.item.path, item.sample, item.item.split, item.item.metadata) for item in taken]
         with workspace.database.write() as connection:
             add_samples(workspace.database, connection, list(fresh.values()), lost=lost)
-            add_sightings(
-                connection,
-                ingest_id,
-                [Sighting(item.item.path, item.sample, item.item.split, item.item.metadata) for item in taken],
-            )
+            add_sightings(connection, ingest_id, sightings)
             add_votes(connection, votes)
             add_rejected(connection, ingest_id, rejected)
         known.update(bytes.fromhex(name) for name in fresh)
         tally.new += len(fresh.keys() - lost)
         tally.paths.update(item.item.path for item in taken)
         tally.samples.update(item.sample for item in taken)
+        tally.sightings += sightings
+        tally.votes += votes
         tally.refused.update(rejected)
         done += len(chunk)
         progress("reading", done, len(source.items))

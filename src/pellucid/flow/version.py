@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -22,7 +23,6 @@ from pellucid.store.ingests import (
     finish_ingest,
     forget_ingest,
     metadata_of,
-    sightings_in,
     sightings_of,
 )
 from pellucid.store.manifests import content_id, read_manifest, write_manifest
@@ -31,6 +31,15 @@ from pellucid.store.votes import add_votes, votes_of
 from pellucid.types import DatasetVersion, Role, Row, Split, Status, Vote
 
 _ATTEMPTS = 20  # commits that may lose the race against other processes before this one gives up
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What an ingest read: recorded already, but it counts only once a version is made of it."""
+
+    id: int  # of the ingest
+    sightings: Sequence[Sighting]
+    votes: Sequence[Vote]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +73,7 @@ def commit_votes(
     *,
     rules: VersionRules,
     recipe: Mapping[str, Any],
-    ingest_id: int | None = None,
+    reading: Reading | None = None,
     votes: Sequence[Vote] = (),
     keep: bool = False,
     progress: Progress = no_progress,
@@ -75,7 +84,7 @@ def commit_votes(
     faster, it is made again on top of the other's.
 
     Args:
-        ingest_id: the ingest whose samples come in and whose votes count from now on.
+        reading: the ingest whose samples come in and whose votes count from now on.
         votes: said directly; recorded with the version.
         keep: keeps the record of the ingest even where it neither saw nor said anything new.
 
@@ -89,7 +98,7 @@ def commit_votes(
     for _ in range(_ATTEMPTS):
         with workspace.database.read() as connection:
             parent = latest_version(connection, dataset)
-            draft = _Draft(workspace, connection, dataset, parent, rules, ingest_id, votes)
+            draft = _Draft(workspace, connection, dataset, parent, rules, reading, votes)
             progress("grouping", 0, None)
             rows, findings = draft.build()
             name = content_id(rows)
@@ -114,14 +123,14 @@ def commit_votes(
                         recipe=recipe,
                         counts=count_rows(rows),
                         findings=findings,
-                        ingest_id=ingest_id,
+                        ingest_id=reading.id if reading else None,
                     )
                 except ConcurrencyError as error:
                     raise _OvertakenError from error
-            if ingest_id is not None and says_nothing:
-                forget_ingest(connection, ingest_id)
-            elif ingest_id is not None:
-                finish_ingest(connection, ingest_id)  # later than its version, by which `inspect` knows it
+            if reading is not None and says_nothing:
+                forget_ingest(connection, reading.id)
+            elif reading is not None:
+                finish_ingest(connection, reading.id)  # later than its version, by which `inspect` knows it
             if not says_nothing:
                 add_votes(connection, votes)
             if made is not None:
@@ -151,26 +160,28 @@ class _Draft:
         dataset: str,
         parent: DatasetVersion | None,
         rules: VersionRules,
-        ingest_id: int | None,
+        reading: Reading | None,
         votes: Sequence[Vote],
     ) -> None:
         self._connection = connection
         self._dataset = dataset
         self._parent = parent
         self._rules = rules
-        self._ingest_id = ingest_id
         self._said: dict[str, list[Vote]] = defaultdict(list)
-        for vote in votes:
+        for vote in (*(reading.votes if reading else ()), *votes):
             self._said[vote.sample].append(vote)
-        self._new = sightings_in(connection, ingest_id) if ingest_id is not None else []
+        self._new = reading.sightings if reading else ()
         self._before = {row.sample: row for row in read_manifest(workspace.blobs, parent.content_id)} if parent else {}
         self._touched = sorted(self._said.keys() | {item.sample for item in self._new})
         self._ids = sorted(self._before.keys() | set(self._touched))
 
     def build(self) -> tuple[list[Row], list[Finding]]:
         """The rows, sorted by sample, and what was found on the way."""
-        rows = self._labelled()
-        near = near_groups(self._ids, sketches_of(self._connection, self._ids))
+        sketches = sketches_of(self._connection, self._ids)
+        with ThreadPoolExecutor(1, thread_name_prefix="pellucid-near") as pool:  # beside the votes: arrays against SQL
+            grouping = pool.submit(near_groups, self._ids, sketches)
+            rows = self._labelled()
+            near = grouping.result()
         groups = merge_groups(self._ids, near, self._keys())
         splits = assign_splits(
             self._ids,
@@ -201,26 +212,23 @@ class _Draft:
         before = sightings_of(self._connection, self._dataset, self._touched)
         if not all(item in before.get(item.sample, ()) for item in self._new):
             return False
-        old, new = self._votes(pending=False), self._votes(pending=True)
-        return all(_standing(old.get(name, ())) == _standing(new.get(name, ())) for name in self._touched)
+        old = votes_of(self._connection, self._dataset, self._touched)
+        return all(
+            _standing(old.get(name, ())) == _standing([*old.get(name, ()), *self._said.get(name, ())])
+            for name in self._touched
+        )
 
     def _labelled(self) -> dict[str, Row]:
         rows = dict(self._before)
         # What was set aside is judged anew: the groups may have changed.
         aside = [row.sample for row in self._before.values() if row.status is Status.SET_ASIDE]
-        votes = self._votes(pending=True, further=aside)
-        for name in {*self._touched, *aside}:
-            said = derive(votes.get(name, ()))
+        ids = sorted({*self._touched, *aside})
+        # Before the first version nobody can have said anything.
+        votes = votes_of(self._connection, self._dataset, ids) if self._parent else {}
+        for name in ids:
+            said = derive([*votes.get(name, ()), *self._said.get(name, ())])
             rows[name] = Row(name, said.label, said.trust, Split.TRAIN, said.status, said.reason, name)
         return rows
-
-    def _votes(self, *, pending: bool, further: Iterable[str] = ()) -> dict[str, list[Vote]]:
-        ids = sorted({*self._touched, *further})
-        votes = votes_of(self._connection, self._dataset, ids, pending=self._ingest_id if pending else None)
-        if pending:
-            for name, said in self._said.items():
-                votes[name] = [*votes.get(name, ()), *said]
-        return votes
 
     def _given(self) -> list[Split | None]:
         """The splits that are decided: by the source, else by the version before for all that ever had a vote."""

@@ -87,16 +87,6 @@ def forget_ingest(connection: sa.Connection, ingest_id: int) -> None:
     connection.execute(sa.delete(ingest).where(ingest.c.id.in_(unfinished)))
 
 
-def sightings_in(connection: sa.Connection, ingest_id: int) -> list[Sighting]:
-    """All files of one ingest that held a sample."""
-    columns = (sighting.c.path, sighting.c.sample_id, sighting.c.split, sighting.c.metadata)
-    query = sa.select(*columns).where(sighting.c.ingest_id == ingest_id).order_by(sighting.c.id)
-    return [
-        Sighting(row.path, row.sample_id, Split(row.split) if row.split else None, row.metadata or {})
-        for row in connection.execute(query).all()
-    ]
-
-
 def sightings_of(connection: sa.Connection, dataset: str, ids: Sequence[str]) -> dict[str, list[Sighting]]:
     """The files that held each sample, oldest first, over the dataset's finished ingests."""
     found: dict[str, list[Sighting]] = defaultdict(list)

@@ -34,16 +34,10 @@ def add_votes(connection: sa.Connection, votes: Sequence[Vote]) -> None:
         )
 
 
-def votes_of(
-    connection: sa.Connection, dataset: str, ids: Sequence[str], *, pending: int | None = None
-) -> dict[str, list[Vote]]:
-    """The votes on each sample, oldest first: those of finished ingests, and those said directly.
-
-    Args:
-        pending: an unfinished ingest whose votes count too, because its version is being made.
-    """
+def votes_of(connection: sa.Connection, dataset: str, ids: Sequence[str]) -> dict[str, list[Vote]]:
+    """The votes on each sample, oldest first: those of finished ingests, and those said directly."""
     found: dict[str, list[Vote]] = defaultdict(list)
-    counts = sa.or_(vote.c.ingest_id.is_(None), ingest.c.finished_at.is_not(None), vote.c.ingest_id == pending)
+    counts = sa.or_(vote.c.ingest_id.is_(None), ingest.c.finished_at.is_not(None))
     for chunk in chunked(ids):
         query = (
             sa.select(vote)
