@@ -257,19 +257,23 @@ class Project:
         """Where the model's report is."""
         return self.workspace.report_folder(model.name, model.version) / "report.html"
 
-    def mirror(self, *, dry_run: bool = False) -> int:
+    def mirror(self, *, every: bool = False, dry_run: bool = False) -> int:
         """Completes what MLflow misses; returns how many models were, or would be, completed.
 
         Args:
+            every: repeats every model, whether MLflow should have it or not: after ``mlflow_url`` has changed.
             dry_run: changes nothing.
         """
         from pellucid.flow.job import complete_all
         from pellucid.flow.promote import mirror_aliases
-        from pellucid.store.models import unmirrored
+        from pellucid.store.models import forget_mirrors, unmirrored
 
         if dry_run:
             with self.workspace.database.read() as connection:
-                return len(unmirrored(connection))
+                return len(self.models() if every else unmirrored(connection))
+        if every:
+            with self.workspace.database.write() as connection:
+                forget_mirrors(connection)
         count = complete_all(self.workspace, progress=self._progress)
         for name in {model.name for model in self.models()}:
             mirror_aliases(self.workspace, name)

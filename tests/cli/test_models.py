@@ -89,7 +89,7 @@ def test_promoting_the_champion_again_is_refused(cli: Cli, trained: Path) -> Non
     assert "already; nothing was changed" in cli("models", "promote", "pets@1").error
 
 
-def test_list_show_compare_and_export(cli: Cli, three: Path) -> None:
+def test_list_show_compare_and_export(cli: Cli, three: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [line.split() for line in cli("models", "list", "pets").out.splitlines()]
     assert [line[0] for line in lines] == ["model", "pets@3", "pets@2", "pets@1"]
     shown = cli("models", "show", "pets@1")
@@ -104,3 +104,7 @@ def test_list_show_compare_and_export(cli: Cli, three: Path) -> None:
     assert (three / "out" / "MLmodel").is_file()
     assert cli("models", "export", "pets@1", "out").error
     assert cli("models", "mirror", "--json").json == {"completed": 0, "dry_run": False}
+    assert cli("models", "mirror", "--all", "-n", "--json").json == {"completed": 3, "dry_run": True}
+    monkeypatch.setenv("PELLUCID_MLFLOW_URL", f"sqlite:///{three / 'elsewhere.db'}")
+    assert cli("models", "mirror").out.startswith("0 models completed")
+    assert cli("models", "mirror", "--all").out.startswith("3 models completed")

@@ -88,6 +88,8 @@ def test_what_decides_the_outcome_decides_the_key(make_jobs: MakeJobs) -> None:
     assert len({spec.key, *(item.key for item in other)}) == 7
     reordered = dict(reversed(settings.items()))
     assert replace(spec, settings=settings).key == replace(spec, settings=reordered).key
+    assert replace(spec, settings={"b": 1.0, "a": 2}).key == replace(spec, settings=settings).key
+    assert replace(spec, settings={"b": 1.5, "a": 2}).key != replace(spec, settings=settings).key
 
 
 def test_a_version_that_is_not_there_cannot_be_queued(database: Database, make_jobs: MakeJobs) -> None:

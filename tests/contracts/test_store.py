@@ -44,6 +44,7 @@ from pellucid.store.ingests import (
     add_sightings,
     begin_ingest,
     finish_ingest,
+    forget_abandoned,
     forget_ingest,
     ingests_of,
     metadata_of,
@@ -60,7 +61,7 @@ from pellucid.store.models import (
     unmirrored,
 )
 from pellucid.store.predictions import add_predictions, count_by_model, predictions_of
-from pellucid.store.samples import add_samples, find_sample, known_ids, media_of, sketches_of
+from pellucid.store.samples import add_samples, find_id, known_ids, media_of, sketches_of
 from pellucid.store.schema import dataset, ingest, set_aside, sighting, vote
 from pellucid.store.votes import add_votes, votes_of
 from pellucid.types import DatasetVersion, ModelVersion, Prediction, Role, Sample, Split, Vote
@@ -167,14 +168,14 @@ def test_samples_are_kept_once_and_come_back_in_the_order_asked_for(database: Da
         assert known_ids(connection) == {item.id for item in samples}
         np.testing.assert_array_equal(sketches_of(connection, [samples[i].id for i in order]), sketches[order])
         assert media_of(connection, [samples[5].id, "f" * 64]) == {samples[5].id: ("image/png", 3, 4)}
-        assert find_sample(connection, samples[5].id.upper()) == samples[5]
+        assert find_id(connection, samples[5].id.upper()) == samples[5].id
         with pytest.raises(NotFoundError, match="several samples begin with '0000'"):
-            find_sample(connection, "0000")
+            find_id(connection, "0000")
         with pytest.raises(NotFoundError, match="no sample begins with 'ffff'"):
-            find_sample(connection, "ffff")
+            find_id(connection, "ffff")
         for prefix in ("000", "%%%%", "____", ""):
             with pytest.raises(NotFoundError, match="is no sample id"):
-                find_sample(connection, prefix)
+                find_id(connection, prefix)
 
 
 def test_two_who_add_the_same_samples_at_once_do_not_disturb_each_other(database: Database) -> None:
@@ -240,6 +241,24 @@ def test_forgetting_takes_all_of_an_unfinished_ingest_and_nothing_else(
             assert set(connection.execute(sa.select(table.c.ingest_id)).scalars()) == {kept}
         assert [item["id"] for item in ingests_of(connection, "d")] == [kept]
         assert len(known_ids(connection)) == 2
+
+
+def test_only_what_was_abandoned_long_ago_is_removed(database: Database, make_samples: MakeSamples) -> None:
+    ids = make_samples(1)
+    finished, dead, running = (read_in(database, ids, label) for label in ("cat", "dog", "eel"))
+    with database.write() as connection:
+        finish_ingest(connection, finished)
+        days = {finished: 9, dead: 8, running: 1}
+        for number, age in days.items():
+            values = {"started_at": datetime.now(UTC) - timedelta(days=age)}
+            connection.execute(sa.update(ingest).where(ingest.c.id == number).values(**values))
+    with database.write() as connection:
+        forget_abandoned(connection, datetime.now(UTC) - timedelta(days=7))
+    with database.read() as connection:
+        for table in (vote, sighting, set_aside):
+            assert set(connection.execute(sa.select(table.c.ingest_id)).scalars()) == {finished, running}
+    with pytest.raises(ConcurrencyError, match="run the same command again"), database.write() as connection:
+        finish_ingest(connection, dead)
 
 
 def test_votes_come_back_oldest_first_whoever_said_them(database: Database, make_samples: MakeSamples) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from pellucid import Project
 from pellucid.errors import NotFoundError
@@ -46,6 +47,17 @@ def test_what_a_sample_has_touched(pets: Project, tmp_path: Path) -> None:
     assert (other.learnt_by, other.judged, other.predictions) == ((), ("pets@1",), ())
     with pytest.raises(NotFoundError):
         pets.impact("zz")
+
+
+def test_an_image_that_was_only_predicted_has_an_impact_too(pets: Project, tmp_path: Path) -> None:
+    pets.promote("pets@1")
+    image = tmp_path / "stranger.png"
+    Image.new("RGB", (40, 30), "orange").save(image)
+    (answer,) = pets.predict(image)
+    assert answer.sample is not None
+    touched = pets.impact(answer.sample[:12])
+    assert (touched.files, touched.votes, touched.versions, touched.learnt_by) == ({}, (), (), ())
+    assert [(item["path"], item["label"]) for item in touched.predictions] == [(str(image), answer.label)]
 
 
 def test_differences_and_why(pets: Project, class_folders: Callable[..., Path], tmp_path: Path) -> None:

@@ -119,6 +119,8 @@ def check(client: MlflowClient, number: str) -> None:
         "set.epochs": "5",
         "set.rate": "0.1",
     }
+    (learnt,) = run.inputs.dataset_inputs
+    assert (learnt.dataset.name, learnt.dataset.digest) == ("pets", "pets@3")
     assert run.data.metrics == {"accuracy": 0.75, "by_epoch": 0.249}
     history = client.get_metric_history(run.info.run_id, "by_epoch")
     assert sorted((point.step, point.value) for point in history) == METRICS["by_epoch"]

@@ -130,7 +130,9 @@ def diff(
     if found.new_classes:
         say(context, f"new classes: {', '.join(found.new_classes)}")
     if found.differences:
-        say(context, f"{len(found.differences)} samples differ, {found.after.ref} has {found.after.counts['images']}")
+        number = len(found.differences)
+        differ = "sample differs" if number == 1 else "samples differ"
+        say(context, f"{number} {differ}, {found.after.ref} has {found.after.counts['images']}")
 
 
 @app.command()

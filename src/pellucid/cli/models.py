@@ -148,16 +148,21 @@ def compare(
 
 
 @app.command()
-def mirror(context: typer.Context, dry_run: DryRunOption = False, json: JsonOption = False) -> None:
+def mirror(
+    context: typer.Context,
+    every: Annotated[bool, typer.Option("--all", help="Repeat every model, as after mlflow_url was changed.")] = False,
+    dry_run: DryRunOption = False,
+    json: JsonOption = False,
+) -> None:
     """Complete what MLflow misses: models registered while it was away, and aliases."""
     with open_project(context) as project:
-        count = project.mirror(dry_run=dry_run)
+        count = project.mirror(every=every, dry_run=dry_run)
     if json:
         print_json({"completed": count, "dry_run": dry_run})
     elif dry_run:
-        put(f"{count} models would be completed, and every alias set as the registry has it")
+        put(f"{_models(count)} would be completed, and every alias set as the registry has it")
     else:
-        put(f"{count} models completed; every alias is as the registry has it")
+        put(f"{_models(count)} completed; every alias is as the registry has it")
 
 
 @app.command()
@@ -174,6 +179,10 @@ def export(
         print_json({"ref": found.ref, "folder": target})
     else:
         put(f"{found.ref} is in {target}")
+
+
+def _models(count: int) -> str:
+    return "1 model" if count == 1 else f"{count} models"
 
 
 def _tell(change: Change, *, dry_run: bool, json: bool) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pellucid.errors import ImageError, SourceError, StorageError, UsageError
@@ -24,6 +24,7 @@ from pellucid.store.ingests import (
     add_rejected,
     add_sightings,
     begin_ingest,
+    forget_abandoned,
     forget_ingest,
     metadata_of,
     rejected_in,
@@ -36,6 +37,7 @@ from pellucid.types import DatasetVersion, Role, Sample, Split, Vote
 
 _BATCH = 64  # files that a thread takes at a time, and whose images go into one pack
 _CHUNK = 1024  # files whose records go into one transaction
+_ABANDONED = timedelta(days=7)  # an ingest that has not finished since was killed
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,7 @@ def ingest(
         options = {"role": role, "annotator": voter, **rules.to_dict()}
         with workspace.database.write() as connection:
             create_dataset(workspace.database, connection, dataset)
+            forget_abandoned(connection, datetime.now(UTC) - _ABANDONED)
             ingest_id = begin_ingest(connection, dataset, source.location, source.layout, options)
         try:
             tally = _read(workspace, source, dataset, ingest_id, role, voter, known_classes, progress)

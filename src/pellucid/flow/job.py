@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from pellucid.errors import PellucidError
 from pellucid.flow.card import model_card
 from pellucid.flow.environment import environment
 from pellucid.flow.learn import Learnt, Material, gather, learn
@@ -112,11 +113,10 @@ def _try_to_complete(workspace: Workspace, model: ModelVersion) -> bool:
         complete(workspace, model)
     except Exception as error:  # noqa: BLE001 - the model is sound and registered, whatever its report runs into
         logging.getLogger(__name__).warning(
-            "%s is registered, but its report or its copy in MLflow is not complete (%s: %s); "
-            "`pellucid models mirror` tries again",
+            "%s is registered, but its report or its copy in MLflow is not complete: %s%s",
             model.ref,
-            type(error).__name__,
-            error,
+            error if isinstance(error, PellucidError) else f"{type(error).__name__}: {error}",
+            "" if "models mirror" in str(error) else "; `pellucid models mirror` tries again",
         )
         return False
     return True

@@ -12,7 +12,7 @@ from pellucid.store.ingests import Sighting, sightings_of
 from pellucid.store.manifests import read_manifest
 from pellucid.store.models import list_models
 from pellucid.store.predictions import count_by_model, predictions_of
-from pellucid.store.samples import find_sample
+from pellucid.store.samples import find_id
 from pellucid.store.votes import votes_of
 from pellucid.types import DatasetVersion, ModelVersion, Row, Split, Status, Vote
 
@@ -104,13 +104,13 @@ def impact(workspace: Workspace, prefix: str) -> Impact:
     """The versions, models and predictions that a sample has touched.
 
     Args:
-        prefix: the sample's id, or at least the first four digits of it.
+        prefix: the sample's id, or at least the first four digits of it; it may have been predicted only.
 
     Raises:
         NotFoundError: no sample, or more than one, has such an id.
     """
     with workspace.database.read() as connection:
-        sample = find_sample(connection, prefix).id
+        sample = find_id(connection, prefix)
         versions = list_versions(connection)
         names = sorted({version.dataset for version in versions})
         files = {name: sightings_of(connection, name, [sample]).get(sample, []) for name in names}

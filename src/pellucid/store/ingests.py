@@ -10,6 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from pellucid.errors import ConcurrencyError
 from pellucid.store.samples import chunked
 from pellucid.store.schema import ingest, set_aside, sighting, vote
 from pellucid.types import Split
@@ -74,9 +75,15 @@ def add_rejected(connection: sa.Connection, ingest_id: int, rejected: Sequence[R
 
 
 def finish_ingest(connection: sa.Connection, ingest_id: int) -> None:
-    """Makes all that the ingest wrote count, from the commit of this transaction on."""
+    """Makes all that the ingest wrote count, from the commit of this transaction on.
+
+    Raises:
+        ConcurrencyError: it is finished already, or was taken for abandoned.
+    """
     unfinished = sa.and_(ingest.c.id == ingest_id, ingest.c.finished_at.is_(None))
-    connection.execute(sa.update(ingest).where(unfinished).values(finished_at=datetime.now(UTC)))
+    found = connection.execute(sa.update(ingest).where(unfinished).values(finished_at=datetime.now(UTC)))
+    if not found.rowcount:
+        raise ConcurrencyError(f"the records of ingest {ingest_id} were removed meanwhile; run the same command again")
 
 
 def forget_ingest(connection: sa.Connection, ingest_id: int) -> None:
@@ -85,6 +92,13 @@ def forget_ingest(connection: sa.Connection, ingest_id: int) -> None:
     for table in (vote, sighting, set_aside):
         connection.execute(sa.delete(table).where(table.c.ingest_id.in_(unfinished)))
     connection.execute(sa.delete(ingest).where(ingest.c.id.in_(unfinished)))
+
+
+def forget_abandoned(connection: sa.Connection, moment: datetime) -> None:
+    """Removes what unfinished ingests wrote that began before the moment: they were killed, and nobody sees it."""
+    query = sa.select(ingest.c.id).where(ingest.c.finished_at.is_(None), ingest.c.started_at < moment)
+    for ingest_id in connection.execute(query).scalars().all():
+        forget_ingest(connection, ingest_id)
 
 
 def sightings_of(connection: sa.Connection, dataset: str, ids: Sequence[str]) -> dict[str, list[Sighting]]:

@@ -40,8 +40,14 @@ class JobSpec:
     @property
     def key(self) -> str:
         """The sha256 of what decides the outcome."""
-        parts = [self.dataset, self.content_id, self.model, self.fingerprint, self.settings, self.seed]
+        settings = {name: _whole(value) for name, value in self.settings.items()}
+        parts = [self.dataset, self.content_id, self.model, self.fingerprint, settings, self.seed]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _whole(value: Any) -> Any:
+    """1.0 as 1: two spellings of one number are no two jobs."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def enqueue(

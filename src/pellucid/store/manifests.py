@@ -69,7 +69,7 @@ def read_manifest(blobs: Blobs, name: str) -> tuple[Row, ...]:
 
     data = blobs.read(blobs.path_of("manifests", name, ".parquet"))
     try:
-        table = pq.read_table(io.BytesIO(data))
+        table = pq.ParquetFile(io.BytesIO(data)).read()  # read_table imports pandas by way of pyarrow.dataset
         columns = [table.column(column).to_pylist() for column in _COLUMNS]
         rows = tuple(
             Row(sample.hex(), label, trust, Split(split), Status(status), reason, group)

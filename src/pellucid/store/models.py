@@ -86,6 +86,11 @@ def unmirrored(connection: sa.Connection) -> list[ModelVersion]:
     return [_model(row, ()) for row in connection.execute(query.order_by(model.c.created_at, model.c.version))]
 
 
+def forget_mirrors(connection: sa.Connection) -> None:
+    """Takes no model's mirror for complete any more: MLflow was moved, or lost what it had."""
+    connection.execute(sa.update(model).values(mlflow_version=None))
+
+
 def set_mirrored(connection: sa.Connection, item: ModelVersion, mlflow_version: str) -> None:
     """Notes that MLflow has the model, and under which version."""
     where = sa.and_(model.c.name == item.name, model.c.version == item.version)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pellucid.errors import NotFoundError
 from pellucid.store.database import Database
+from pellucid.store.schema import prediction
 from pellucid.store.schema import sample as table
 from pellucid.types import Sample
 
@@ -89,8 +90,8 @@ def media_of(connection: sa.Connection, ids: Sequence[str]) -> dict[str, tuple[s
     }
 
 
-def find_sample(connection: sa.Connection, prefix: str) -> Sample:
-    """The sample whose id begins with ``prefix`` (at least four digits).
+def find_id(connection: sa.Connection, prefix: str) -> str:
+    """The id beginning with ``prefix`` (at least four digits), of a sample or of an image that was only predicted.
 
     Raises:
         NotFoundError: none does, or several do.
@@ -99,10 +100,12 @@ def find_sample(connection: sa.Connection, prefix: str) -> Sample:
     if len(prefix) < 4 or not set(prefix) <= set("0123456789abcdef"):
         raise NotFoundError(f"{prefix!r} is no sample id; wanted are at least the first 4 of its 64 hexadecimal digits")
     # A range, which the key's index serves; "g" comes after every hexadecimal digit.
-    query = sa.select(table).where(table.c.id >= prefix, table.c.id < f"{prefix}g").limit(2)
-    found = connection.execute(query).all()
+    columns = (table.c.id, prediction.c.sample_id)
+    queries = [
+        sa.select(column).where(column >= prefix, column < f"{prefix}g").distinct().limit(2) for column in columns
+    ]
+    found = {str(name) for query in queries for name in connection.execute(query).scalars()}
     if len(found) != 1:
         what = "several samples begin" if found else "no sample begins"
         raise NotFoundError(f"{what} with {prefix!r}; `pellucid datasets show NAME --rows` lists the ids")
-    row = found[0]
-    return Sample(row.id, row.media_type, row.width, row.height, row.size, bytes(row.sketch))
+    return found.pop()

@@ -7,6 +7,7 @@ what an earlier, killed attempt left and completes it.
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import tempfile
@@ -67,7 +68,7 @@ class Tracking:
             StorageError: MLflow, or the place of its artifacts, does not take it.
         """
         with _quiet_mlflow(), self._client() as client:
-            from mlflow.entities import Metric, Param
+            from mlflow.entities import Dataset, DatasetInput, Metric, Param
 
             made = int(model.created_at.timestamp() * 1000)
             run = self._run_of(client, model)
@@ -76,6 +77,10 @@ class Tracking:
                 client.log_batch(run.info.run_id, metrics=batch)
             for params in chunked(_params(model).items(), _BATCH):
                 client.log_batch(run.info.run_id, params=[Param(key, value) for key, value in params])
+            learnt = Dataset(
+                model.name, model.dataset, source_type="pellucid", source=json.dumps({"ref": model.dataset})
+            )
+            client.log_inputs(run.info.run_id, [DatasetInput(learnt)])
             client.log_artifacts(run.info.run_id, str(pyfunc), "model")
             client.log_artifacts(run.info.run_id, str(report), "report")
             version = self._version_of(client, model, run)
