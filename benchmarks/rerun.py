@@ -4,8 +4,8 @@
     python benchmarks/rerun.py --quick    200 of them
 
 A run is a new Python process that opens the project, ingests the folder and embeds the dataset; its time is that of
-the whole process. Decoding is counted where every decoder begins, at ``PIL.Image.open``; that the first run counts
-each image twice (to validate it, and for its vector) shows that the counter works.
+the whole process. Decoding is counted where every decoder begins, at ``PIL.Image.open`` and ``PIL.Image.frombytes``;
+that the first run counts each image twice (to validate it, and for its vector) shows that the counter works.
 """
 
 from __future__ import annotations
@@ -29,13 +29,15 @@ def child(place: str, folder: str, spec: str) -> None:
 
     from pellucid.project import Project
 
-    with patch.object(Image, "open", side_effect=Image.open) as counter, Project(place) as project:
+    opened = patch.object(Image, "open", side_effect=Image.open)
+    decoded = patch.object(Image, "frombytes", side_effect=Image.frombytes)
+    with opened as some, decoded as others, Project(place) as project:
         start = time.perf_counter()
         report = project.ingest(folder, "photographs")
         between = time.perf_counter()
         vectors = project.embed("photographs", spec)
         seconds = {"ingest": between - start, "embed": time.perf_counter() - between}
-    print(json.dumps({"decoded": counter.call_count, "new": report.new, "vectors": vectors} | seconds))
+    print(json.dumps({"decoded": some.call_count + others.call_count, "new": report.new, "vectors": vectors} | seconds))
 
 
 def measure(quick: bool) -> list[Figure]:
@@ -57,7 +59,12 @@ def measure(quick: bool) -> list[Figure]:
         first, again = run(), [run() for _ in range(3)]
     return [
         Figure("first run", first["seconds"], "s", remark=f"{number:,} files, {first['new']:,} distinct images"),
-        Figure("images decoded by the first run", first["decoded"], remark=f"{first['vectors']:,} vectors computed"),
+        Figure(
+            "images decoded by the first run",
+            first["decoded"],
+            at_least=2 * first["new"],
+            remark=f"{first['vectors']:,} vectors computed",
+        ),
         Figure("second run", statistics.median(run["seconds"] for run in again), "s", at_most=2.0),
         Figure("... of it ingest", statistics.median(run["ingest"] for run in again), "s"),
         Figure("... of it embedding", statistics.median(run["embed"] for run in again), "s"),
