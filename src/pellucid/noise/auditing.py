@@ -44,6 +44,7 @@ class Audit:
     given: NDArray[Any]  # (n,) the labels that were audited
     margin: NDArray[np.float64]  # (n,) out-of-sample score of the given label less the best other; low is bad
     trust: NDArray[np.float64]  # (n,) 0..1, P(the label is right)
+    posterior: NDArray[np.float64]  # (n, K) P(true class | model, given label), columns as `classes`; rows sum to 1
     suspect: NDArray[np.bool_]  # (n,) True where the label is rather wrong than right
     suggested: NDArray[Any]  # (n,) the given label, or for a suspect the most probable of the others
     noise_rate: float  # 0..1, the share of wrong labels among those not trusted beforehand
@@ -222,6 +223,7 @@ def _report(classes: NDArray[Any], evidence: Evidence, verdict: Verdict, margin:
         given=classes[index],
         margin=margin,
         trust=trust,
+        posterior=verdict.posterior,
         suspect=verdict.suspect,
         suggested=classes[best],
         noise_rate=float(1 - np.trace(counts) / total) if total > 0 else 0.0,
