@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from pellucid.evaluate.compare import Comparison
     from pellucid.evaluate.evaluation import Evaluation
+    from pellucid.flow.clean import CleanReport
+    from pellucid.flow.corrupt import CorruptReport
     from pellucid.flow.export import ExportReport
     from pellucid.flow.grid import Grid
     from pellucid.flow.ingest import IngestReport
@@ -124,6 +126,36 @@ class Project:
         from pellucid.flow.settle import settle
 
         return settle(self.workspace, dataset, _several(samples), label, voter=voter)
+
+    def clean(self, dataset: str, **options: Any) -> CleanReport:
+        """Audits the labels and commits what follows; options as of ``pellucid.flow.clean.clean``."""
+        from pellucid.flow.clean import clean
+
+        return clean(self.workspace, dataset, progress=self._progress, **options)
+
+    def audit_page(self, report: CleanReport, *, extractor: str | None = None) -> Path:
+        """Writes what an audit found as one page with pictures, and returns its path."""
+        from pellucid.flow.suspects import write_page
+
+        return write_page(self.workspace, report, extractor=extractor, progress=self._progress)
+
+    def export_suspects(self, report: CleanReport, target: str | Path) -> int:
+        """Writes an audit's suspects as ``.csv``, or as ``.json`` for Label Studio; returns how many there are."""
+        from pellucid.flow.suspects import export_suspects
+
+        return export_suspects(self.workspace, report, Path(target))
+
+    def corrupt(self, dataset: str, **options: Any) -> CorruptReport:
+        """Breaks labels or images on purpose; options as of ``pellucid.flow.corrupt.corrupt``."""
+        from pellucid.flow.corrupt import corrupt
+
+        return corrupt(self.workspace, dataset, progress=self._progress, **options)
+
+    def revert(self, dataset: str) -> DatasetVersion:
+        """Makes an earlier version the newest one again."""
+        from pellucid.flow.edit import revert
+
+        return revert(self.workspace, dataset)[0]
 
     def export(self, dataset: str, target: str | Path, *, include_unusable: bool = False) -> ExportReport:
         """Writes a version as class folders with a manifest and Croissant metadata."""

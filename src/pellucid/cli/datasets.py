@@ -80,6 +80,21 @@ def show(
         _print_findings(context, seen, None if all_ else _SHOWN)
 
 
+@app.command()
+def revert(
+    context: typer.Context,
+    dataset: Annotated[str, typer.Argument(help="The version to go back to, NAME@NUMBER.")],
+    json: JsonOption = False,
+) -> None:
+    """Make an earlier version the newest one again; what came after it stays in the history."""
+    with open_project(context) as project:
+        version = project.revert(dataset)
+    if json:
+        print_json({"ref": version.ref, **plain(version)})
+    else:
+        put(f"{version.ref} holds what {dataset} does: {version.counts['images']} images")
+
+
 def _print_version(seen: Inspection) -> None:
     version = seen.version
     origin = f"from {', '.join(version.parents)}" if version.parents else "the first version"

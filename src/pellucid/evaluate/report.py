@@ -111,6 +111,31 @@ def render_report(report: Report, drawn: Mapping[str, Drawn] | None = None) -> s
     Raises:
         DataError: an image of the gallery is neither PNG nor JPEG.
     """
+    evaluation = report.evaluation
+    pairs = reading.confusions(evaluation)
+    return (
+        page_environment()
+        .get_template("report.html")
+        .render(
+            report=report,
+            evaluation=evaluation,
+            metric_notes=METRIC_NOTES,
+            headline=reading.headline(evaluation),
+            strengths=reading.strengths(evaluation),
+            calibration=reading.calibration(evaluation),
+            progress=reading.progress(report.size_curve),
+            warnings=(*report.warnings, *reading.cautions(evaluation)),
+            confusions=pairs[:TOP_CONFUSIONS],
+            taken_for={pair.true: pair for pair in reversed(pairs)},
+            slice_keys=sorted({part.key for part in evaluation.slices}),
+            pictures={name: _picture(figure) for name, figure in (drawn or draw_figures(report)).items()},
+            wide=WIDE,
+        )
+    )
+
+
+def page_environment() -> Environment:
+    """Templates of pages, with every text escaped."""
     environment = Environment(
         loader=PackageLoader("pellucid.evaluate"),
         autoescape=True,
@@ -119,23 +144,7 @@ def render_report(report: Report, drawn: Mapping[str, Drawn] | None = None) -> s
         lstrip_blocks=True,
     )
     environment.filters.update(percent=reading.percent, between=reading.between, data_uri=_data_uri)
-    evaluation = report.evaluation
-    pairs = reading.confusions(evaluation)
-    return environment.get_template("report.html").render(
-        report=report,
-        evaluation=evaluation,
-        metric_notes=METRIC_NOTES,
-        headline=reading.headline(evaluation),
-        strengths=reading.strengths(evaluation),
-        calibration=reading.calibration(evaluation),
-        progress=reading.progress(report.size_curve),
-        warnings=(*report.warnings, *reading.cautions(evaluation)),
-        confusions=pairs[:TOP_CONFUSIONS],
-        taken_for={pair.true: pair for pair in reversed(pairs)},
-        slice_keys=sorted({part.key for part in evaluation.slices}),
-        pictures={name: _picture(figure) for name, figure in (drawn or draw_figures(report)).items()},
-        wide=WIDE,
-    )
+    return environment
 
 
 def draw_figures(report: Report) -> dict[str, Drawn]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,8 +14,8 @@ from pellucid.evaluate.evaluation import Estimate, Evaluation
 from pellucid.evaluate.failures import most_confident_failures, nearest
 from pellucid.evaluate.metrics import evaluate
 from pellucid.evaluate.report import Failure, Neighbour, Report, Rival, draw_figures, render_report
-from pellucid.features.decode import decode
 from pellucid.flow.evaluate import Judgement, judge, read_details
+from pellucid.flow.thumbnail import thumbnail
 from pellucid.flow.workspace import Progress, Workspace, no_progress
 from pellucid.store.blobs import write_whole
 from pellucid.store.ingests import sightings_of
@@ -26,7 +25,6 @@ from pellucid.types import ModelVersion
 _FAILURES = 12  # pictures in the gallery
 _NEIGHBOURS = 3
 _RIVALS = 5  # other models of the same dataset version that a report compares with, unless told which
-_THUMBNAIL = 192  # pixels
 
 
 def write_report(
@@ -112,12 +110,12 @@ def _gallery(workspace: Workspace, judged: Judgement) -> tuple[Failure, ...]:
         sample = test.rows[index].sample
         answer = judged.probabilities[index]
         neighbours = tuple(
-            Neighbour(_thumbnail(workspace, train.rows[row].sample), classes[int(train.y[row])], float(alike))
+            Neighbour(thumbnail(workspace, train.rows[row].sample), classes[int(train.y[row])], float(alike))
             for row, alike in zip(rows[place].tolist(), similarity[place].tolist(), strict=True)
         )
         failures.append(
             Failure(
-                image=_thumbnail(workspace, sample),
+                image=thumbnail(workspace, sample),
                 given=classes[int(test.y[index])],
                 predicted=classes[int(answer.argmax())],
                 confidence=float(answer.max()),
@@ -126,14 +124,3 @@ def _gallery(workspace: Workspace, judged: Judgement) -> tuple[Failure, ...]:
             )
         )
     return tuple(failures)
-
-
-def _thumbnail(workspace: Workspace, sample: str) -> bytes:
-    image = decode(workspace.images.get(sample), workspace.limits, at_least=_THUMBNAIL).image
-    image.thumbnail((_THUMBNAIL, _THUMBNAIL))
-    buffer = io.BytesIO()
-    if max(image.size) <= 64:
-        image.save(buffer, "PNG")
-    else:
-        image.save(buffer, "JPEG", quality=85)
-    return buffer.getvalue()

@@ -226,8 +226,15 @@ class _Draft:
         # Before the first version nobody can have said anything.
         votes = votes_of(self._connection, self._dataset, ids) if self._parent else {}
         for name in ids:
-            said = derive([*votes.get(name, ()), *self._said.get(name, ())])
-            rows[name] = Row(name, said.label, said.trust, Split.TRAIN, said.status, said.reason, name)
+            old = votes.get(name, [])
+            new = [*old, *self._said.get(name, ())]
+            said, before = derive(new), rows.get(name)
+            if before is None or _standing(old) != _standing(new):
+                rows[name] = Row(name, said.label, said.trust, Split.TRAIN, said.status, said.reason, name)
+            elif before.status is Status.SET_ASIDE:
+                reason = said.reason if (before.label, before.trust) == (said.label, said.trust) else ""
+                rows[name] = replace(before, status=Status.OK, reason=reason)
+            # Where nobody has said anything new, what an audit made of the label stays.
         return rows
 
     def _given(self) -> list[Split | None]:

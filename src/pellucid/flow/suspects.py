@@ -1,0 +1,181 @@
+"""Suspects, written out for people and for other programs: a page, a CSV file, or Label Studio's tasks."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pellucid.errors import StorageError, UsageError
+from pellucid.evaluate.audit_page import AuditPage, Case, render_audit
+from pellucid.evaluate.failures import nearest
+from pellucid.evaluate.report import Neighbour
+from pellucid.flow.clean import CleanReport, Suspect
+from pellucid.flow.embed import embed_samples
+from pellucid.flow.thumbnail import thumbnail
+from pellucid.flow.workspace import Progress, Workspace, no_progress
+from pellucid.store.blobs import write_whole
+from pellucid.store.datasets import findings_of, get_version
+from pellucid.store.ingests import sightings_of
+from pellucid.store.manifests import read_manifest
+from pellucid.types import Split, Status
+
+_CASES = 60  # pictures on the page
+_NEIGHBOURS = 3
+_TASK_SIDE = 640  # pixels of an image within a task
+_COLUMNS = ("sample", "path", "split", "given", "suggested", "trust", "margin", "fate")
+_FINDINGS = {
+    "conflict": "Images under several labels",
+    "near_conflict": "Near-identical images under different labels",
+    "torn_group": "Leaks: near-copies on both sides of a split",
+}
+_FATES = {"relabelled": "relabelled", "dropped": "set aside", "kept": "kept, with less weight"}
+
+
+def write_page(
+    workspace: Workspace, report: CleanReport, *, extractor: str | None = None, progress: Progress = no_progress
+) -> Path:
+    """Writes the audit's page, ``audit-NAME-NUMBER/audit.html`` in the folder of reports, and returns its path."""
+    opened = workspace.extractor(extractor)
+    with workspace.database.read() as connection:
+        audited = get_version(connection, report.audited)
+        findings = findings_of(connection, audited)
+    suspected = {item.sample for item in report.suspects}
+    believed = [
+        row
+        for row in read_manifest(workspace.blobs, audited.content_id)
+        if row.status is Status.OK and row.split is not Split.TEST and row.sample not in suspected
+    ]
+    shown = report.suspects[:_CASES]
+    cases: list[Case] = []
+    if shown:
+        X = embed_samples(workspace, opened, [*(item.sample for item in shown), *(row.sample for row in believed)])
+        places, similarity = nearest(X[: len(shown)], X[len(shown) :], _NEIGHBOURS) if believed else _nobody(len(shown))
+        paths = _paths(workspace, audited.dataset, shown)
+        for number, item in enumerate(shown):
+            pairs = zip(places[number].tolist(), similarity[number].tolist(), strict=True)
+            near = [(believed[place], alike) for place, alike in pairs]
+            cases.append(
+                Case(
+                    image=thumbnail(workspace, item.sample),
+                    path=paths[item.sample],
+                    given=item.given,
+                    suggested=item.suggested,
+                    trust=item.trust,
+                    fate=_FATES[item.fate],
+                    nearest=tuple(
+                        Neighbour(thumbnail(workspace, row.sample), str(row.label), alike) for row, alike in near
+                    ),
+                )
+            )
+            progress("drawing", number + 1, len(shown))
+    page = AuditPage(
+        dataset=audited.ref,
+        made=report.version.ref if report.created else None,
+        extractor=opened.description,
+        rule_used=report.rule_used,
+        why=report.why,
+        what_was_done=_what_was_done(report),
+        created_at=datetime.now(UTC),
+        n_images=report.images,
+        n_suspects=len(report.suspects),
+        noise_rate=report.noise_rate,
+        classes=report.classes,
+        noise_matrix=report.noise_matrix,
+        cases=tuple(cases),
+        findings=tuple(
+            (title, tuple(item.detail for item in findings if item.kind == kind)) for kind, title in _FINDINGS.items()
+        ),
+        truth=truth_sentence(report),
+    )
+    folder = workspace.reports / f"audit-{audited.dataset}-{audited.number}"
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / "audit.html", render_audit(page).encode())
+    return folder / "audit.html"
+
+
+def export_suspects(workspace: Workspace, report: CleanReport, target: Path) -> int:
+    """Writes all suspects to ``target`` and returns how many: a ``.csv`` table, or ``.json`` tasks for Label Studio.
+
+    Tasks carry their pictures and the suggestion as a prediction, for a labelling interface whose ``<Image>`` is named
+    ``image`` and whose ``<Choices>`` are named ``label``.
+
+    Raises:
+        UsageError: the name ends neither in .csv nor in .json.
+        StorageError: the file cannot be written.
+    """
+    writers = {".csv": _csv, ".json": _tasks}
+    if target.suffix.lower() not in writers:
+        raise UsageError(f"{target} ends neither in .csv (a table) nor in .json (tasks for Label Studio)")
+    paths = _paths(workspace, report.version.dataset, report.suspects)
+    data = writers[target.suffix.lower()](workspace, report, paths)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(target, data)
+    except OSError as error:
+        raise StorageError(f"{target} cannot be written: {error.strerror or error}; name another file") from error
+    return len(report.suspects)
+
+
+def truth_sentence(report: CleanReport) -> str:
+    """How well the audit did, in a sentence; empty where the truth is not known."""
+    truth = report.truth
+    if truth is None:
+        return ""
+    right = f"{truth.found / truth.suspected:.0%} of the suspects are wrong indeed; " if truth.suspected else ""
+    return (
+        f"{truth.found:,} of {truth.wrong:,} labels that were broken on purpose are found; {right}"
+        f"{truth.restored:,} have their true label again."
+    )
+
+
+def _what_was_done(report: CleanReport) -> str:
+    done = [f"{report.fates['relabelled']:,} were given a likelier label", f"{report.fates['dropped']:,} set aside"]
+    done += [f"{report.fates['reweighed']:,} given another weight"]
+    return f"{', '.join(done)}{'' if report.created else ': so it would be; nothing was changed'}."
+
+
+def _nobody(n: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    return np.empty((n, 0), np.int64), np.empty((n, 0))
+
+
+def _paths(workspace: Workspace, dataset: str, suspects: Sequence[Suspect]) -> dict[str, str]:
+    ids = [item.sample for item in suspects]
+    with workspace.database.read() as connection:
+        seen = sightings_of(connection, dataset, ids)
+    return {name: seen[name][-1].path if name in seen else name[:12] for name in ids}
+
+
+def _csv(workspace: Workspace, report: CleanReport, paths: Mapping[str, str]) -> bytes:
+    table = io.StringIO()
+    writer = csv.writer(table)
+    writer.writerow(_COLUMNS)
+    for item in report.suspects:
+        numbers = f"{item.trust:.4f}", f"{item.margin:.4f}"
+        writer.writerow([item.sample, paths[item.sample], item.split, item.given, item.suggested, *numbers, item.fate])
+    return table.getvalue().encode("utf-8", "surrogatepass")
+
+
+def _tasks(workspace: Workspace, report: CleanReport, paths: Mapping[str, str]) -> bytes:
+    tasks = []
+    for item in report.suspects:
+        picture = thumbnail(workspace, item.sample, _TASK_SIDE)
+        kind = "png" if picture.startswith(b"\x89PNG") else "jpeg"
+        choice = {"from_name": "label", "to_name": "image", "type": "choices", "value": {"choices": [item.suggested]}}
+        data = {
+            "image": f"data:image/{kind};base64,{base64.b64encode(picture).decode('ascii')}",
+            "sample": item.sample,
+            "path": paths[item.sample],
+            "given": item.given,
+            "trust": round(item.trust, 4),
+        }
+        prediction = {"model_version": f"pellucid audit of {report.audited}", "score": 1 - item.trust}
+        tasks.append({"data": data, "predictions": [prediction | {"result": [choice]}]})
+    return json.dumps(tasks, indent=1, ensure_ascii=False).encode("utf-8", "replace")
