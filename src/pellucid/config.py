@@ -199,8 +199,8 @@ def config_template() -> str:
         "# version: each data set x each model x each setting. A model may carry a priority: higher trains first.",
         "# [train]",
         '# datasets = ["NAME"]',
-        '# models = ["ridge", "logistic"]',
-        "# priorities = { ridge = 10 }",
+        '# models = ["kernel", "ridge"]',
+        "# priorities = { kernel = 10 }",
         '# settings = { lambda = ["loo", 0.1, 1.0] }',
         "",
     ]

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pellucid.flow.ingest import IngestReport
     from pellucid.flow.inspect import Inspection
     from pellucid.flow.lineage import Diff, Impact, Step
+    from pellucid.flow.monday_tuesday import Benchmark, Plan
     from pellucid.flow.worker import Watcher
     from pellucid.store.aliases import Change
 
@@ -181,7 +182,7 @@ class Project:
     def train(
         self,
         *datasets: str,
-        models: str | Sequence[str] = ("ridge",),
+        models: str | Sequence[str] = ("kernel",),
         settings: Mapping[str, Any] | None = None,
         extractors: str | Sequence[str] = (),
         seed: int | None = None,
@@ -199,9 +200,8 @@ class Project:
             UsageError, NotFoundError: a model, a setting or a dataset does not exist.
             TrainingError: a training failed; the others are done all the same.
         """
-        from pellucid.errors import TrainingError
         from pellucid.flow.grid import Grid
-        from pellucid.types import JobState
+        from pellucid.flow.train import train
 
         grid = Grid(
             datasets=datasets,
@@ -210,14 +210,13 @@ class Project:
             extractors=_several(extractors),
             seed=self.workspace.settings.seed if seed is None else seed,
         )
-        jobs = self.submit(grid)
-        self.work(only=[job.id for job in jobs])
-        ended = self.jobs([job.id for job in jobs])
-        failed = [job for job in ended if job.state is not JobState.DONE]
-        if failed:
-            reasons = "; ".join(f"job {job.id} {job.state}: {job.message}" for job in failed)
-            raise TrainingError(f"{len(failed)} of {len(ended)} trainings did not succeed: {reasons}")
-        return [self.model(job.result) for job in ended if job.result]
+        return train(self.workspace, grid, progress=self._progress)
+
+    def monday_tuesday(self, plan: Plan, folder: str | Path, *, jobs: int = 1, again: bool = False) -> Benchmark:
+        """Measures methods by the Monday/Tuesday protocol; see ``pellucid.flow.monday_tuesday.run_benchmark``."""
+        from pellucid.flow.monday_tuesday import run_benchmark
+
+        return run_benchmark(self.workspace, plan, Path(folder), jobs=jobs, again=again, progress=self._progress)
 
     def work(
         self,

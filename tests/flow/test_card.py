@@ -8,7 +8,7 @@ from pellucid import Project
 
 def test_it_tells_what_how_good_and_where_not(make_project: Callable[..., Project], trained_folder: Path) -> None:
     card = make_project(of=trained_folder).card("pets@1")
-    assert card.startswith("# pets@1: ridge\n")
+    assert card.startswith("# pets@1: kernel\n")
     assert "18 training images, 6 test images, not learnt from: none." in card
     assert "| accuracy | 1.000 | " in card
     assert "| cat | 9 | 3 | 1.000 |" in card

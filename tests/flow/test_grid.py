@@ -103,7 +103,7 @@ def test_newer_versions_first_then_priority_then_age(pets: Project) -> None:
 
 def test_equal_combinations_are_one_job(pets: Project) -> None:
     one = submit(pets.workspace, Grid(("pets", "pets@2"), ("ridge", "ridge"), {"lambda": [1, 1]}))
-    two = submit(pets.workspace, Grid(("pets",), ("ridge",), {"lambda": [1]}))
+    two = submit(pets.workspace, Grid(("pets",), ("ridge",), {"lambda": [1.0]}))
     assert [job.id for job in one] == [job.id for job in two]
     other = submit(pets.workspace, Grid(("pets",), ("ridge",), {"lambda": [1]}, seed=1))
     assert other[0].id != one[0].id
@@ -136,7 +136,7 @@ def test_the_train_table() -> None:
     assert grid_of(Settings()) is None
     table = {"datasets": ["pets"], "settings": {"lambda": 0.1}, "priorities": {"ridge": 3}}
     grid = grid_of(Settings(train=table, seed=7))
-    assert grid == Grid(("pets",), ("ridge",), {"lambda": [0.1]}, (), {"ridge": 3}, 7)
+    assert grid == Grid(("pets",), ("kernel",), {"lambda": [0.1]}, (), {"ridge": 3}, 7)
 
 
 @pytest.mark.parametrize(

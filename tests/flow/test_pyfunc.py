@@ -132,7 +132,7 @@ def test_the_registry_and_its_aliases(
         client = mlflow.MlflowClient()
         version = client.get_model_version_by_alias("pets", "champion")
         run = client.get_run(version.run_id)
-        assert run.data.params["head"] == "ridge"
+        assert run.data.params["head"] == "kernel"
         assert run.data.metrics["accuracy"] == project.model("pets@1").metrics["accuracy"]
         assert {item.path for item in client.list_artifacts(version.run_id)} == {"model", "report"}
     finally:

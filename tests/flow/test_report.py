@@ -29,7 +29,7 @@ def test_a_page_that_opens_offline_with_rivals(pets: Project) -> None:
     folder = pets.report("pets@2")
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert "pets@2" in page
-    assert "pets@1 ridge" in page
+    assert "pets@1 kernel" in page
     assert "<script src" not in page
     assert json.loads((folder / "evaluation.json").read_text())["n_train"] == 18
 

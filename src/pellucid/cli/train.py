@@ -34,7 +34,7 @@ def train(
     model: Annotated[
         list[str] | None,
         typer.Option(
-            "--model", "-m", metavar="MODEL", help="ridge, logistic, sklearn:PATH or module:Class. Repeatable."
+            "--model", "-m", metavar="MODEL", help="kernel, ridge, logistic, sklearn:PATH or module:Class. Repeatable."
         ),
     ] = None,
     set_: Annotated[

@@ -26,12 +26,15 @@ _KEYS = {
 }
 
 
+DEFAULT_MODEL = "kernel"  # head specification
+
+
 @dataclass(frozen=True, slots=True)
 class Grid:
     """What to train: every dataset with every model under every combination of settings."""
 
     datasets: tuple[str, ...]  # references, "trash" or "trash@2"
-    models: tuple[str, ...] = ("ridge",)  # head specifications
+    models: tuple[str, ...] = (DEFAULT_MODEL,)  # head specifications
     settings: Mapping[str, Sequence[Any]] = field(default_factory=dict)  # values by setting, or by "model.setting"
     extractors: tuple[str, ...] = ()  # specifications; the project's own where empty
     priorities: Mapping[str, int] = field(default_factory=dict)  # by model; higher trains first
@@ -78,7 +81,7 @@ def grid_of(settings: Settings) -> Grid | None:
     values = {key: value if isinstance(value, list) else [value] for key, value in table.get("settings", {}).items()}
     return Grid(
         datasets=tuple(table.get("datasets", ())),
-        models=tuple(table.get("models", ("ridge",))),
+        models=tuple(table.get("models", (DEFAULT_MODEL,))),
         settings=values,
         extractors=tuple(table.get("extractors", ())),
         priorities=dict(table.get("priorities", {})),

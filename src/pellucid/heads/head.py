@@ -18,6 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol, Self, cast
 
+import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pellucid.errors import ConfigError, IntegrityError, UsageError, VersionError
@@ -38,6 +39,7 @@ CONTENT_FILE = "head.json"
 # Every built-in head, as "module:Class" so that none is imported before it is asked for.
 HEADS: Mapping[str, str] = MappingProxyType(
     {
+        "kernel": "pellucid.heads.kernel:KernelClassifier",
         "logistic": "pellucid.heads.logistic:LogisticClassifier",
         "ridge": "pellucid.heads.ridge:RidgeClassifier",
         "sklearn": "pellucid.heads.sklearn_head:SklearnHead",
@@ -157,7 +159,7 @@ def save_head(head: Head, folder: Path) -> dict[str, str]:
     name = next((name for name, known in available_heads().items() if known == path), path)
     content = {"protocol": PROTOCOL, "head": name, "meta": meta}
     files = {
-        ARRAYS_FILE: save(arrays),
+        ARRAYS_FILE: save({name: np.ascontiguousarray(array) for name, array in arrays.items()}),
         CONTENT_FILE: json.dumps(content, indent=2, sort_keys=True, allow_nan=False).encode(),
     }
     folder.mkdir(parents=True, exist_ok=True)

@@ -21,8 +21,10 @@ def expect_names(content: Mapping[str, Any], names: Collection[str]) -> None:
         raise IntegrityError(f"a stored head has {sorted(content)} where {sorted(names)} is wanted")
 
 
-def take_array(arrays: Mapping[str, NDArray[Any]], name: str, shape: tuple[int | None, ...]) -> NDArray[np.float64]:
-    """A finite float64 array of this shape, ``None`` for any length of at least 1; or IntegrityError.
+def take_array(
+    arrays: Mapping[str, NDArray[Any]], name: str, shape: tuple[int | None, ...], dtype: type[np.floating] = np.float64
+) -> NDArray[Any]:
+    """A finite array of this type and shape, ``None`` for any length of at least 1; or IntegrityError.
 
     >>> take_array({"weights": np.ones((3, 2))}, "weights", (None, 2)).shape
     (3, 2)
@@ -31,9 +33,9 @@ def take_array(arrays: Mapping[str, NDArray[Any]], name: str, shape: tuple[int |
     fits = array.ndim == len(shape) and all(
         have > 0 if want is None else have == want for have, want in zip(array.shape, shape, strict=True)
     )
-    if array.dtype != np.float64 or not fits:
+    if array.dtype != dtype or not fits:
         wanted = "x".join("any" if length is None else str(length) for length in shape)
-        raise IntegrityError(f"stored {name} is {array.dtype} {array.shape}, wanted is float64 {wanted}")
+        raise IntegrityError(f"stored {name} is {array.dtype} {array.shape}, wanted is {dtype.__name__} {wanted}")
     if not np.isfinite(array).all():
         raise IntegrityError(f"stored {name} holds NaN or infinity")
     return array
@@ -109,3 +111,24 @@ def take_classes(meta: Mapping[str, Any], *, at_least: int = 2) -> NDArray[Any]:
     if not sound:
         raise IntegrityError(f"stored classes are not sorted numbers or strings, at least {at_least}, each once")
     return classes
+
+
+def take_mapping(meta: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """A mapping; or IntegrityError.
+
+    >>> take_mapping({"ridge": {"n": 1}}, "ridge")
+    {'n': 1}
+    """
+    value = meta[name]
+    if not isinstance(value, Mapping):
+        raise IntegrityError(f"stored {name} is {value!r}, wanted is a mapping")
+    return value
+
+
+def expect_same(found: int, wanted: int, what: str) -> None:
+    """Raise IntegrityError unless two parts of a stored head agree on a number.
+
+    >>> expect_same(3, 3, "classes")
+    """
+    if found != wanted:
+        raise IntegrityError(f"a stored head has {found} {what} in one part and {wanted} in another")

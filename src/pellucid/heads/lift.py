@@ -1,0 +1,64 @@
+"""A lift: features in which ridge can bend, from the likeness of each row to landmarks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pellucid.heads.statistic import blocks
+
+GAMMA = 1.0  # of exp(-gamma |x - z|^2) between rows of unit length
+_FLAT = 1e-7  # eigenvalues below this share of the largest say nothing but rounding
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lift:
+    """phi(x) = P' k(x), with k the likeness of x to each landmark: as many dimensions as landmarks, at most.
+
+    The likeness is Gaussian, k(x, z) = exp(-gamma |x - z|^2) of rows of unit length, and P = U / sqrt(S) of the
+    landmarks' own K = U S U', so that phi(x) phi(z)' = k(x, z) where either is a landmark, and nearly so elsewhere
+    (C. Williams, M. Seeger (2001), "Using the Nystroem method to speed up kernel machines", NIPS).
+    """
+
+    landmarks: NDArray[np.float32]  # (m, d) rows of unit length
+    projection: NDArray[np.float32]  # P (m, r)
+
+    @classmethod
+    def on(cls, X: NDArray[np.floating], most: int, seed: int) -> Self:
+        """A lift on at most so many of the rows X (n, d), drawn evenly by the seed; all of them where n is no more."""
+        if len(X) > most:
+            X = X[np.sort(np.random.default_rng(seed).choice(len(X), most, replace=False))]
+        landmarks = np.unique(_unit(X).astype(np.float32), axis=0)
+        values, vectors = np.linalg.eigh(_likeness(landmarks, landmarks))
+        told = values > _FLAT * values[-1]
+        return cls(landmarks, (vectors[:, told] / np.sqrt(values[told])).astype(np.float32))
+
+    def __call__(self, X: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Rows X (n, d) lifted, (n, r).
+
+        >>> lift = Lift.on(np.eye(3), 10, seed=0)
+        >>> lifted = lift(np.eye(3))
+        >>> (lifted @ lifted.T).round(3)[0].tolist()
+        [1.0, 0.135, 0.135]
+        """
+        lifted = np.empty((len(X), self.projection.shape[1]))
+        for rows in blocks(len(X)):
+            lifted[rows] = _likeness(_unit(X[rows]), self.landmarks) @ self.projection
+        return lifted
+
+
+def _unit(X: NDArray[np.floating]) -> NDArray[np.float64]:
+    rows = np.asarray(X, np.float64)
+    scale = np.abs(rows).max(axis=1, keepdims=True)
+    rows = rows / np.where(scale > 0, scale, 1.0)
+    length = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows / np.where(length > 0, length, 1.0))
+
+
+def _likeness(rows: NDArray[np.floating], landmarks: NDArray[np.float32]) -> NDArray[np.float64]:
+    rows, landmarks = rows.astype(np.float64), landmarks.astype(np.float64)
+    squares = np.square(rows).sum(axis=1)[:, None] + np.square(landmarks).sum(axis=1)
+    return np.asarray(np.exp(-GAMMA * np.maximum(squares - 2 * rows @ landmarks.T, 0)))

@@ -1,0 +1,89 @@
+"""Which of Tuesday's labels a method doubts, and what becomes of them: the visible register."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pellucid.errors import DataError
+from pellucid.heads.kernel import KernelClassifier
+from pellucid.heads.ridge import RidgeClassifier
+from pellucid.protocol.desk import Desk
+from pellucid.protocol.method import Method
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Doubt:
+    """What a method makes of Tuesday's labels."""
+
+    labels: NDArray[np.intp]  # (n,) to be learnt
+    weight: NDArray[np.float64]  # (n,) 0 or more
+    suspicion: NDArray[np.float64] | None  # (n,) higher is more probably wrong; None where it gives no ranking
+
+
+Doubter = Callable[[Desk, Method, NDArray[np.intp] | None], Doubt]
+
+
+def none(desk: Desk, method: Method, truth: NDArray[np.intp] | None) -> Doubt:
+    """Learn all labels as given; the ranking is that of the leave-one-out margin, which not every head has."""
+    given = desk.problem.tuesday.y
+    suspicion = None
+    if method.labels == "given":
+        head = desk.as_given(method.head, method.settings)
+        if isinstance(head, RidgeClassifier | KernelClassifier):
+            suspicion = -margin(head.loo_scores_[~desk.is_monday], given)
+    return Doubt(given, np.ones(len(given)), suspicion)
+
+
+def oracle(desk: Desk, method: Method, truth: NDArray[np.intp] | None) -> Doubt:
+    """Drop exactly the wrong labels, by the truth: how far any filter could come."""
+    if truth is None:
+        raise DataError("the oracle filter needs the truth, and was given none")
+    given = desk.problem.tuesday.y
+    return Doubt(given, (given == truth).astype(np.float64), None)
+
+
+def pellucid(desk: Desk, method: Method, truth: NDArray[np.intp] | None) -> Doubt:
+    """Pellucid as it comes: Monday's labels are trusted, Tuesday's are audited, and what is believed is learnt."""
+    from pellucid.noise.auditing import audit
+    from pellucid.noise.belief import believe
+
+    found = desk.once("audit", lambda: audit(desk.features, desk.y, groups=desk.groups, trusted=desk.is_monday))
+    belief, rows = believe(found), ~desk.is_monday
+    return Doubt(belief.labels[rows], belief.weight[rows], 1 - found.trust[rows])
+
+
+def cleanlab(desk: Desk, method: Method, truth: NDArray[np.intp] | None) -> Doubt:
+    """Drop what cleanlab's `find_label_issues` finds by cross-validated logistic regression; Monday stays whole.
+
+    The ranking is cleanlab's normalised margin. C. Northcutt et al. (2021), "Confident learning", JAIR 70.
+    """
+    from cleanlab.filter import find_label_issues
+    from cleanlab.rank import get_label_quality_scores
+
+    p, rows = desk.held_out().probabilities, ~desk.is_monday
+    issues = find_label_issues(desk.y, p, n_jobs=1)
+    quality = get_label_quality_scores(desk.y, p, method="normalized_margin")
+    return Doubt(desk.y[rows], np.where(issues[rows], 0.0, 1.0), -quality[rows])
+
+
+def margin(scores: NDArray[np.float64], given: NDArray[np.intp]) -> NDArray[np.float64]:
+    """The given class's score less the best other one's, (n,).
+
+    >>> margin(np.array([[0.7, 0.2, 0.1], [0.7, 0.2, 0.1]]), np.array([0, 1])).round(1)
+    array([ 0.5, -0.5])
+    """
+    rows = np.arange(len(given))
+    others = scores.copy()
+    others[rows, given] = -np.inf
+    return np.asarray(scores[rows, given] - others.max(axis=1))
+
+
+DOUBTS: Mapping[str, Doubter] = MappingProxyType(
+    {"none": none, "oracle": oracle, "pellucid": pellucid, "cleanlab": cleanlab}
+)
+LIBRARIES: Mapping[str, str] = MappingProxyType({"cleanlab": "cleanlab"})  # what a doubt needs beyond Pellucid's own
