@@ -21,7 +21,11 @@ ENV_PREFIX = "PELLUCID_"
 
 _NO_SETTINGS = frozenset({"PELLUCID_DEBUG", "PELLUCID_DATA"})  # variables of that prefix with another purpose
 _PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):[^\s'\"]*(?=@)")  # up to the last "@": an unescaped one is no end
-_SECRET = re.compile(r"(?<=[?&;])([^=&;?\s]*(?:password|secret|token|key)[^=&;?\s]*=)[^&;#\s'\"]*", re.IGNORECASE)
+_SERVERS = ("http://", "https://")
+_TOKEN = re.compile(r"(?<=://)[^:/@\s'\"]+(?=@)")  # of a server: a user name without a password is one
+_SECRET = re.compile(
+    r"(?<=[?&;])([^=&;?\s]*(?:password|secret|token|key|signature)[^=&;?\s]*=)[^&;#\s'\"]*", re.IGNORECASE
+)
 
 
 def _setting(default: Any, help: str, *, low: float | None = None, high: float | None = None) -> Any:
@@ -99,9 +103,12 @@ def hide_secrets(value: Any) -> Any:
     'postgresql://ann:***@db/pellucid'
     >>> hide_secrets({"url": "postgresql://db/pellucid?user=ann&password=hunter2"})
     {'url': 'postgresql://db/pellucid?user=ann&password=***'}
+    >>> hide_secrets("https://ghp_abc@git.example.org/mlflow")
+    'https://***@git.example.org/mlflow'
     """
     if isinstance(value, str):
-        return _SECRET.sub(r"\1***", _PASSWORD.sub(r"\1:***", value))
+        shown = _SECRET.sub(r"\1***", _PASSWORD.sub(r"\1:***", value))
+        return _TOKEN.sub("***", shown) if shown.startswith(_SERVERS) else shown
     if isinstance(value, Mapping):
         return {key: hide_secrets(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -144,7 +144,17 @@ def make_jobs(database: Database) -> MakeJobs:
             version = get_version(connection, dataset)
         settings = [{"lambda": index} for index in range(count)]
         return [
-            JobSpec(dataset, version.number, version.content_id, model, "classical", "f" * 64, item, 2**32, priority)
+            JobSpec(
+                dataset,
+                version.number,
+                version.content_id,
+                model,
+                "classical",
+                "f" * 64,
+                item,
+                2**32,
+                priority=priority,
+            )
             for item in settings
         ]
 

@@ -39,7 +39,7 @@ def test_every_image_comes_back(database: Database, blobs: Blobs) -> None:
     assert {name: images.get(name) for name in PICTURES} == PICTURES
     assert {name: read() for name, read in images.readers(list(PICTURES)).items()} == PICTURES
     assert images.intact() == {bytes.fromhex(name) for name in PICTURES}
-    assert len(blobs.names("packs", suffix=".pack")) == 1
+    assert len(blobs.sizes("packs", suffix=".pack")) == 1
     assert images.keep({}) == {}
 
 
@@ -74,6 +74,17 @@ def test_an_image_whose_pack_is_gone_can_be_kept_again(database: Database, tmp_p
     keep(database, images, {one: b"a picture"}, lost=set(PICTURES))
     assert images.get(one) == b"a picture"
     assert images.intact() == {bytes.fromhex(one)}
+
+
+def test_an_image_whose_pack_was_cut_short_can_be_kept_again(database: Database, tmp_path: Path) -> None:
+    images = Images(database, Blobs.open(str(tmp_path / "store")))
+    keep(database, images, PICTURES)
+    for pack in (tmp_path / "store").rglob("*.pack"):
+        pack.write_bytes(pack.read_bytes()[:1])
+    assert images.intact() == set()
+    keep(database, images, PICTURES, lost=set(PICTURES))
+    assert len(images.intact()) == len(PICTURES)
+    assert images.get(digest_of(b"a picture")) == b"a picture"
 
 
 def test_a_sample_that_is_there_keeps_its_place(database: Database, tmp_path: Path) -> None:

@@ -42,6 +42,39 @@ def test_material_holds_what_may_be_used(project: Project, manifest: Manifest, p
     assert train.groups is None
 
 
+_GROUPED = """
+import numpy as np
+from pellucid.heads.ridge import RidgeClassifier
+
+SEEN = []
+
+class Grouped(RidgeClassifier):
+    def fit(self, X, y, sample_weight=None, groups=None):
+        SEEN.append((len(X), groups))
+        return super().fit(X, y, sample_weight, groups)
+"""
+
+
+def test_groups_reach_a_head_that_holds_rows_out(
+    project: Project, manifest: Manifest, picture: Picture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Near-copies vouch for each other where they are not left out together."""
+    (tmp_path / "grouped_head.py").write_text(_GROUPED)
+    monkeypatch.syspath_prepend(tmp_path)
+    rows = [{"file_name": f"{n}.png", "label": "cat" if n % 2 else "dog", "patient": n // 4} for n in range(40)]
+    path = manifest({f"{n}.png": picture("cat" if n % 2 else "dog", n) for n in range(40)}, rows)
+    version = project.ingest(path, "pets", test_fraction=0.25, group_by="patient").version
+    extractor = project.workspace.extractor()
+    material = gather(project.workspace, version, extractor)
+    learn(material, extractor, "grouped_head:Grouped", {}, 0)
+    from importlib import import_module
+
+    seen = import_module("grouped_head").SEEN
+    assert seen
+    assert all(groups is not None and len(groups) == n for n, groups in seen)
+    assert max(n for n, _ in seen) == len(material.train.rows)
+
+
 def test_trusted_images_judge_where_there_are_no_test_images(
     project: Project, class_folders: Callable[..., Path], tmp_path: Path
 ) -> None:

@@ -136,6 +136,6 @@ def test_a_users_own_extractor_is_imported_for_the_projects_own_models_only(
     names = ("dataset", "content_id", "head", "settings", "seed", "metrics", "environment")
     facts = {name: known.facts[name] for name in names}
     made = write_model(tmp_path / "own", Predictor(own, known.head, ("cat", "dog")), facts, {})
-    assert load_predictor(tmp_path / "own", made, no_weights).extractor.dim == own.dim
+    assert load_predictor(tmp_path / "own", made, no_weights, trusted=True).extractor.dim == own.dim
     with pytest.raises(UsageError, match="not registered"):
-        load_predictor(tmp_path / "own", None, no_weights)
+        load_predictor(tmp_path / "own", made, no_weights)

@@ -142,7 +142,16 @@ def test_the_registry_and_its_aliases(
 
 def test_weights_travel_with_an_export_and_are_named_in_the_registry(portable: Path, tmp_path: Path) -> None:
     places = json.loads(next(portable.rglob(WEIGHTS_FILE)).read_text())
-    assert places == {}  # the classical extractor has none
+    assert set(places) == {"model"}  # its id; the classical extractor has no weights
+
+
+def test_an_edited_model_json_is_refused(portable: Path, tmp_path: Path) -> None:
+    shutil.copytree(portable, tmp_path / "edited")
+    facts = next((tmp_path / "edited").rglob("model.json"))
+    content = json.loads(facts.read_text())
+    facts.write_text(json.dumps({**content, "classes": content["classes"][::-1]}))
+    with pytest.raises(IntegrityError, match="damaged or edited"):
+        load_folder(facts.parent)
 
 
 def test_export_needs_a_place_of_its_own(

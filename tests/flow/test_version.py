@@ -122,10 +122,61 @@ def test_given_splits_win_and_training_copies_are_set_aside(
     assert told.startswith("one group lies in test and train; 1 training copy is set aside: ")
     assert {"train/cat/a.png", "test/cat/b.png"} == set(told.rsplit(": ")[1].split(", "))
     assert dict(project.inspect("pets").set_aside) == {row.reason: 1}
-    # Once the source calls the other one a training image too, nothing is torn and nothing set aside.
+    # A sample keeps its split for ever: models have been judged on it.
     again = project.ingest(write(tmp_path / "again", {"train/cat/b.png": b}), "pets")
-    assert dict(again.version.counts) == {"images": 10, "test": 2, "train": 8}
-    assert details(project, "pets", "torn_group") == []
+    assert dict(again.version.counts) == dict(report.version.counts)
+    assert any("1 images stay in the split that they have had" in warning for warning in again.warnings)
+
+
+def test_no_feedback_touches_a_trusted_sample(
+    project: Project, class_folders: Callable[..., Path], manifest: Manifest, picture: Picture, tmp_path: Path
+) -> None:
+    source = class_folders(tmp_path / "pets", {"cat": 8, "dog": 8})
+    project.ingest(source, "pets", trusted_fraction=0.25, test_fraction=0.25)
+    before = {row.sample: row for row in project.inspect("pets").rows}
+    for user in ("ann", "bob"):
+        rows = [{"file_name": f"{n}.png", "label": "dog", "annotator": user} for n in range(8)]
+        files = {f"{n}.png": picture("cat", n) for n in range(8)}
+        report = project.ingest(manifest(files, rows, name=f"{user}.csv"), "pets", role="user")
+    after = {row.sample: row for row in project.inspect("pets").rows}
+    trusted = [name for name, row in before.items() if row.split is Split.TRUSTED]
+    assert trusted
+    assert all(after[name] == before[name] for name in trusted)
+    relabelled = [name for name in before if after[name].label != before[name].label]
+    assert relabelled
+    said = next(warning for warning in report.warnings if "another label now" in warning)
+    held = sum(before[name].split is Split.TEST for name in relabelled)
+    assert said.startswith(f"{len(relabelled)} images")
+    assert f"{held} of them test" in said
+    # ground truth is another matter
+    project.settle("pets", [trusted[0]], "dog" if before[trusted[0]].label == "cat" else "cat", voter="eve")
+    assert {row.sample: row for row in project.inspect("pets").rows}[trusted[0]].label != before[trusted[0]].label
+
+
+def test_votes_that_came_without_a_version_in_between_are_not_lost(
+    project: Project, manifest: Manifest, picture: Picture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bob repeats what the row says, so there is no new version; Carol, who began before him, contradicts."""
+    files = {f"{n}.png": picture("cat", n) for n in range(6)}
+
+    def say(name: str, rows: list[tuple[int, str]]) -> Path:
+        lines = [{"file_name": f"{n}.png", "label": label, "annotator": name} for n, label in rows]
+        return manifest(files, lines, name=f"{name}.csv")
+
+    project.ingest(say("ann", [(n, "cat" if n % 2 else "dog") for n in range(6)]), "pets")
+    bob, carol = say("bob", [(1, "cat")]), say("carol", [(1, "dog")])
+    real, waiting = write_manifest, [True]
+
+    def slow(*args: Any) -> str:
+        if waiting:
+            waiting.clear()
+            assert not project.ingest(bob, "pets").created
+        return real(*args)
+
+    monkeypatch.setattr(module, "write_manifest", slow)
+    project.ingest(carol, "pets")
+    (row,) = [row for row in project.inspect("pets").rows if row.trust == 667]
+    assert (row.label, row.status) == ("cat", Status.OK)
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -22,6 +22,7 @@ from pellucid.heads.head import (
     iterates,
     load_head,
     save_head,
+    source_digest,
 )
 
 OWN_HEAD = """
@@ -101,8 +102,19 @@ def test_a_class_of_ones_own(own: str, tmp_path: Path) -> None:
     head: Any = build_head(own, {"prior": 0.0}, seed=3)
     assert (head.prior, head.seed, iterates(head)) == (0.0, 3, False)
     head.fit(np.zeros((4, 1)), [0, 1, 1, 1])
-    again = load_head(tmp_path / "head", save_head(head, tmp_path / "head"))
+    digests = save_head(head, tmp_path / "head")
+    with pytest.raises(UsageError, match="not registered"):
+        load_head(tmp_path / "head", digests)  # importing a class runs its code
+    again = load_head(tmp_path / "head", digests, trusted=True)
     assert again.predict_proba(np.zeros((1, 1))).tolist() == [[0.25, 0.75]]
+
+
+def test_the_source_of_a_class_of_ones_own_is_part_of_what_was_trained(own: str, tmp_path: Path) -> None:
+    before = source_digest(own)
+    assert before == hashlib.sha256(OWN_HEAD.encode()).hexdigest()
+    (tmp_path / "head_of_mine.py").write_text(OWN_HEAD + "# edited\n")
+    assert source_digest(own) != before
+    assert source_digest("ridge") == source_digest("sklearn:sklearn.naive_bayes.GaussianNB") == ""
 
 
 @pytest.mark.parametrize(

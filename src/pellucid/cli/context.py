@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +53,10 @@ def open_project(context: typer.Context, *, bar: bool = True) -> Iterator[Projec
     here, overrides = options.project or Path.cwd(), options.overrides
     quiet = options.quiet or not bar
     with progress_bar(quiet) as progress, Project(here, progress=progress, settings=overrides) as project:
+        if str(project.workspace.root) not in sys.path:
+            sys.path.append(
+                str(project.workspace.root)
+            )  # a user's own classes lie beside pellucid.toml; they hide nothing
         yield project
 
 

@@ -20,6 +20,7 @@ from pellucid.features.header import Header, read_header
 
 _PILLOW_WARNS_ABOVE = 89_478_485  # pixels; Pillow's own limit, which warns instead of raising
 
+_BAND = 64  # rows of a 16-bit picture that are scaled at a time
 _JPEG_SCALES = (8, 4, 2)  # 1 by each: the sizes, beside its own, at which a JPEG is decoded without a detour
 
 _TURNS = {  # EXIF orientation -> how to set it upright
@@ -172,8 +173,11 @@ def _rgb(image: Image.Image, header: Header) -> Image.Image:
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode.startswith("I;16") or (image.mode == "I" and header.format == "PNG"):
-        levels = np.asarray(image).astype(np.int64)
-        return Image.fromarray(((levels + 128) // 257).astype(np.uint8)).convert("RGB")
+        levels = np.asarray(image)
+        scaled = np.empty(levels.shape, np.uint8)
+        for top in range(0, len(levels), _BAND):  # a few rows at a time: the whole would be held eightfold
+            scaled[top : top + _BAND] = (levels[top : top + _BAND].astype(np.int64) + 128) // 257
+        return Image.fromarray(scaled).convert("RGB")
     if image.mode in ("I", "F"):
         raise ImageError("unsupported", f"{header.format} pixels of 32 bits; save it with 8 or 16 bits a channel")
     try:

@@ -11,7 +11,7 @@ from typing import Any
 from pellucid.config import Settings
 from pellucid.errors import ConfigError, UsageError
 from pellucid.flow.workspace import Workspace
-from pellucid.heads.head import build_head, head_settings
+from pellucid.heads.head import build_head, head_settings, source_digest
 from pellucid.store.datasets import get_version
 from pellucid.store.jobs import JobSpec, enqueue
 from pellucid.types import Job
@@ -104,6 +104,7 @@ def expand(workspace: Workspace, grid: Grid) -> list[JobSpec]:
         if not values:
             raise UsageError(f"{name} has no value, so there is nothing to train; give at least one, or leave it out")
     accepted = {model: head_settings(model) for model in grid.models}
+    code = {model: source_digest(model) for model in accepted}
     axes = {model: _axes(grid, model, accepted[model]) for model in accepted}
     _check_settings(grid, accepted, axes)
     with workspace.database.read() as connection:
@@ -123,6 +124,7 @@ def expand(workspace: Workspace, grid: Grid) -> list[JobSpec]:
                     fingerprint=extractor.fingerprint,
                     settings=settings,
                     seed=grid.seed,
+                    code=code[model],
                     priority=grid.priorities.get(model, 0),
                 )
             )

@@ -138,7 +138,7 @@ def ingest(
         duplicates=len(tally.paths) - len(tally.samples),
         rejected=dict(rejected),
         findings=Counter(item.kind for item in findings),
-        warnings=(*warnings, *_class_warnings(parent, version)),
+        warnings=(*warnings, *_class_warnings(parent, version), *_change_warnings(workspace, parent, version, tally)),
     )
 
 
@@ -323,6 +323,32 @@ def _take(limits: Limits, item: Item, known: set[bytes], pending: dict[str, byte
 def _nothing_usable(source: Source, rejected: Mapping[str, int]) -> str:
     reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(rejected.items())) or "it holds none"
     return f"{source.location} has no image that can be used ({reasons}); wanted are JPEG, PNG, WebP, BMP, GIF or TIFF"
+
+
+def _change_warnings(
+    workspace: Workspace, parent: DatasetVersion | None, version: DatasetVersion, tally: _Tally
+) -> list[str]:
+    """What a second ingest changed, or did not, of images that were there before."""
+    if parent is None:
+        return []
+    before = {row.sample: row for row in read_manifest(workspace.blobs, parent.content_id)}
+    warnings = []
+    moved = {item.sample for item in tally.sightings if item.split is not None and item.sample in before}
+    moved = {
+        item.sample for item in tally.sightings if item.sample in moved and item.split != before[item.sample].split
+    }
+    if moved:
+        warnings.append(f"{len(moved)} images stay in the split that they have had, though the source names another")
+    if version.number != parent.number:
+        after = read_manifest(workspace.blobs, version.content_id)
+        changed = [row for row in after if row.sample in before and row.label != before[row.sample].label]
+        if changed:
+            held = sum(row.split is not Split.TRAIN for row in changed)
+            warnings.append(
+                f"{len(changed)} images that were there before have another label now, {held} of them test or trusted "
+                f"images; `pellucid datasets diff {parent.ref} {version.ref}` names them"
+            )
+    return warnings
 
 
 def _class_warnings(parent: DatasetVersion | None, version: DatasetVersion) -> list[str]:

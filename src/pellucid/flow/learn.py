@@ -17,7 +17,7 @@ from pellucid.features.extractor import Extractor
 from pellucid.flow.embed import embed_samples
 from pellucid.flow.predictor import Predictor
 from pellucid.flow.workspace import Progress, Workspace, no_progress
-from pellucid.heads.head import Head, build_head, iterates
+from pellucid.heads.head import Head, build_head, iterates, takes_groups
 from pellucid.store.ingests import metadata_of
 from pellucid.store.manifests import read_manifest
 from pellucid.types import TRUST_SCALE, DatasetVersion, Row, Split, Status
@@ -122,10 +122,13 @@ def learn(
         DataError, UsageError: the head cannot learn from this, or not with these settings.
     """
     train, test, classes = material.train, material.test, material.version.classes
+    groups = None if train.groups is None else np.array(train.groups)
 
     def fit(rows: NDArray[np.int64] | slice, on_epoch: Callable[[int, Head], None] | None = None) -> Predictor:
         head = build_head(model, settings, seed=seed)
-        options = {"on_epoch": on_epoch} if on_epoch and iterates(head) else {}
+        options: dict[str, Any] = {"on_epoch": on_epoch} if on_epoch and iterates(head) else {}
+        if groups is not None and takes_groups(head):
+            options["groups"] = groups[rows]
         head.fit(train.X[rows], train.y[rows], sample_weight=train.weight[rows], **options)
         return Predictor(extractor, head, classes)
 

@@ -15,6 +15,7 @@ from pellucid.store.tracking import write_pyfunc
 from pellucid.types import ModelVersion
 
 WEIGHTS_FILE = "weights.json"  # where the extractor's weights are: {sha256: URL, or path relative to the folder}
+MODEL_KEY = "model"  # in it, beside them: the model's id
 
 _LOADER = Path(__file__).with_name("mlflow_loader.py")
 
@@ -31,7 +32,7 @@ def write_portable(workspace: Workspace, model: ModelVersion, target: Path, *, w
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "model"
         shutil.copytree(workspace.artifacts.fetch_folder("models", model.id, workspace.cache / "models"), folder)
-        places = {}
+        places = {MODEL_KEY: model.id}
         for digest in weights:
             if with_weights:
                 places[digest] = f"weights-{digest[:16]}"

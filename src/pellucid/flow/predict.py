@@ -85,7 +85,7 @@ def open_predictor(workspace: Workspace, model: ModelVersion) -> Predictor:
         IntegrityError, NotFoundError: a file of it was damaged, edited or removed.
     """
     folder = workspace.artifacts.fetch_folder("models", model.id, workspace.cache / "models")
-    return load_predictor(folder, model.id, partial(fetch_weights, workspace))
+    return load_predictor(folder, model.id, partial(fetch_weights, workspace), trusted=True)
 
 
 def fetch_weights(workspace: Workspace, digest: str) -> Path:

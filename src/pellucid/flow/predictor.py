@@ -97,19 +97,24 @@ def write_model(folder: Path, predictor: Predictor, facts: Mapping[str, Any], te
     return hashlib.sha256(data).hexdigest()
 
 
-def load_predictor(folder: Path, model_id: str | None, fetch: Callable[[str], Path]) -> Predictor:
+def load_predictor(
+    folder: Path, model_id: str | None, fetch: Callable[[str], Path], *, trusted: bool = False
+) -> Predictor:
     """Loads a model's folder; digests, types and sizes are checked before anything is constructed.
 
     Args:
         model_id: the sha256 that model.json must have; None where nobody recorded it.
         fetch: gives a local file with the weights of that sha256.
+        trusted: whether the id comes from a place that vouches for the content, as the project's own registry does;
+            only then a class that no package has registered is imported.
 
     Raises:
+        UsageError: it needs a class that is not registered, and is not trusted.
         IntegrityError: something was damaged, edited or removed.
         VersionError: a newer Pellucid wrote it.
     """
     facts = read_facts(folder, model_id)
-    head = load_head(folder, facts["files"])
+    head = load_head(folder, facts["files"], trusted=trusted)
     classes = np.asarray(head.classes_)
     if classes.dtype.kind not in "iu" or not ((classes >= 0) & (classes < len(facts["classes"]))).all():
         raise IntegrityError(
@@ -117,9 +122,8 @@ def load_predictor(folder: Path, model_id: str | None, fetch: Callable[[str], Pa
             "train the model again"
         )
     weights = {role: fetch(digest) for role, digest in facts["weights"].items()}
-    # A recorded id vouches for the content, so that a user's own extractor class may be imported.
-    trusted = [str(facts["extractor"].get("kind"))] if model_id is not None else []
-    extractor = restore_extractor(facts["extractor"], weights, trusted=trusted)
+    kinds = [str(facts["extractor"].get("kind"))] if trusted else []
+    extractor = restore_extractor(facts["extractor"], weights, trusted=kinds)
     if extractor.fingerprint != facts["fingerprint"]:
         raise IntegrityError(
             f"the extractor in {folder} has the fingerprint {extractor.fingerprint[:12]}..., wanted is "

@@ -15,7 +15,7 @@ import pandas as pd
 
 from pellucid.errors import ImageError, IntegrityError, UsageError
 from pellucid.features.decode import Limits, decode
-from pellucid.flow.portable import WEIGHTS_FILE
+from pellucid.flow.portable import MODEL_KEY, WEIGHTS_FILE
 from pellucid.flow.predict import read_bounded
 from pellucid.flow.predictor import Predictor, load_predictor
 from pellucid.store.blobs import digest_of, read_url, write_whole
@@ -73,7 +73,8 @@ def load_folder(folder: Path) -> Predictor:
             write_whole(target, read_url(place))
         return target
 
-    return load_predictor(folder, None, fetch)
+    recorded = places.get(MODEL_KEY) if isinstance(places, dict) else None
+    return load_predictor(folder, recorded if isinstance(recorded, str) else None, fetch)
 
 
 def _items(model_input: Any) -> Iterable[Any]:

@@ -27,7 +27,7 @@ from pellucid.store.ingests import (
 )
 from pellucid.store.manifests import content_id, read_manifest, write_manifest
 from pellucid.store.samples import sketches_of
-from pellucid.store.votes import add_votes, votes_of
+from pellucid.store.votes import add_votes, said_so_far, votes_of
 from pellucid.types import DatasetVersion, Role, Row, Split, Status, Vote
 
 _ATTEMPTS = 20  # commits that may lose the race against other processes before this one gives up
@@ -97,7 +97,7 @@ def commit_votes(
     """
     for _ in range(_ATTEMPTS):
         with workspace.database.read() as connection:
-            parent = latest_version(connection, dataset)
+            parent, seen = latest_version(connection, dataset), said_so_far(connection, dataset)
             draft = _Draft(workspace, connection, dataset, parent, rules, reading, votes)
             progress("grouping", 0, None)
             rows, findings = draft.build()
@@ -108,7 +108,8 @@ def commit_votes(
             write_manifest(workspace.blobs, rows, name)
         with suppress(_OvertakenError), workspace.database.write() as connection:
             newest = latest_version(connection, dataset)
-            if (newest and newest.number) != (parent and parent.number):
+            # Old words in new mouths may count without a new version, so the version alone does not tell.
+            if (newest and newest.number) != (parent and parent.number) or said_so_far(connection, dataset) != seen:
                 raise _OvertakenError
             made = None
             if not repeats:
@@ -229,6 +230,8 @@ class _Draft:
             old = votes.get(name, [])
             new = [*old, *self._said.get(name, ())]
             said, before = derive(new), rows.get(name)
+            if before is not None and before.split is Split.TRUSTED and not _any_truth(self._said.get(name, ())):
+                continue  # no feedback touches what is known to be right
             if before is None or _standing(old) != _standing(new):
                 rows[name] = Row(name, said.label, said.trust, Split.TRAIN, said.status, said.reason, name)
             elif before.status is Status.SET_ASIDE:
@@ -238,14 +241,13 @@ class _Draft:
         return rows
 
     def _given(self) -> list[Split | None]:
-        """The splits that are decided: by the source, else by the version before for all that ever had a vote."""
-        given: dict[str, Split] = {
-            row.sample: row.split for row in self._before.values() if row.status is not Status.UNLABELLED
-        }
-        undecided = [name for name in self._before if name not in given]
+        """The splits that are decided: by the version before for all that ever had a vote, else by the source."""
+        kept = {row.sample: row.split for row in self._before.values() if row.status is not Status.UNLABELLED}
+        undecided = [name for name in self._before if name not in kept]
         earlier = sightings_of(self._connection, self._dataset, undecided)
-        given |= _source_splits(item for items in earlier.values() for item in items)
+        given = _source_splits(item for items in earlier.values() for item in items)
         given |= _source_splits(self._new)
+        given |= kept  # for ever, whatever a later source says: what was learnt must not become a test
         return [given.get(name) for name in self._ids]
 
     def _keys(self) -> list[str | None]:
@@ -271,6 +273,10 @@ class _Draft:
 
 def _standing(votes: Iterable[Vote]) -> set[tuple[str, str, Role]]:
     return {(vote.voter, vote.label, vote.role) for vote in last_words(votes)}
+
+
+def _any_truth(votes: Iterable[Vote]) -> bool:
+    return any(vote.role is Role.GROUND_TRUTH for vote in votes)
 
 
 def _source_splits(sightings: Iterable[Sighting]) -> dict[str, Split]:

@@ -166,7 +166,7 @@ class _Heartbeat:
     def _beat(self) -> None:
         lease = self._workspace.settings.lease_seconds
         while not self._over.wait(min(lease / 4, 5.0)):
-            with suppress(StorageError), self._workspace.database.write() as connection:
+            with suppress(StorageError, ConcurrencyError), self._workspace.database.write() as connection:
                 if not extend(connection, self._mine, lease, self._message):
                     self._lost = True
                     return

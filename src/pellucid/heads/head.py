@@ -55,9 +55,10 @@ class Head(Protocol):
     """What every head can do; ``tests/contracts/test_heads.py`` is the contract in full.
 
     A head trained in epochs takes ``on_epoch: Callable[[int, Head], None] | None = None`` in ``fit`` and
-    calls it after each. A class may have ``check_settings(self) -> None``, which raises UsageError where a
-    keyword of its constructor has a value that cannot be used. Keywords of the constructor are the head's
-    settings; each needs a default, and one named ``seed`` or ``random_state`` receives the seed.
+    calls it after each; one that holds rows out to judge itself may take ``groups: ArrayLike | None = None``,
+    names of what has to be held out together. A class may have ``check_settings(self) -> None``, which raises
+    UsageError where a keyword of its constructor has a value that cannot be used. Keywords of the constructor
+    are the head's settings; each needs a default, and one named ``seed`` or ``random_state`` receives the seed.
     """
 
     classes_: NDArray[Any]  # (K,) sorted; the classes of the rows of positive weight
@@ -138,6 +139,21 @@ def build_head(spec: str, settings: Mapping[str, Any], *, seed: int) -> Head:
     return cast(Head, head)
 
 
+def source_digest(spec: str) -> str:
+    """The sha256 of the file that a class of one's own is written in; empty for what a package registers.
+
+    >>> source_digest("ridge")
+    ''
+    """
+    if spec.partition(":")[0] in available_heads():
+        return ""
+    try:
+        file = inspect.getsourcefile(_import_head(spec))
+        return hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else ""
+    except (OSError, TypeError):
+        return ""
+
+
 def iterates(head: Head) -> bool:
     """Whether the head learns in epochs, so that ``fit`` takes ``on_epoch``.
 
@@ -145,6 +161,15 @@ def iterates(head: Head) -> bool:
     (True, False)
     """
     return "on_epoch" in inspect.signature(head.fit).parameters
+
+
+def takes_groups(head: Head) -> bool:
+    """Whether ``fit`` takes ``groups``: near-copies to be left out together where the head judges itself.
+
+    >>> takes_groups(build_head("ridge", {}, seed=0)), takes_groups(build_head("logistic", {}, seed=0))
+    (True, False)
+    """
+    return "groups" in inspect.signature(head.fit).parameters
 
 
 def save_head(head: Head, folder: Path) -> dict[str, str]:
@@ -168,11 +193,14 @@ def save_head(head: Head, folder: Path) -> dict[str, str]:
     return {file: hashlib.sha256(data).hexdigest() for file, data in files.items()}
 
 
-def load_head(folder: Path, digests: Mapping[str, str]) -> Head:
+def load_head(folder: Path, digests: Mapping[str, str], *, trusted: bool = False) -> Head:
     """The head that ``save_head`` wrote, once its digests, its format and its shapes have been checked.
 
-    Raises IntegrityError for content that is missing, damaged or edited, and VersionError for a newer
-    protocol.
+    A class that is not registered is imported only where the caller knows the folder to be ``trusted``: importing
+    runs its code.
+
+    Raises IntegrityError for content that is missing, damaged or edited, VersionError for a newer protocol, and
+    UsageError for a class that is neither registered nor trusted.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import load
@@ -191,7 +219,13 @@ def load_head(folder: Path, digests: Mapping[str, str]) -> Head:
     wanted = {"protocol": int, "head": str, "meta": dict}
     if protocol != PROTOCOL or {key: type(value) for key, value in content.items()} != wanted:
         raise IntegrityError(f"{folder / CONTENT_FILE} needs exactly a protocol of 1 or more, a head and its meta")
-    head_class = _import_head(available_heads().get(content["head"], content["head"]))
+    known = available_heads()
+    if content["head"] not in known and not trusted:
+        raise UsageError(
+            f"the head in {folder} is of the class {content['head']!r}, which is not registered; if you trust it, "
+            f"offer it as an entry point of {ENTRY_POINT_GROUP!r}, or load the model from its project"
+        )
+    head_class = _import_head(known.get(content["head"], content["head"]))
     return cast(Head, head_class.from_arrays(arrays, content["meta"]))
 
 

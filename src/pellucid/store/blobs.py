@@ -150,8 +150,8 @@ class Blobs:
                 file.seek(start)
                 return file.read(-1 if size is None else size)
 
-    def names(self, kind: str, *, suffix: str = "") -> set[str]:
-        """The names of everything of that kind and file ending.
+    def sizes(self, kind: str, *, suffix: str = "") -> dict[str, int]:
+        """The names of everything of that kind and file ending, with their sizes in bytes.
 
         Raises:
             StorageError: the place cannot be listed.
@@ -159,10 +159,12 @@ class Blobs:
         root = f"{self._root}/{kind}"
         with _translated(root):
             if self._fs is None:
-                found = [f"{path.parent.name}{path.name}" for path in Path(root).glob(f"??/*{suffix}")]
+                files = Path(root).glob(f"??/*{suffix}")
+                found = {f"{path.parent.name}{path.name}": path.stat().st_size for path in files}
             else:
-                found = ["".join(str(path).split("/")[-2:]) for path in self._fs.find(root)]
-        return {name.removesuffix(suffix) for name in found if name.endswith(suffix)}
+                details = self._fs.find(root, detail=True)
+                found = {"".join(str(path).split("/")[-2:]): int(item["size"]) for path, item in details.items()}
+        return {name.removesuffix(suffix): size for name, size in found.items() if name.endswith(suffix)}
 
     def put_folder(self, kind: str, name: str, source: Path) -> str:
         """Copies a folder's files to ``kind/name`` and returns that place; a second time changes nothing.
@@ -253,7 +255,10 @@ def write_whole(path: Path, data: bytes) -> None:
     """
     draft = path.with_name(f".{path.name[:64]}.{secrets.token_hex(8)}.draft")
     try:
-        draft.write_bytes(data)
+        with draft.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())  # or a power cut may leave the name with nothing behind it
         draft.replace(path)
     except BaseException:
         draft.unlink(missing_ok=True)

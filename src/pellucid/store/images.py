@@ -86,11 +86,11 @@ class Images:
         return found
 
     def intact(self) -> set[bytes]:
-        """The ids, 32 bytes each, of all samples whose pack is there: their images need not be stored again."""
-        there = self._blobs.names(_KIND, suffix=_SUFFIX)
+        """The ids, 32 bytes each, of all samples whose pack is there and long enough: no need to store them again."""
+        there = self._blobs.sizes(_KIND, suffix=_SUFFIX)
         with self._database.read() as connection:
-            rows = connection.execute(sa.select(table.c.id, table.c.pack)).all()
-        return {bytes.fromhex(name) for name, pack in rows if pack in there}
+            rows = connection.execute(sa.select(table.c.id, table.c.pack, table.c.offset + table.c.size)).all()
+        return {bytes.fromhex(name) for name, pack, end in rows if there.get(pack, -1) >= end}
 
     def _read(self, sample: str, place: Place) -> bytes:
         path = self._blobs.path_of(_KIND, place.pack, _SUFFIX)

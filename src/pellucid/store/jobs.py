@@ -35,6 +35,7 @@ class JobSpec:
     fingerprint: str  # of the extractor
     settings: dict[str, Any] = field(hash=False)
     seed: int
+    code: str = ""  # sha256 of the model's source, where it is a user's own
     priority: int = 0  # decides when, not what: no part of the key
 
     @property
@@ -42,6 +43,7 @@ class JobSpec:
         """The sha256 of what decides the outcome."""
         settings = {name: _whole(value) for name, value in self.settings.items()}
         parts = [self.dataset, self.content_id, self.model, self.fingerprint, settings, self.seed]
+        parts += [self.code] * bool(self.code)
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

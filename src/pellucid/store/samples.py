@@ -55,7 +55,8 @@ def add_samples(
             "offset": offset,
             "sketch": item.sketch,
         }
-        for item, pack, offset in samples
+        # in one order, so that two who add the same samples at once wait for each other and never in a circle
+        for item, pack, offset in sorted(samples, key=lambda sample: sample[0].id)
     ]
     database.insert_new(connection, table, rows)
     for row in rows:

@@ -126,7 +126,7 @@ vote = Table(
     Column("sample_id", ForeignKey("sample.id"), nullable=False),
     Column("label", Text, nullable=False),
     Column("role", String(16), nullable=False),
-    Column("voter", String(256), nullable=False),
+    Column("voter", Text, nullable=False),
     Column("at", UTCDateTime, nullable=False),
     Column("ingest_id", ForeignKey("ingest.id", ondelete="CASCADE"), index=True),
     Column("model", String(160)),

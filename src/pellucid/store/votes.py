@@ -34,6 +34,13 @@ def add_votes(connection: sa.Connection, votes: Sequence[Vote]) -> None:
         )
 
 
+def said_so_far(connection: sa.Connection, dataset: str) -> tuple[int, int]:
+    """How many ingests of the dataset are finished, and the newest vote that was said directly: what votes count."""
+    finished = sa.select(sa.func.count()).where(ingest.c.dataset == dataset, ingest.c.finished_at.is_not(None))
+    directly = sa.select(sa.func.max(vote.c.id)).where(vote.c.dataset == dataset, vote.c.ingest_id.is_(None))
+    return int(connection.execute(finished).scalar_one()), int(connection.execute(directly).scalar() or 0)
+
+
 def votes_of(connection: sa.Connection, dataset: str, ids: Sequence[str]) -> dict[str, list[Vote]]:
     """The votes on each sample, oldest first: those of finished ingests, and those said directly."""
     found: dict[str, list[Vote]] = defaultdict(list)

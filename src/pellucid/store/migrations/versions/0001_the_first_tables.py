@@ -115,7 +115,7 @@ def upgrade() -> None:
         sa.Column("sample_id", sa.String(length=64), nullable=False),
         sa.Column("label", sa.Text(), nullable=False),
         sa.Column("role", sa.String(length=16), nullable=False),
-        sa.Column("voter", sa.String(length=256), nullable=False),
+        sa.Column("voter", sa.Text(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ingest_id", ROW_ID, nullable=True),
         sa.Column("model", sa.String(length=160), nullable=True),
