@@ -22,7 +22,8 @@ from bench import plain, table
 
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "docs" / "benchmarks.md"
-NAMES = ("startup", "ingest", "rerun", "embedding", "quality", "ridge", "scaling")  # what deletes many files is last
+# What deletes many files is last.
+NAMES = ("startup", "ingest", "rerun", "embedding", "quality", "ridge", "monday_tuesday", "scaling")
 
 
 def run(name: str, *, quick: bool) -> dict[str, Any] | None:
