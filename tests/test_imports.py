@@ -55,7 +55,7 @@ def test_the_public_names_are_there() -> None:
 
     for name in pellucid.__all__:
         assert getattr(pellucid, name) is not None
-    with pytest.raises(AttributeError, match="it has Audit, .* PellucidError, Project"):
+    with pytest.raises(AttributeError, match=r"it has Audit, .* PellucidError, Project"):
         _ = pellucid.Projct
 
 
