@@ -23,7 +23,18 @@ from bench import plain, table
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "docs" / "benchmarks.md"
 # What deletes many files is last.
-NAMES = ("startup", "ingest", "rerun", "embedding", "quality", "ridge", "monday_tuesday", "scaling")
+NAMES = (
+    "startup",
+    "ingest",
+    "rerun",
+    "embedding",
+    "quality",
+    "ridge",
+    "audit",
+    "bad_images",
+    "monday_tuesday",
+    "scaling",
+)
 
 
 def run(name: str, *, quick: bool) -> dict[str, Any] | None:

@@ -14,7 +14,7 @@ from pellucid.version import VERSION
 if TYPE_CHECKING:
     from pellucid.heads.kernel import KernelClassifier
     from pellucid.heads.ridge import RidgeClassifier
-    from pellucid.noise import Audit, audit, audit_probabilities, corrupt_image, inject_labels
+    from pellucid.noise import Audit, audit, audit_probabilities, corrupt_image, image_quality, inject_labels
     from pellucid.noise.belief import Belief, believe
     from pellucid.project import Project
 
@@ -31,6 +31,7 @@ __all__ = [
     "audit_probabilities",
     "believe",
     "corrupt_image",
+    "image_quality",
     "inject_labels",
 ]
 
@@ -51,6 +52,7 @@ def __getattr__(name: str) -> Any:
             "audit_probabilities": "pellucid.noise.auditing",
             "believe": "pellucid.noise.belief",
             "corrupt_image": "pellucid.noise.corrupt",
+            "image_quality": "pellucid.noise.quality",
             "inject_labels": "pellucid.noise.inject",
         }
     )

@@ -9,15 +9,21 @@ if TYPE_CHECKING:
     from pellucid.noise.auditing import Audit, audit, audit_probabilities
     from pellucid.noise.corrupt import Corruption, corrupt_image
     from pellucid.noise.inject import Injection, inject_labels
+    from pellucid.noise.pixels import PixelStatistics, pixel_statistics
+    from pellucid.noise.quality import ImageQuality, image_quality
 
 __all__ = [
     "Audit",
     "Corruption",
+    "ImageQuality",
     "Injection",
+    "PixelStatistics",
     "audit",
     "audit_probabilities",
     "corrupt_image",
+    "image_quality",
     "inject_labels",
+    "pixel_statistics",
 ]
 
 
@@ -29,4 +35,8 @@ def __getattr__(name: str) -> Any:
         return getattr(import_module("pellucid.noise.corrupt"), name)
     if name in ("Injection", "inject_labels"):
         return getattr(import_module("pellucid.noise.inject"), name)
+    if name in ("ImageQuality", "image_quality"):
+        return getattr(import_module("pellucid.noise.quality"), name)
+    if name in ("PixelStatistics", "pixel_statistics"):
+        return getattr(import_module("pellucid.noise.pixels"), name)
     raise AttributeError(f"module 'pellucid.noise' has no attribute {name!r}; it has {', '.join(__all__)}")
