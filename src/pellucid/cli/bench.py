@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pellucid.protocol.table import Line
 
 _RATE = 0.3  # share of wrong labels where nothing else is said
-_CURES = {"torch": "pip install 'pellucid[torch]'", "cleanlab": "pip install cleanlab"}
+_CURES = {"torch": "pip install 'pellucid[torch]'", "cleanlab": "pip install 'pellucid[peers]'"}
 
 app = typer.Typer(help="Measure learners against each other on a dataset.", no_args_is_help=True)
 
