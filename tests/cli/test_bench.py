@@ -140,7 +140,7 @@ def test_what_needs_a_missing_library_is_left_out_or_refused(
     monkeypatch.setattr("pellucid.protocol.methods.WITH_PART", ())
     asked = cli("bench", "monday-tuesday", "pets", "--methods", "cleanlab")
     assert asked.code == 12
-    assert "pip install cleanlab" in asked.error
+    assert "pip install 'pellucid[peers]'" in asked.error
     ended = cli("bench", "monday-tuesday", "pets", "--seeds", 1)
     assert ended.code == 0
     assert "left out, for want of cleanlab: cleanlab" in ended.err

@@ -21,9 +21,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from scipy.special import expit, softmax
+from scipy.special import expit
 
-from pellucid.noise.evidence import DOUBT, SMALLEST, Evidence, Verdict, by_trust, entropy, worth
+from pellucid.noise.evidence import DOUBT, Evidence, Verdict, by_trust, entropy, logs_of, tempered, worth
 
 FIT_ROWS = 5_000  # more than these are represented by these when the four numbers are fitted
 _MOST = 0.95  # rho stays below
@@ -41,12 +41,11 @@ class Instance:
 
     def beliefs(self, evidence: Evidence) -> NDArray[np.float64]:
         """q (n, K): the model's belief in each true class, before the given label is looked at."""
-        logs = np.log(np.maximum(evidence.p, SMALLEST))
-        return np.asarray(softmax(logs / np.exp(self.parameters[0]), axis=1))
+        return tempered(logs_of(evidence.p), float(np.exp(self.parameters[0])))
 
     def joint(self, evidence: Evidence) -> NDArray[np.float64]:
         """P(true class, given label) of each row, (n, K)."""
-        logs = np.log(np.maximum(evidence.p, SMALLEST))
+        logs = logs_of(evidence.p)
         return _joint(self.parameters, logs, _unsure(logs, self.leads), evidence)
 
 
@@ -62,14 +61,14 @@ def instance(evidence: Evidence) -> Verdict:
 
 def fit_instance(evidence: Evidence) -> Instance:
     """The parameters of the largest likelihood, from four starts."""
-    leads = np.sort(_lead(np.log(np.maximum(evidence.p, SMALLEST))))
+    leads = np.sort(_lead(logs_of(evidence.p)))
     sample = evidence.thinned(FIT_ROWS)
-    logs = np.log(np.maximum(sample.p, SMALLEST))
+    logs = logs_of(sample.p)
     unsure, total = _unsure(logs, leads), max(float(sample.weight.sum()), 1e-300)
 
     def loss(parameters: NDArray[np.float64]) -> float:
-        likelihood = _joint(parameters, logs, unsure, sample).sum(axis=1)
-        doubt = DOUBT * entropy(softmax(logs / np.exp(parameters[0]), axis=1))
+        likelihood = _joint(parameters, logs, unsure, sample) @ np.ones(logs.shape[1])
+        doubt = DOUBT * entropy(tempered(logs, float(np.exp(parameters[0]))))
         fit = -float(sample.weight @ (np.log(np.maximum(likelihood, 1e-300)) - doubt)) / total
         # a slight pull where the data say nothing: to b = 0, a = 0 and equal temperatures
         t, a, b, s = parameters
@@ -86,8 +85,7 @@ def _joint(
     rows = np.arange(len(logs))
     rho = _MOST * expit(a + b * (unsure - 0.5))
     rho = np.where(evidence.trusted, 0.0, rho)
-    q = softmax(logs / np.exp(t), axis=1)
-    c = softmax(logs / np.exp(s), axis=1)
+    q, c = tempered(logs, float(np.exp(t))), tempered(logs, float(np.exp(s)))
     right = q[rows, evidence.index] * (1 - rho)
     joint = q / np.maximum(1 - c, 1e-12) * (rho * c[rows, evidence.index])[:, None]
     joint[rows, evidence.index] = right

@@ -24,9 +24,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
-from scipy.special import softmax
 
-from pellucid.noise.evidence import DOUBT, SMALLEST, Evidence, Verdict, by_trust, entropy, worth
+from pellucid.noise.evidence import DOUBT, Evidence, Verdict, by_trust, entropy, logs_of, tempered, worth
 
 FIT_ROWS = 10_000  # more than these are represented by these when T and the temperature are fitted
 _COLDEST, _HOTTEST = 0.05, 5.0
@@ -48,8 +47,8 @@ class Transition:
 
     def beliefs(self, evidence: Evidence) -> NDArray[np.float64]:
         """q (n, K): the model's belief in each true class, before the given label is looked at."""
-        logs = _logs(evidence.p if self.mixing is None else deconvolve(evidence.p, self.mixing))
-        return np.asarray(softmax(logs / self.temperature, axis=1))
+        logs = logs_of(evidence.p if self.mixing is None else deconvolve(evidence.p, self.mixing))
+        return tempered(logs, self.temperature)
 
     def joint(self, evidence: Evidence) -> NDArray[np.float64]:
         """P(true class, given label) of each row, (n, K)."""
@@ -97,7 +96,7 @@ def _climb(
     for number in range(_ROUNDS):
         # the first round takes p as it is: the T it starts from is a guess, and no reason to change p
         mixing = T if number and sample.learnt_given else None
-        logs = _logs(sample.p if mixing is None else deconvolve(sample.p, mixing))
+        logs = logs_of(sample.p if mixing is None else deconvolve(sample.p, mixing))
         emission = _emission(T, sample)
         temperature, value = _sharpest(logs, emission, sample.weight)
         if value > best[0]:
@@ -105,7 +104,7 @@ def _climb(
         if number > 3 and value - last < _CONVERGED * sample.weight.sum() / max(1, np.count_nonzero(sample.weight)):
             break
         last = value
-        q = softmax(logs / temperature, axis=1)
+        q = tempered(logs, temperature)
         for _ in range(_STEPS):
             share = q * _emission(T, sample)
             share *= counted / share.sum(axis=1, keepdims=True)
@@ -127,10 +126,6 @@ def deconvolve(p: NDArray[np.float64], T: NDArray[np.float64]) -> NDArray[np.flo
     return np.asarray(q / q.sum(axis=1, keepdims=True))
 
 
-def _logs(p: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(np.log(np.maximum(p, SMALLEST)))
-
-
 def _emission(T: NDArray[np.float64], evidence: Evidence) -> NDArray[np.float64]:
     """P(given label | each true class), (n, K); of trusted rows the label is the class."""
     emission = T.T[evidence.index]
@@ -144,8 +139,9 @@ def _sharpest(
     """The temperature of the largest log likelihood less the price of doubt, and that value."""
 
     def loss(log_temperature: float) -> float:
-        q = softmax(logs / np.exp(log_temperature), axis=1)
-        return -float(weight @ (np.log(np.maximum((q * emission).sum(axis=1), 1e-300)) - DOUBT * entropy(q)))
+        q = tempered(logs, float(np.exp(log_temperature)))
+        likelihood = (q * emission) @ np.ones(q.shape[1])
+        return -float(weight @ (np.log(np.maximum(likelihood, 1e-300)) - DOUBT * entropy(q)))
 
     found = minimize_scalar(
         loss, bounds=(np.log(_COLDEST), np.log(_HOTTEST)), method="bounded", options={"xatol": 0.02}
