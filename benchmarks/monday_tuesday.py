@@ -26,6 +26,7 @@ FOLDER = Path(tempfile.gettempdir()) / "pellucid-monday-tuesday"
 SEEDS = 8  # of the 20 that the protocol asks for, which take two cores some three hours
 NOISES = (*(("symmetric", rate) for rate in (0.0, 0.1, 0.3, 0.5)), ("pair", 0.3), ("instance", 0.3))
 TO_TRUTH = {("symmetric", 0.3): 0.01, ("symmetric", 0.5): 0.02}  # at most so far below the true labels
+PUBLISHED_PART = ("bayesian@cosine", "network@cosine", "anl-ce@random")  # with a fifth of Monday
 PUBLISHED = "bayesian@cosine"  # cut-off by MC dropout and closest pairs, as published
 OVER_PUBLISHED = 0.05  # at least so far above it
 
@@ -36,7 +37,11 @@ def measure(quick: bool) -> list[Figure]:
     for name in ("trashnet",) if quick else ("trashnet", "sugarcane"):
         plan = Plan(
             dataset=name,
-            methods=tuple(method for method in choose_methods([*METHODS], ratio=0.2) if not missing_library(method)),
+            methods=tuple(
+                method
+                for method in choose_methods([*METHODS, *PUBLISHED_PART], ratio=0.2)
+                if not missing_library(method)
+            ),
             noises=NOISES[2:3] if quick else NOISES,
             seeds=tuple(range(2 if quick else SEEDS)),
             extractor=f"onnx:{backbone()}",

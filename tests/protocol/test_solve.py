@@ -42,7 +42,8 @@ def test_every_method_answers_and_is_the_same_again(make_problem: MakeProblem, n
     if first.suspicion is not None:
         assert first.suspicion.shape == problem.tuesday.y.shape
         assert found.auroc is not None
-        assert found.auroc > 0.8
+        if method.doubt != "uncertainty":  # that one asks how odd a picture is, whatever its label
+            assert found.auroc > 0.8
 
 
 @pytest.mark.parametrize("name", [name for name, method in METHODS.items() if not method.sees_truth])

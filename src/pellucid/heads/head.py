@@ -41,6 +41,7 @@ HEADS: Mapping[str, str] = MappingProxyType(
     {
         "kernel": "pellucid.heads.kernel:KernelClassifier",
         "logistic": "pellucid.heads.logistic:LogisticClassifier",
+        "network": "pellucid.heads.network:NetworkClassifier",
         "ridge": "pellucid.heads.ridge:RidgeClassifier",
         "sklearn": "pellucid.heads.sklearn_head:SklearnHead",
     }

@@ -132,3 +132,15 @@ def expect_same(found: int, wanted: int, what: str) -> None:
     """
     if found != wanted:
         raise IntegrityError(f"a stored head has {found} {what} in one part and {wanted} in another")
+
+
+def take_name(meta: Mapping[str, Any], name: str, known: Collection[str]) -> str:
+    """One of these names; or IntegrityError.
+
+    >>> take_name({"loss": "ce"}, "loss", ["ce", "gce"])
+    'ce'
+    """
+    value = meta[name]
+    if not isinstance(value, str) or value not in known:
+        raise IntegrityError(f"stored {name} is {value!r}, wanted is one of {', '.join(known)}")
+    return value

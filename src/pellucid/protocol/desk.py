@@ -36,8 +36,9 @@ class Desk:
     (42, 42)
     """
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, whole: Problem | None = None) -> None:
         self.problem = problem
+        self.whole = whole or problem  # with all of Monday, as the model that was served on Tuesday has seen it
         self._kept: dict[Any, Any] = {}
 
     def once(self, name: Any, make: Callable[[], T]) -> T:

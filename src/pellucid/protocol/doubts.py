@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pellucid.errors import DataError
 from pellucid.heads.kernel import KernelClassifier
+from pellucid.heads.network import NetworkClassifier
 from pellucid.heads.ridge import RidgeClassifier
 from pellucid.protocol.desk import Desk
 from pellucid.protocol.method import Method
+
+PASSES = 30  # of the network with dropout left on
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,6 +75,20 @@ def cleanlab(desk: Desk, method: Method, truth: NDArray[np.intp] | None) -> Doub
     return Doubt(desk.y[rows], np.where(issues[rows], 0.0, 1.0), -quality[rows])
 
 
+def bayesian(desk: Desk, method: Method, truth: NDArray[np.intp] | None) -> Doubt:
+    """Drop the tenth of Tuesday of which Monday's network is least sure, by MC dropout, as published.
+
+    Labels play no part in it, so it finds unusual pictures rather than wrong labels.
+    """
+    from pellucid.noise.uncertainty import cut_off, uncertainty
+
+    monday, tuesday = desk.whole.monday, desk.problem.tuesday
+    head = desk.build(method.head, method.settings).fit(monday.X, monday.y)
+    outputs = cast(NetworkClassifier, head).predict_samples(tuesday.X, PASSES, desk.problem.seed)
+    unsure = uncertainty(outputs)
+    return Doubt(tuesday.y, cut_off(unsure).astype(np.float64), unsure)
+
+
 def margin(scores: NDArray[np.float64], given: NDArray[np.intp]) -> NDArray[np.float64]:
     """The given class's score less the best other one's, (n,).
 
@@ -84,6 +102,6 @@ def margin(scores: NDArray[np.float64], given: NDArray[np.intp]) -> NDArray[np.f
 
 
 DOUBTS: Mapping[str, Doubter] = MappingProxyType(
-    {"none": none, "oracle": oracle, "pellucid": pellucid, "cleanlab": cleanlab}
+    {"none": none, "oracle": oracle, "pellucid": pellucid, "cleanlab": cleanlab, "uncertainty": bayesian}
 )
 LIBRARIES: Mapping[str, str] = MappingProxyType({"cleanlab": "cleanlab"})  # what a doubt needs beyond Pellucid's own

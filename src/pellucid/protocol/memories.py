@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from pellucid.errors import UsageError
 from pellucid.protocol.method import ALL
 from pellucid.protocol.problem import Problem
+from pellucid.replay.closest import METRICS, closest_pairs
+from pellucid.replay.herding import herding
+from pellucid.replay.reservoir import reservoir
 
 Chooser = Callable[[Problem, int], NDArray[np.intp]]  # which so many rows of Monday are kept
 
@@ -20,7 +23,33 @@ def _random(problem: Problem, n_keep: int) -> NDArray[np.intp]:
     return np.random.default_rng([problem.seed, 2]).permutation(len(problem.monday.y))[:n_keep]
 
 
-MEMORIES: Mapping[str, Chooser | None] = MappingProxyType({ALL: None, "none": None, "random": _random})
+def _reservoir(problem: Problem, n_keep: int) -> NDArray[np.intp]:
+    order = np.random.default_rng([problem.seed, 3]).permutation(len(problem.monday.y))
+    return order[reservoir(len(order), n_keep, problem.seed)]
+
+
+def _herding(problem: Problem, n_keep: int) -> NDArray[np.intp]:
+    return herding(problem.monday.X, problem.monday.y, n_keep)
+
+
+def _closest(metric: str) -> Chooser:
+    def choose(problem: Problem, n_keep: int) -> NDArray[np.intp]:
+        monday, tuesday = problem.monday, problem.tuesday
+        return closest_pairs(monday.X, monday.y, n_keep, tuesday.X, tuesday.y, metric)
+
+    return choose
+
+
+MEMORIES: Mapping[str, Chooser | None] = MappingProxyType(
+    {
+        ALL: None,
+        "none": None,
+        "random": _random,
+        "reservoir": _reservoir,
+        "herding": _herding,
+        **{metric: _closest(metric) for metric in METRICS},
+    }
+)
 
 
 def remember(problem: Problem, memory: str, ratio: float) -> Problem:

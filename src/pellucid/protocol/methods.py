@@ -14,6 +14,7 @@ from pellucid.protocol.doubts import LIBRARIES as DOUBTS_NEED
 from pellucid.protocol.memories import MEMORIES
 from pellucid.protocol.method import ALL, Method
 
+_NETWORK = (("dropout", 0.5), ("rate", 0.001))  # the best of 0.001, 0.003 and 0.01 for most of the losses
 _TUNED = (("lambda", "tuned"),)
 
 # All of them with all of Monday; each also runs with another memory, as NAME@MEMORY.
@@ -35,6 +36,10 @@ METHODS: Mapping[str, Method] = MappingProxyType(
             Method("noisy-ridge", "ridge on the labels as given"),
             Method("truth-ridge", "ridge on the true labels", labels="truth"),
             Method("cleanlab-ridge", "as cleanlab, with ridge", doubt="cleanlab"),
+            Method("network", "a linear layer by Adam, with dropout", "network", _NETWORK),
+            Method("gce", "generalised cross entropy (Zhang 2018)", "network", (("loss", "gce"), *_NETWORK)),
+            Method("anl-ce", "active negative loss (Ye 2023)", "network", (("loss", "anl-ce"), *_NETWORK)),
+            Method("bayesian", "a network's cut-off by MC dropout (BCCP)", "network", _NETWORK, doubt="uncertainty"),
             Method("logistic", "logistic regression, its penalty tuned on the labels as given", "logistic", _TUNED),
         )
     }
@@ -43,7 +48,10 @@ METHODS: Mapping[str, Method] = MappingProxyType(
 ALWAYS = ("pellucid", "monday-only", "noisy", "oracle-filter", "truth")  # rows without which no table can be read
 
 # The rows of a full table beside METHODS: what is left where a fifth of Monday has to do.
-WITH_PART = ("pellucid@random", "noisy@random", "truth@random", "cleanlab@random")
+WITH_PART = (
+    *("pellucid@random", "noisy@random", "truth@random", "cleanlab@random", "anl-ce@random"),
+    *("bayesian@cosine", "network@cosine"),  # as published, with the cut-off and without
+)
 
 # Heads that say by MC dropout how uncertain they are.
 _DROPPING = ("network",)

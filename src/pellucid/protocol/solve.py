@@ -65,5 +65,5 @@ class Solver:
     def _desk(self, method: Method) -> Desk:
         place = (method.memory, method.ratio)
         if place not in self._desks:
-            self._desks[place] = Desk(remember(self._problem, *place))
+            self._desks[place] = Desk(remember(self._problem, *place), self._problem)
         return self._desks[place]
