@@ -149,3 +149,32 @@ def test_json_of_an_old_job_survives_a_model_that_is_gone(cli: Cli, trained: Pat
     database.close()
     listed: Ended = cli("queue", "list", "--all", "--json")
     assert listed.lines[0]["result"] is None
+
+
+def test_a_class_of_ones_own_lies_beside_the_settings(cli: Cli, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And is trained again once it was edited, though the data are the same."""
+    source = """
+import numpy as np
+
+class Even:
+    def fit(self, X, y, sample_weight=None):
+        self.classes_ = np.unique(y)
+        return self
+    def predict_proba(self, X):
+        return np.full((len(X), len(self.classes_)), 1 / len(self.classes_))
+    def to_arrays(self):
+        return {"one": np.ones(1)}, {"classes": self.classes_.tolist()}
+    @classmethod
+    def from_arrays(cls, arrays, meta):
+        head = cls()
+        head.classes_ = np.array(meta["classes"])
+        return head
+"""
+    (trained / "even_head_of_mine.py").write_text(source)
+    (trained / "below").mkdir()
+    monkeypatch.chdir(trained / "below")
+    words = ("train", "-d", "pets", "-m", "even_head_of_mine:Even", "--json")
+    assert cli(*words).lines[0]["ref"] == "pets@2"
+    assert cli(*words).lines[0]["ref"] == "pets@2"
+    (trained / "even_head_of_mine.py").write_text(source + "# edited\n")
+    assert cli(*words).lines[0]["ref"] == "pets@3"

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from pellucid import Project
 from pellucid.errors import ConcurrencyError, DataError, UsageError
@@ -277,6 +279,18 @@ def test_the_page_and_the_exports_name_every_suspect(broken: Project, tmp_path: 
         assert (result["type"], result["from_name"], result["to_name"]) == ("choices", "label", "image")
     with pytest.raises(UsageError, match=r"neither in \.csv"):
         broken.export_suspects(report, tmp_path / "s.xlsx")
+
+
+def test_the_page_shows_the_odd_one_out(project: Project, class_folders: WriteFolders, tmp_path: Path) -> None:
+    source = class_folders(tmp_path / "source", COUNTS)
+    stripes = np.zeros((24, 24, 3), np.uint8)
+    stripes[::2] = 255
+    Image.fromarray(stripes).save(source / "cat" / "stripes.png")
+    project.ingest(source, "pets", test_fraction=0.0, trusted_fraction=0.25)
+    page = project.audit_page(project.clean("pets", dry_run=True)).read_text(encoding="utf-8")
+    assert "Odd images" in page
+    assert page.index("Odd images") < page.index("cat/stripes.png")
+    assert "unlike anything in the reference" in page
 
 
 def test_a_page_without_suspects_says_so(make_project: MakeProject, broken_folder: Path) -> None:

@@ -12,23 +12,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pellucid.errors import StorageError, UsageError
-from pellucid.evaluate.audit_page import AuditPage, Case, render_audit
+from pellucid.evaluate.audit_page import AuditPage, Case, Odd, render_audit
 from pellucid.evaluate.failures import nearest
 from pellucid.evaluate.report import Neighbour
-from pellucid.flow.clean import CleanReport, Suspect
+from pellucid.flow.clean import CleanReport
 from pellucid.flow.embed import embed_samples
 from pellucid.flow.thumbnail import thumbnail
 from pellucid.flow.workspace import Progress, Workspace, no_progress
+from pellucid.noise.quality import NEIGHBOURS, image_quality
 from pellucid.store.blobs import write_whole
 from pellucid.store.datasets import findings_of, get_version
 from pellucid.store.ingests import sightings_of
 from pellucid.store.manifests import read_manifest
-from pellucid.types import Split, Status
+from pellucid.types import Row, Split, Status
 
 _CASES = 60  # pictures on the page
 _NEIGHBOURS = 3
+_ODD = 12  # images unlike the others
+_COMPARED = 20_000  # images at most that are compared each with each
 _TASK_SIDE = 640  # pixels of an image within a task
 _COLUMNS = ("sample", "path", "split", "given", "suggested", "trust", "margin", "fate")
 _FINDINGS = {
@@ -55,10 +59,10 @@ def write_page(
     ]
     shown = report.suspects[:_CASES]
     cases: list[Case] = []
+    X = embed_samples(workspace, opened, [*(item.sample for item in shown), *(row.sample for row in believed)])
     if shown:
-        X = embed_samples(workspace, opened, [*(item.sample for item in shown), *(row.sample for row in believed)])
         places, similarity = nearest(X[: len(shown)], X[len(shown) :], _NEIGHBOURS) if believed else _nobody(len(shown))
-        paths = _paths(workspace, audited.dataset, shown)
+        paths = _paths(workspace, audited.dataset, [item.sample for item in shown])
         for number, item in enumerate(shown):
             pairs = zip(places[number].tolist(), similarity[number].tolist(), strict=True)
             near = [(believed[place], alike) for place, alike in pairs]
@@ -93,6 +97,7 @@ def write_page(
         findings=tuple(
             (title, tuple(item.detail for item in findings if item.kind == kind)) for kind, title in _FINDINGS.items()
         ),
+        bad_images=_odd(workspace, audited.dataset, believed, X[len(shown) :]),
         truth=truth_sentence(report),
     )
     folder = workspace.reports / f"audit-{audited.dataset}-{audited.number}"
@@ -114,7 +119,7 @@ def export_suspects(workspace: Workspace, report: CleanReport, target: Path) -> 
     writers = {".csv": _csv, ".json": _tasks}
     if target.suffix.lower() not in writers:
         raise UsageError(f"{target} ends neither in .csv (a table) nor in .json (tasks for Label Studio)")
-    paths = _paths(workspace, report.version.dataset, report.suspects)
+    paths = _paths(workspace, report.version.dataset, [item.sample for item in report.suspects])
     data = writers[target.suffix.lower()](workspace, report, paths)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -136,6 +141,24 @@ def truth_sentence(report: CleanReport) -> str:
     )
 
 
+def _odd(workspace: Workspace, dataset: str, rows: Sequence[Row], X: NDArray[np.float32]) -> tuple[Odd, ...]:
+    """The images that are most unlike the others, by their vectors."""
+    if not NEIGHBOURS + 2 <= len(rows) <= _COMPARED:
+        return ()
+    found = image_quality(X, X)
+    worst = [place for place in np.argsort(-found.novelty).tolist() if found.suspect[place]][:_ODD]
+    paths = _paths(workspace, dataset, [rows[place].sample for place in worst])
+    return tuple(
+        Odd(
+            image=thumbnail(workspace, rows[place].sample),
+            path=paths[rows[place].sample],
+            label=str(rows[place].label),
+            reason=found.reasons[place],
+        )
+        for place in worst
+    )
+
+
 def _what_was_done(report: CleanReport) -> str:
     done = [f"{report.fates['relabelled']:,} were given a likelier label", f"{report.fates['dropped']:,} set aside"]
     done += [f"{report.fates['reweighed']:,} given another weight"]
@@ -146,8 +169,7 @@ def _nobody(n: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     return np.empty((n, 0), np.int64), np.empty((n, 0))
 
 
-def _paths(workspace: Workspace, dataset: str, suspects: Sequence[Suspect]) -> dict[str, str]:
-    ids = [item.sample for item in suspects]
+def _paths(workspace: Workspace, dataset: str, ids: Sequence[str]) -> dict[str, str]:
     with workspace.database.read() as connection:
         seen = sightings_of(connection, dataset, ids)
     return {name: seen[name][-1].path if name in seen else name[:12] for name in ids}
