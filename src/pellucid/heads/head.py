@@ -39,10 +39,12 @@ CONTENT_FILE = "head.json"
 # Every built-in head, as "module:Class" so that none is imported before it is asked for.
 HEADS: Mapping[str, str] = MappingProxyType(
     {
+        "hedge": "pellucid.heads.hedge:HedgeClassifier",
         "kernel": "pellucid.heads.kernel:KernelClassifier",
         "logistic": "pellucid.heads.logistic:LogisticClassifier",
         "network": "pellucid.heads.network:NetworkClassifier",
         "ridge": "pellucid.heads.ridge:RidgeClassifier",
+        "slda": "pellucid.heads.slda:StreamingLDA",
         "sklearn": "pellucid.heads.sklearn_head:SklearnHead",
     }
 )

@@ -14,7 +14,7 @@ from pellucid.errors import DataError
 from pellucid.heads.kernel import KernelClassifier
 from pellucid.heads.network import NetworkClassifier
 from pellucid.heads.ridge import RidgeClassifier
-from pellucid.protocol.desk import Desk
+from pellucid.protocol.desk import Desk, spread
 from pellucid.protocol.method import Method
 
 PASSES = 30  # of the network with dropout left on
@@ -89,6 +89,25 @@ def bayesian(desk: Desk, method: Method, truth: NDArray[np.intp] | None) -> Doub
     return Doubt(tuesday.y, cut_off(unsure).astype(np.float64), unsure)
 
 
+def small_loss(desk: Desk, method: Method, truth: NDArray[np.intp] | None) -> Doubt:
+    """Drop the rows of Tuesday whose loss, under a network that learnt all labels as given, is of the upper kind.
+
+    The losses are taken for a mixture of two Gaussians; networks fit right labels first. E. Arazo et al. (2019),
+    "Unsupervised label noise modeling and loss correction", ICML; J. Li et al. (2020), "DivideMix", ICLR.
+    """
+    from sklearn.mixture import GaussianMixture
+
+    tuesday = desk.problem.tuesday
+    p = spread(desk.as_given(method.head, method.settings), tuesday.X, desk.problem.n_classes)
+    loss = -np.log(np.maximum(p[np.arange(len(tuesday.y)), tuesday.y], 1e-6))
+    if np.ptp(loss) == 0:
+        return Doubt(tuesday.y, np.ones(len(loss)), loss)
+    mixture = GaussianMixture(2, random_state=desk.problem.seed).fit(loss[:, None])
+    upper = int(mixture.means_[:, 0].argmax())
+    wrong = mixture.predict_proba(loss[:, None])[:, upper]
+    return Doubt(tuesday.y, (wrong <= 0.5).astype(np.float64), loss)
+
+
 def margin(scores: NDArray[np.float64], given: NDArray[np.intp]) -> NDArray[np.float64]:
     """The given class's score less the best other one's, (n,).
 
@@ -102,6 +121,13 @@ def margin(scores: NDArray[np.float64], given: NDArray[np.intp]) -> NDArray[np.f
 
 
 DOUBTS: Mapping[str, Doubter] = MappingProxyType(
-    {"none": none, "oracle": oracle, "pellucid": pellucid, "cleanlab": cleanlab, "uncertainty": bayesian}
+    {
+        "none": none,
+        "oracle": oracle,
+        "pellucid": pellucid,
+        "cleanlab": cleanlab,
+        "uncertainty": bayesian,
+        "loss": small_loss,
+    }
 )
 LIBRARIES: Mapping[str, str] = MappingProxyType({"cleanlab": "cleanlab"})  # what a doubt needs beyond Pellucid's own

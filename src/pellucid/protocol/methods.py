@@ -15,6 +15,7 @@ from pellucid.protocol.memories import MEMORIES
 from pellucid.protocol.method import ALL, Method
 
 _NETWORK = (("dropout", 0.5), ("rate", 0.001))  # the best of 0.001, 0.003 and 0.01 for most of the losses
+_PERCEPTRON = "sklearn:sklearn.neural_network.MLPClassifier"
 _TUNED = (("lambda", "tuned"),)
 
 # All of them with all of Monday; each also runs with another memory, as NAME@MEMORY.
@@ -39,6 +40,12 @@ METHODS: Mapping[str, Method] = MappingProxyType(
             Method("network", "a linear layer by Adam, with dropout", "network", _NETWORK),
             Method("gce", "generalised cross entropy (Zhang 2018)", "network", (("loss", "gce"), *_NETWORK)),
             Method("anl-ce", "active negative loss (Ye 2023)", "network", (("loss", "anl-ce"), *_NETWORK)),
+            Method(
+                "small-loss", "drops the rows that a network fits late (Arazo 2019)", "network", _NETWORK, doubt="loss"
+            ),
+            Method("mlp", "a perceptron of one hidden layer", _PERCEPTRON, (("early_stopping", True),)),
+            Method("hedge", "hedge backpropagation (Sahoo 2018)", "hedge"),
+            Method("slda", "streaming discriminant analysis (Hayes 2020)", "slda"),
             Method("bayesian", "a network's cut-off by MC dropout (BCCP)", "network", _NETWORK, doubt="uncertainty"),
             Method("logistic", "logistic regression, its penalty tuned on the labels as given", "logistic", _TUNED),
         )
@@ -56,7 +63,7 @@ WITH_PART = (
 # Heads that say by MC dropout how uncertain they are.
 _DROPPING = ("network",)
 
-_NEEDS: Mapping[str, str] = MappingProxyType({"network": "torch", "coteaching": "torch"})  # head -> library
+_NEEDS: Mapping[str, str] = MappingProxyType({"network": "torch"})  # head -> library
 
 
 def choose_methods(names: Sequence[str], *, ratio: float) -> tuple[Method, ...]:
