@@ -1,0 +1,1 @@
+"""Whether the data have moved: detectors of streams, and tests of windows."""
