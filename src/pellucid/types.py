@@ -76,6 +76,9 @@ class Vote:
     import_id: int | None = None  # the ingest that brought it; None where a person said it directly
     model: str | None = None  # "NAME@VERSION" that a user saw when answering
     confidence: float | None = None  # 0..1, of the prediction that a user saw
+    prediction: str | None = None  # Prediction.uid that the user answered
+    support: float | None = None  # 0..1: the probability that model and other voters gave the label when it was said
+    note: str | None = None  # what the user wrote beside it
 
 
 @dataclass(frozen=True, slots=True)

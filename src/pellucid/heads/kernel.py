@@ -72,7 +72,8 @@ class KernelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         data = learning_set(self, X, y, sample_weight)
         learnt = data.weight > 0
         self.lift_ = Lift.on(data.X[learnt], self.landmarks, self.seed)
-        self.ridge_ = RidgeClassifier(self.l2).fit(self.lift_(data.X), data.y, data.weight, groups)
+        labels = data.classes[np.maximum(data.y, 0)]  # rows of weight 0 may be of a class that nobody has
+        self.ridge_ = RidgeClassifier(self.l2).fit(self.lift_(data.X), labels, data.weight, groups)
         self.classes_ = data.classes
         return self
 
@@ -91,7 +92,7 @@ class KernelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """The class of the highest score, (n,)."""
-        return np.asarray(self.classes_[self.ridge_.predict(self._lifted(X))])
+        return self.ridge_.predict(self._lifted(X))
 
     def to_arrays(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """The lift, and the ridge on it."""
@@ -124,6 +125,7 @@ class KernelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         stored.expect_same(len(ridge.classes_), len(classes), "classes")
         l2 = meta["l2"] if meta["l2"] == "loo" else stored.take_number(meta, "l2", above=0)
         count = stored.take_count(meta, "landmarks", at_least=1)
+        ridge.classes_ = classes  # of older files it has the numbers 0, 1, 2, ...
         head = cls(l2, count, stored.take_count(meta, "seed", at_least=0))
         head.lift_, head.ridge_, head.classes_ = Lift(landmarks, projection), ridge, classes
         head.n_features_in_ = landmarks.shape[1]

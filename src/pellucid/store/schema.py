@@ -132,6 +132,7 @@ vote = Table(
     Column("model", String(160)),
     Column("confidence", Float),
     Column("prediction", String(32)),  # the uid of the answer that it corrects
+    Column("support", Float),  # 0..1: the probability that model and other voters gave the label when it was said
     Column("note", Text),
     CheckConstraint("confidence IS NULL OR (confidence >= 0 AND confidence <= 1)", name="confidence"),
     Index("ix_vote_dataset_sample", "dataset", "sample_id"),

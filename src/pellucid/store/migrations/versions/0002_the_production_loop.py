@@ -136,5 +136,6 @@ def upgrade() -> None:
     op.add_column("prediction", sa.Column("details", sa.JSON(), nullable=True))
     op.create_index("ix_prediction_uid", "prediction", ["uid"], unique=True)
     op.add_column("vote", sa.Column("prediction", sa.String(length=32), nullable=True))
+    op.add_column("vote", sa.Column("support", sa.Float(), nullable=True))
     op.add_column("vote", sa.Column("note", sa.Text(), nullable=True))
     op.create_index("ix_vote_dataset_voter", "vote", ["dataset", "voter"], unique=False)

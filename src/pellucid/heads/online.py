@@ -1,0 +1,163 @@
+"""A trained head that goes on learning and forgetting single rows, and the snapshots that answer meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pellucid.errors import UsageError
+from pellucid.heads.conformal import ConformalSets
+from pellucid.heads.head import Head
+from pellucid.heads.inputs import class_index, join_classes
+from pellucid.heads.kernel import KernelClassifier
+from pellucid.heads.ridge import RidgeClassifier
+from pellucid.heads.running import NeverLearntError, Running
+from pellucid.heads.statistic import accumulate, leave_one_out, predict_scores
+from pellucid.heads.temperature import probabilities
+
+Lifting = Callable[[NDArray[np.floating[Any]]], NDArray[np.floating[Any]]]
+
+_AGREE = 1e-4  # of the largest weight: how far rounding may part a head from the statistic of its rows
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """What answers: it never changes, so an answer is of one state whatever is learnt meanwhile."""
+
+    lift: Lifting
+    classes: NDArray[np.intp]  # (K,) class numbers, sorted
+    weights: NDArray[np.float64]  # W (p, K)
+    temperature: float
+    sets: ConformalSets | None
+
+    def scores(self, X: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """x'W (n, K) of vectors X (n, d)."""
+        return predict_scores(self.lift(X), self.weights)
+
+    def predict_proba(self, X: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """Calibrated probabilities (n, K) in the order of ``classes``; rows sum to 1."""
+        return probabilities(self.scores(X), self.temperature)
+
+    def predict_set(self, shares: NDArray[np.float64], alpha: float = 0.1) -> NDArray[np.bool_]:
+        """Which classes, (n, K), hold the true one with probability 1 - alpha; the likeliest where uncalibrated."""
+        if self.sets is None:
+            return np.asarray(np.arange(shares.shape[1]) == shares.argmax(axis=1)[:, None])
+        return self.sets.members(shares, alpha)
+
+
+class OnlineHead:
+    """The statistic of a ridge or kernel head, with rows learnt and forgotten exactly, one by one or many.
+
+    Made by `resume` from a trained head and the rows that it has learnt, because a model's file holds no statistic.
+    Lambda, temperature and sets stay those of the head. Not for two threads at once; a `snapshot` may be used by any.
+
+    >>> from pellucid.heads.ridge import RidgeClassifier
+    >>> X, y = np.eye(4, dtype=np.float32), np.array([0, 0, 1, 1])
+    >>> online = OnlineHead.resume(RidgeClassifier(0.1).fit(X, y), X, y, np.ones(4))
+    >>> before = online.snapshot()
+    >>> online.learn(X[:1], np.array([2]), np.ones(1))
+    >>> before.classes.tolist(), online.snapshot().classes.tolist()
+    ([0, 1], [0, 1, 2])
+    """
+
+    def __init__(self, head: RidgeClassifier, lift: Lifting, running: Running) -> None:
+        self._head = head
+        self._lift = lift
+        self._running = running
+
+    @classmethod
+    def resume(
+        cls,
+        head: Head,
+        X: NDArray[np.floating[Any]],
+        y: NDArray[np.intp],
+        weight: NDArray[np.float64],
+    ) -> OnlineHead:
+        """The head with the statistic of the rows that it was trained on: vectors (n, d), class numbers, weights.
+
+        Raises:
+            UsageError: the head is of a kind that cannot learn online.
+            NeverLearntError: it was trained on other rows.
+        """
+        ridge, lift = _parts(head)
+        learnt = weight > 0
+        rows, index = lift(X[learnt]), class_index(ridge.classes_, y[learnt])
+        if (index < 0).any():
+            raise NeverLearntError(f"the head knows {ridge.classes_.tolist()}, and the rows have other classes")
+        K = len(ridge.classes_)
+        A, B = accumulate(rows, index, weight[learnt], K)
+        counts = np.bincount(index, minlength=K)
+        running = Running.start(ridge.classes_, A, B, counts, ridge.lambda_)
+        if not np.allclose(running.W, ridge.coef_, rtol=_AGREE, atol=_AGREE * np.abs(ridge.coef_).max()):
+            raise NeverLearntError("the head was trained on other rows than these; give those of its dataset version")
+        return cls(ridge, lift, running)
+
+    @property
+    def classes(self) -> NDArray[np.intp]:
+        """Class numbers that have a column, sorted, (K,)."""
+        return np.asarray(self._running.classes)
+
+    @property
+    def counts(self) -> NDArray[np.intp]:
+        """Rows of each class, (K,)."""
+        return self._running.counts
+
+    def snapshot(self) -> Snapshot:
+        """The state that answers from now on."""
+        head = self._head
+        W = self._running.W
+        return Snapshot(self._lift, self.classes, W, head.temperature_, head.sets_)
+
+    def learn(self, X: NDArray[np.floating[Any]], y: NDArray[np.intp], weight: NDArray[np.float64]) -> None:
+        """Add rows (m, d) with class numbers, of which some may be new, and weights above 0."""
+        known = join_classes(self.classes, np.unique(y))
+        if len(known) > len(self.classes):
+            self._running = self._running.spread(known)
+        self._running.learn(self._lift(X), class_index(known, y), weight)
+
+    def forget(self, X: NDArray[np.floating[Any]], y: NDArray[np.intp], weight: NDArray[np.float64]) -> None:
+        """Take rows out, exactly. Raises NeverLearntError where that cannot be, and changes nothing."""
+        index = class_index(self.classes, y)
+        if (index < 0).any():
+            raise NeverLearntError(f"class {y[index < 0][0]} was never learnt; give rows as they were learnt")
+        self._running.forget(self._lift(X), index, weight)
+
+    def without(
+        self, X: NDArray[np.floating[Any]], y: NDArray[np.intp], weight: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Probabilities (n, K) of rows as all the other rows have them; a row of weight 0 was not learnt."""
+        rows = self._lift(X)
+        fitted = predict_scores(rows, self._running.W)
+        index = class_index(self.classes, y)
+        h = np.minimum(weight * self._running.leverage(rows), 1 - np.finfo(np.float64).eps)
+        h[index < 0] = 0.0
+        left_out = leave_one_out(fitted, np.maximum(index, 0), h)
+        return probabilities(np.where(h[:, None] > 0, left_out, fitted), self._head.temperature_)
+
+    def leverage(self, X: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """x'Rx (n,): how far vectors lie from all that was learnt; higher is more novel."""
+        return self._running.leverage(self._lift(X))
+
+
+def learns_online(head: Head) -> bool:
+    """Whether `OnlineHead` can take the head up.
+
+    >>> from pellucid.heads.head import build_head
+    >>> learns_online(build_head("kernel", {}, seed=0)), learns_online(build_head("logistic", {}, seed=0))
+    (True, False)
+    """
+    return isinstance(head, RidgeClassifier | KernelClassifier)
+
+
+def _parts(head: Head) -> tuple[RidgeClassifier, Lifting]:
+    if isinstance(head, KernelClassifier):
+        return head.ridge_, head.lift_
+    if isinstance(head, RidgeClassifier):
+        return head, lambda X: X
+    raise UsageError(
+        f"a {type(head).__name__} cannot learn single rows; train `kernel` or `ridge` to learn from feedback at once"
+    )

@@ -1,0 +1,75 @@
+"""The ledger: with which label and weight a sample stands in a model that goes on learning. Only ever added to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+
+from pellucid.store.schema import ledger as table
+from pellucid.store.schema import model as model_table
+from pellucid.types import ModelVersion
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """From here on the sample stands in the model so, whatever stood before."""
+
+    sample: str  # Sample.id
+    label: str | None  # None where it is no longer learnt
+    weight: float  # 0..1
+    action: str  # "learn", "unlearn", "carry", "guard" or "audit"
+    reason: str
+    vote: int | None = None  # the number of the vote that was the occasion
+    id: int = 0  # its place in the ledger; given by the store
+
+
+def hold(connection: sa.Connection, model: ModelVersion) -> None:
+    """Keeps all others from adding to the model's ledger until this transaction ends.
+
+    Numbers then become visible in their order, so that whoever has read up to one has missed none below it. On SQLite
+    a write transaction alone does that.
+    """
+    if connection.dialect.name == "postgresql":
+        mine = (model_table.c.name == model.name, model_table.c.version == model.version)
+        connection.execute(sa.select(model_table.c.id).where(*mine).with_for_update())
+
+
+def add_entries(connection: sa.Connection, model: ModelVersion, entries: Sequence[Entry]) -> int:
+    """Adds to the ledger of a model that is held, and returns the newest number."""
+    now = datetime.now(UTC)
+    for item in entries:  # one by one: numbers are to be in this order
+        values = {
+            "model_name": model.name,
+            "model_version": model.version,
+            "sample_id": item.sample,
+            "label": item.label,
+            "weight": item.weight,
+            "action": item.action,
+            "reason": item.reason,
+            "vote_id": item.vote,
+            "at": now,
+        }
+        connection.execute(sa.insert(table).values(**values))
+    return newest_entry(connection, model)
+
+
+def newest_entry(connection: sa.Connection, model: ModelVersion) -> int:
+    """The newest number in the model's ledger; 0 where it is empty."""
+    query = sa.select(sa.func.max(table.c.id)).where(*_of(model))
+    return int(connection.execute(query).scalar() or 0)
+
+
+def entries_after(connection: sa.Connection, model: ModelVersion, after: int) -> list[Entry]:
+    """The entries with a number above ``after``, in their order."""
+    query = sa.select(table).where(*_of(model), table.c.id > after).order_by(table.c.id)
+    return [
+        Entry(row.sample_id, row.label, row.weight, row.action, row.reason, row.vote_id, row.id)
+        for row in connection.execute(query).all()
+    ]
+
+
+def _of(model: ModelVersion) -> tuple[sa.ColumnElement[bool], ...]:
+    return (table.c.model_name == model.name, table.c.model_version == model.version)
