@@ -164,6 +164,25 @@ class ModelVersion:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """What a served model said of an image, and all that is needed to say later why."""
+
+    uid: str  # 32 hexadecimal digits; what the asker knows it by
+    sample: str  # Sample.id
+    label: str
+    confidence: float  # 0..1, calibrated
+    probabilities: Mapping[str, float]
+    likely: tuple[str, ...]  # the conformal set: holds the true class nine times in ten
+    entropy: float  # 0..log K, in nats; higher is less certain
+    novelty: float | None  # 0..1: the share of training images that lie nearer to what was learnt; None where unknown
+    model: str  # "NAME@VERSION"
+    ledger: int  # the newest ledger entry that the model had learnt; 0 for the model as it was trained
+    at: datetime  # UTC
+    actor: str | None = None  # who asked
+    name: str = ""  # what the asker called the image
+
+
+@dataclass(frozen=True, slots=True)
 class Prediction:
     """One answer, and enough to know which model gave it."""
 

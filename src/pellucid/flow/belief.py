@@ -9,7 +9,7 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from pellucid.flow.live import LiveModel
+from pellucid.flow.live import LiveModel, Views
 from pellucid.labels.consensus import derive, last_words
 from pellucid.noise.reliability import reliability, weigh_votes
 from pellucid.store.votes import supports_of
@@ -29,14 +29,14 @@ class Belief:
 
 
 def believe_votes(
-    live: LiveModel, connection: sa.Connection, sample: str, X: NDArray[np.float32], votes: Sequence[Vote]
+    live: LiveModel, connection: sa.Connection, sample: str, view: Views, votes: Sequence[Vote]
 ) -> Belief:
     """The label with the highest probability among those that were said, and that probability.
 
     Ground truth is believed outright. Everything else is weighed against what the model says without the sample.
 
     Args:
-        X: the sample's vector, (1, d).
+        view: the sample, and no other.
         votes: all votes on it that count, oldest first.
     """
     current = last_words(votes)
@@ -48,7 +48,7 @@ def believe_votes(
         return Belief(None, 0.0, {})
     labels = np.array([live.class_number(vote.label) for vote in heard], np.intp)
     K = len(live.classes)
-    others, known = _others(live, sample, X, K)
+    others, known = _others(live, sample, view, K)
     rates = np.array([voter_rate(connection, vote, K) for vote in heard])
     posterior = weigh_votes(others, labels, rates)
     best = int(labels[posterior[labels].argmax()])
@@ -66,18 +66,16 @@ def voter_rate(connection: sa.Connection, vote: Vote, n_classes: int) -> float:
     return reliability(supports, max(2, n_classes), _PRIORS[vote.role])
 
 
-def _others(
-    live: LiveModel, sample: str, X: NDArray[np.float32], n_classes: int
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+def _others(live: LiveModel, sample: str, view: Views, n_classes: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """What the model says without the sample, (K,), and which classes it knows, (K,)."""
     p, known = np.zeros(n_classes), np.zeros(n_classes, np.bool_)
     if live.learns:
         number, weight = live.stands(sample)
         columns = live.online.classes
-        p[columns] = live.online.without(X, np.array([number], np.intp), np.array([weight]))[0]
+        p[columns] = live.online.without(view.rows, np.array([number], np.intp), np.array([weight]))[0]
         known[columns] = True
     else:
-        found = live.answerer.probabilities(X)[0]
+        found = live.answerer.probabilities_of(view)[0]
         p[: len(found)] = found
         known[: len(found)] = True
     return p, known

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 
-import numpy as np
 import sqlalchemy as sa
-from numpy.typing import NDArray
 
 from pellucid.errors import ConcurrencyError, UsageError
 from pellucid.flow.belief import Belief, believe_votes
-from pellucid.flow.live import LiveModel
+from pellucid.flow.live import Answerer, LiveModel, Views
 from pellucid.store.ledger import Entry, add_entries, hold
 from pellucid.store.receipts import add_receipt, receipt_of
 from pellucid.store.votes import add_vote, votes_of
@@ -85,7 +83,7 @@ def _hear(live: LiveModel, said: Said, source: str) -> Heard:
             hold(connection, live.model)
             live.follow(connection)
             _check_label(live, said)
-            X = live.vectors(connection, [said.sample])
+            view = live.look_up(connection, [said.sample])
             vote = Vote(
                 dataset=live.model.name,
                 sample=said.sample,
@@ -98,11 +96,11 @@ def _hear(live: LiveModel, said: Said, source: str) -> Heard:
                 prediction=said.prediction,
                 note=said.note,
             )
-            before = _share(live, X, said.label)
+            before = _share(live.answerer, view, said.label)
             votes = [*votes_of(connection, vote.dataset, [vote.sample]).get(vote.sample, []), vote]
-            belief = believe_votes(live, connection, vote.sample, X, votes)
+            belief = believe_votes(live, connection, vote.sample, view, votes)
             number = add_vote(connection, replace(vote, support=belief.support.get(vote.voter)))
-            action, reason = step.take(connection, vote.sample, X, belief, number)
+            action, reason = step.take(connection, vote.sample, view, belief, number)
             heard = Heard(
                 vote=number,
                 sample=vote.sample,
@@ -114,7 +112,7 @@ def _hear(live: LiveModel, said: Said, source: str) -> Heard:
                 model=live.model.ref,
                 ledger=step.ledger,
                 before=round(before, 6),
-                after=round(_share(live, X, said.label, new=True), 6),
+                after=round(_share(live.newest(), view, said.label), 6),
             )
             if said.key is not None:
                 add_receipt(connection, source, said.key, asdict(heard))
@@ -131,22 +129,20 @@ class _Step:
     def __init__(self, live: LiveModel) -> None:
         self._live = live
         self._before: dict[str, tuple[int, float]] = {}
-        self._X: NDArray[np.float32] | None = None
+        self._view: Views | None = None
         self.ledger = live.ledger
 
-    def take(
-        self, connection: sa.Connection, sample: str, X: NDArray[np.float32], belief: Belief, vote: int
-    ) -> tuple[str, str]:
+    def take(self, connection: sa.Connection, sample: str, view: Views, belief: Belief, vote: int) -> tuple[str, str]:
         """Learns what is believed; returns what was done, and why nothing where nothing was."""
         live = self._live
         self.ledger = live.ledger
         if why := _untouchable(live, sample):
             return "recorded", why
-        weight = round(min(belief.trust, 1 - live.weight_of_copies(sample, X[0])), 6)
+        weight = round(min(belief.trust, 1 - live.weight_of_copies(sample, view.X[0])), 6)
         if belief.label is None or weight <= 0:
             return "recorded", "near-copies of the image have been learnt with all the weight that one image has"
         entry = Entry(sample, belief.label, weight, "learn", "", vote)
-        self._before, self._X = live.apply([entry], X), X
+        self._before, self._view = live.apply([entry], view), view
         if hurt := self._hurts():
             self.undo()
             number, share = live.stands(sample)
@@ -157,9 +153,9 @@ class _Step:
 
     def undo(self) -> None:
         """The model stands as before."""
-        if self._X is not None:
-            self._live.restore(self._before, self._X)
-            self._X = None
+        if self._view is not None:
+            self._live.restore(self._before, self._view)
+            self._view = None
 
     def _hurts(self) -> str:
         now, guard = self._live.guarded(), self._live.guard
@@ -187,6 +183,8 @@ def _check_label(live: LiveModel, said: Said) -> None:
         )
 
 
-def _share(live: LiveModel, X: NDArray[np.float32], label: str, *, new: bool = False) -> float:
-    answerer = live.newest() if new else live.answerer
-    return float(answerer.probabilities(X)[0, answerer.classes.index(label)]) if label in answerer.classes else 0.0
+def _share(answerer: Answerer, view: Views, label: str) -> float:
+    """The probability that the label has by now, 0..1."""
+    if label not in answerer.classes:
+        return 0.0
+    return float(answerer.probabilities_of(view)[0, answerer.classes.index(label)])

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
@@ -20,7 +21,7 @@ from pellucid.flow.embed import embed_samples
 from pellucid.flow.predict import open_predictor
 from pellucid.flow.predictor import Predictor
 from pellucid.flow.workspace import Workspace
-from pellucid.heads.online import OnlineHead, Snapshot, learns_online
+from pellucid.heads.online import OnlineHead, Snapshot, Span, learns_online
 from pellucid.labels.halves import halve
 from pellucid.store.datasets import get_version
 from pellucid.store.ledger import Entry, entries_after
@@ -42,6 +43,7 @@ class Answerer:
     ledger: int  # the newest entry that is learnt; 0 for the model as it was trained
     predictor: Predictor
     snapshot: Snapshot | None  # None for a head that cannot learn online
+    span: Span | None  # what was learnt in training
 
     def probabilities(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
         """(n, K) in the order of ``classes``, of vectors (n, d); a class never learnt gets 0."""
@@ -49,8 +51,20 @@ class Answerer:
             return self.predictor.predict_vectors(X)
         found = np.zeros((len(X), len(self.classes)))
         if len(X):
-            found[:, self.snapshot.classes] = self.snapshot.predict_proba(X)
+            found[:, self.snapshot.classes] = self.snapshot.predict_proba(self.snapshot.lift(X))
         return found
+
+    def probabilities_of(self, views: Views) -> NDArray[np.float64]:
+        """The same of views."""
+        if self.snapshot is None:
+            return self.predictor.predict_vectors(views.X)
+        found = np.zeros((len(views.X), len(self.classes)))
+        found[:, self.snapshot.classes] = self.snapshot.predict_proba(views.rows)
+        return found
+
+    def novelty(self, X: NDArray[np.float32]) -> NDArray[np.float64] | None:
+        """The share, (n,) 0..1, of training images that lie nearer to what was learnt; None where nothing tells."""
+        return None if self.span is None or self.snapshot is None else self.span.novelty(self.snapshot.lift(X))
 
     def sets(self, shares: NDArray[np.float64], alpha: float = 0.1) -> NDArray[np.bool_]:
         """Which classes, (n, K), hold the true one with probability 1 - alpha."""
@@ -63,15 +77,27 @@ class Answerer:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Views:
+    """Samples as the model sees them."""
+
+    X: NDArray[np.float32]  # (n, d) vectors
+    rows: NDArray[np.floating[Any]]  # (n, p) the same, lifted
+
+    def only(self, chosen: NDArray[np.bool_]) -> Views:
+        """Those that are chosen, (n,)."""
+        return self if chosen.all() else Views(self.X[chosen], self.rows[chosen])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Guard:
     """One half of the trusted images: what no feedback touches, and an online step must not hurt."""
 
-    X: NDArray[np.float32]  # (n, d)
+    rows: NDArray[np.floating[Any]]  # (n, p) lifted
     y: NDArray[np.intp]  # (n,) class numbers
 
     def accuracy(self, snapshot: Snapshot) -> float:
         """The share of the guard that is answered rightly, 0..1."""
-        return float((snapshot.classes[snapshot.scores(self.X).argmax(axis=1)] == self.y).mean())
+        return float((snapshot.classes[snapshot.scores(self.rows).argmax(axis=1)] == self.y).mean())
 
 
 class LiveModel:
@@ -93,6 +119,7 @@ class LiveModel:
         self.predictor = open_predictor(workspace, model)
         self.classes = self.predictor.classes
         self._online: OnlineHead | None = None
+        self._span: Span | None = None
         self._stands: dict[str, tuple[int, float]] = {}  # class number and weight of each sample that is learnt
         self._fresh: dict[str, NDArray[np.float32]] = {}  # unit vectors of the samples that moved last
         self._ledger = 0
@@ -102,9 +129,10 @@ class LiveModel:
         rows = read_manifest(workspace.blobs, version.content_id)
         present = {row.sample: row for row in read_manifest(workspace.blobs, newest.content_id)}
         self.rows: Mapping[str, Row] = {row.sample: row for row in rows} | present
-        self.guard = self._guard(list(present.values()))
+        self.guard: Guard | None = None
         if learns_online(self.predictor.head):
             self._resume(rows)
+            self.guard = self._guard(list(present.values()))
         self.answerer = self.newest()
         self.best = self.guarded()  # the accuracy on the guard of the model as it was trained
 
@@ -139,14 +167,15 @@ class LiveModel:
             self.classes = (*self.classes, label)
         return self.classes.index(label)
 
-    def vectors(self, connection: sa.Connection, ids: Sequence[str]) -> NDArray[np.float32]:
-        """Vectors (n, d) of samples, kept ones first; what is missing is computed."""
+    def look_up(self, connection: sa.Connection, ids: Sequence[str]) -> Views:
+        """How the model sees samples; vectors that are not kept are computed."""
         kept = vectors_of(connection, self.model.fingerprint, ids)
         missing = [name for name in dict.fromkeys(ids) if name not in kept]
         if missing:
             made = embed_samples(self.workspace, self.predictor.extractor, missing)
             kept |= dict(zip(missing, made, strict=True))
-        return np.stack([kept[name] for name in ids]) if ids else np.empty((0, self.predictor.extractor.dim), "f4")
+        X = np.stack([kept[name] for name in ids]) if ids else np.empty((0, self.predictor.extractor.dim), "f4")
+        return Views(X, self._online.lift(X) if self._online is not None else X)
 
     def follow(self, connection: sa.Connection) -> int:
         """Takes in what others have added to the ledger; returns how many entries there were."""
@@ -155,13 +184,13 @@ class LiveModel:
         entries = entries_after(connection, self.model, self._ledger)
         if entries:
             net = {item.sample: item for item in entries}
-            self.apply(list(net.values()), self.vectors(connection, list(net)))
+            self.apply(list(net.values()), self.look_up(connection, list(net)))
             self._ledger = entries[-1].id
             self.publish(self._ledger)
         return len(entries)
 
-    def apply(self, entries: Sequence[Entry], X: NDArray[np.float32]) -> dict[str, tuple[int, float]]:
-        """Puts samples, each named once, with vectors (n, d), where the entries say; returns where they stood before.
+    def apply(self, entries: Sequence[Entry], views: Views) -> dict[str, tuple[int, float]]:
+        """Puts samples, each named once, where the entries say; returns where they stood before.
 
         Nobody sees it until `publish`.
         """
@@ -173,17 +202,16 @@ class LiveModel:
             for item in entries
         }
         moved = np.array([before[item.sample] != after[item.sample] for item in entries], np.bool_)
-        self._move(
-            X[moved], [item.sample for item, is_new in zip(entries, moved, strict=True) if is_new], before, after
-        )
+        names = [item.sample for item, is_new in zip(entries, moved, strict=True) if is_new]
+        self._move(views.only(moved), names, before, after)
         return before
 
-    def restore(self, before: Mapping[str, tuple[int, float]], X: NDArray[np.float32]) -> None:
-        """Undoes `apply`: samples, in the order of the vectors (n, d), stand where they stood."""
+    def restore(self, before: Mapping[str, tuple[int, float]], views: Views) -> None:
+        """Undoes `apply`: samples, in the order of the views, stand where they stood."""
         now = {name: self.stands(name) for name in before}
         moved = np.array([now[name] != before[name] for name in before], np.bool_)
         names = [name for name, is_new in zip(before, moved, strict=True) if is_new]
-        self._move(X[moved], names, now, before)
+        self._move(views.only(moved), names, now, before)
 
     def publish(self, ledger: int) -> None:
         """What is learnt by now answers from now on."""
@@ -211,7 +239,7 @@ class LiveModel:
 
     def _move(
         self,
-        X: NDArray[np.float32],
+        views: Views,
         names: Sequence[str],
         old: Mapping[str, tuple[int, float]],
         new: Mapping[str, tuple[int, float]],
@@ -221,7 +249,7 @@ class LiveModel:
             some = [(row, *places[name]) for row, name in enumerate(names) if places[name][1] > 0]
             if some:
                 rows, y, weight = (np.array(column) for column in zip(*some, strict=True))
-                act(X[rows], y.astype(np.intp), weight.astype(np.float64))
+                act(views.rows[rows], y.astype(np.intp), weight.astype(np.float64))
         for name in names:
             if new[name][1] > 0:
                 self._stands[name] = new[name]
@@ -229,7 +257,7 @@ class LiveModel:
                 self._stands.pop(name, None)
         for row, name in enumerate(names):
             self._fresh.pop(name, None)
-            self._fresh[name] = _unit(X[row])
+            self._fresh[name] = _unit(views.X[row])
         while len(self._fresh) > FRESH:
             self._fresh.pop(next(iter(self._fresh)))
 
@@ -243,6 +271,7 @@ class LiveModel:
         names, y, weight = zip(*learnt, strict=True)
         X = embed_samples(self.workspace, self.predictor.extractor, names)
         self._online = OnlineHead.resume(self.predictor.head, X, np.array(y, np.intp), np.array(weight, np.float64))
+        self._span = self._online.span(self._online.lift(X))
         self._stands = {name: (number, share) for name, number, share in learnt}
 
     def _guard(self, rows: Sequence[Row]) -> Guard | None:
@@ -254,12 +283,12 @@ class LiveModel:
         if not kept:
             return None
         X = embed_samples(self.workspace, self.predictor.extractor, [row.sample for row in kept])
-        return Guard(X, np.array([self.classes.index(str(row.label)) for row in kept], np.intp))
+        return Guard(self.online.lift(X), np.array([self.classes.index(str(row.label)) for row in kept], np.intp))
 
     def newest(self) -> Answerer:
         """The model as it now is, published or not."""
         snapshot = self._online.snapshot() if self._online is not None else None
-        return Answerer(self.model, self.classes, self._ledger, self.predictor, snapshot)
+        return Answerer(self.model, self.classes, self._ledger, self.predictor, snapshot, self._span)
 
 
 def _unit(x: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -14,9 +14,10 @@ from pellucid.heads.conformal import ConformalSets
 from pellucid.heads.head import Head
 from pellucid.heads.inputs import class_index, join_classes
 from pellucid.heads.kernel import KernelClassifier
+from pellucid.heads.lift import Lift
 from pellucid.heads.ridge import RidgeClassifier
 from pellucid.heads.running import NeverLearntError, Running
-from pellucid.heads.statistic import accumulate, leave_one_out, predict_scores
+from pellucid.heads.statistic import accumulate, design, leave_one_out, predict_scores
 from pellucid.heads.temperature import probabilities
 
 Lifting = Callable[[NDArray[np.floating[Any]]], NDArray[np.floating[Any]]]
@@ -28,19 +29,19 @@ _AGREE = 1e-4  # of the largest weight: how far rounding may part a head from th
 class Snapshot:
     """What answers: it never changes, so an answer is of one state whatever is learnt meanwhile."""
 
-    lift: Lifting
+    lift: Lifting  # vectors (n, d) to rows (n, p)
     classes: NDArray[np.intp]  # (K,) class numbers, sorted
     weights: NDArray[np.float64]  # W (p, K)
     temperature: float
     sets: ConformalSets | None
 
-    def scores(self, X: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-        """x'W (n, K) of vectors X (n, d)."""
-        return predict_scores(self.lift(X), self.weights)
+    def scores(self, rows: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """x'W (n, K) of lifted rows (n, p)."""
+        return predict_scores(rows, self.weights)
 
-    def predict_proba(self, X: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-        """Calibrated probabilities (n, K) in the order of ``classes``; rows sum to 1."""
-        return probabilities(self.scores(X), self.temperature)
+    def predict_proba(self, rows: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """Calibrated probabilities (n, K) of lifted rows, in the order of ``classes``; they sum to 1."""
+        return probabilities(self.scores(rows), self.temperature)
 
     def predict_set(self, shares: NDArray[np.float64], alpha: float = 0.1) -> NDArray[np.bool_]:
         """Which classes, (n, K), hold the true one with probability 1 - alpha; the likeliest where uncalibrated."""
@@ -49,11 +50,30 @@ class Snapshot:
         return self.sets.members(shares, alpha)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Span:
+    """What was learnt at one time, to tell what is new: leverages as the training rows have them."""
+
+    R: NDArray[np.float32]  # (p, p) the inverse statistic
+    unseen: float  # leverage of what the lift does not show, a landmark being far from everything: 1 / lambda, or 0
+    known: NDArray[np.float32]  # (m,) leverages of training rows, rising
+
+    def novelty(self, rows: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """The share (n,), 0..1, of training rows with a lower leverage x'Rx than each of the lifted rows (n, p)."""
+        x = design(rows).astype(np.float32)
+        leverage = np.einsum("ij,ij->i", x @ self.R, x)
+        if self.unseen:
+            shown = np.clip(np.square(rows).sum(axis=1), 0, 1)  # of the unit length that a kernel's features have
+            leverage = shown * leverage + (1 - shown) * self.unseen
+        return np.asarray(np.searchsorted(self.known, leverage) / len(self.known))
+
+
 class OnlineHead:
     """The statistic of a ridge or kernel head, with rows learnt and forgotten exactly, one by one or many.
 
     Made by `resume` from a trained head and the rows that it has learnt, because a model's file holds no statistic.
-    Lambda, temperature and sets stay those of the head. Not for two threads at once; a `snapshot` may be used by any.
+    Lambda, temperature and sets stay those of the head. Rows are vectors that went through `lift`, once. Not for two
+    threads at once; a `snapshot` may be used by any.
 
     >>> from pellucid.heads.ridge import RidgeClassifier
     >>> X, y = np.eye(4, dtype=np.float32), np.array([0, 0, 1, 1])
@@ -106,31 +126,35 @@ class OnlineHead:
         """Rows of each class, (K,)."""
         return self._running.counts
 
+    @property
+    def lift(self) -> Lifting:
+        """Turns vectors (n, d) into the rows (n, p) that are learnt."""
+        return self._lift
+
     def snapshot(self) -> Snapshot:
         """The state that answers from now on."""
         head = self._head
         W = self._running.W
         return Snapshot(self._lift, self.classes, W, head.temperature_, head.sets_)
 
-    def learn(self, X: NDArray[np.floating[Any]], y: NDArray[np.intp], weight: NDArray[np.float64]) -> None:
-        """Add rows (m, d) with class numbers, of which some may be new, and weights above 0."""
+    def learn(self, rows: NDArray[np.floating[Any]], y: NDArray[np.intp], weight: NDArray[np.float64]) -> None:
+        """Add rows (m, p) with class numbers, of which some may be new, and weights above 0."""
         known = join_classes(self.classes, np.unique(y))
         if len(known) > len(self.classes):
             self._running = self._running.spread(known)
-        self._running.learn(self._lift(X), class_index(known, y), weight)
+        self._running.learn(rows, class_index(known, y), weight)
 
-    def forget(self, X: NDArray[np.floating[Any]], y: NDArray[np.intp], weight: NDArray[np.float64]) -> None:
+    def forget(self, rows: NDArray[np.floating[Any]], y: NDArray[np.intp], weight: NDArray[np.float64]) -> None:
         """Take rows out, exactly. Raises NeverLearntError where that cannot be, and changes nothing."""
         index = class_index(self.classes, y)
         if (index < 0).any():
             raise NeverLearntError(f"class {y[index < 0][0]} was never learnt; give rows as they were learnt")
-        self._running.forget(self._lift(X), index, weight)
+        self._running.forget(rows, index, weight)
 
     def without(
-        self, X: NDArray[np.floating[Any]], y: NDArray[np.intp], weight: NDArray[np.float64]
+        self, rows: NDArray[np.floating[Any]], y: NDArray[np.intp], weight: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         """Probabilities (n, K) of rows as all the other rows have them; a row of weight 0 was not learnt."""
-        rows = self._lift(X)
         fitted = predict_scores(rows, self._running.W)
         index = class_index(self.classes, y)
         h = np.minimum(weight * self._running.leverage(rows), 1 - np.finfo(np.float64).eps)
@@ -138,9 +162,16 @@ class OnlineHead:
         left_out = leave_one_out(fitted, np.maximum(index, 0), h)
         return probabilities(np.where(h[:, None] > 0, left_out, fitted), self._head.temperature_)
 
-    def leverage(self, X: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-        """x'Rx (n,): how far vectors lie from all that was learnt; higher is more novel."""
-        return self._running.leverage(self._lift(X))
+    def span(self, rows: NDArray[np.floating[Any]], most: int = 5000) -> Span:
+        """What is learnt by now, beside at most so many of the learnt rows (n, p), evenly spread.
+
+        A learnt row pulls the statistic towards itself, so each is taken as if it had not been learnt: h / (1 - h).
+        """
+        upper = np.triu(self._running.R)
+        R = upper + upper.T - np.diag(np.diag(upper))
+        h = np.minimum(self._running.leverage(rows[:: max(1, len(rows) // most)]), 1 - 1e-6)
+        unseen = 1 / self._running.l2 if isinstance(self._lift, Lift) else 0.0
+        return Span(R.astype(np.float32), unseen, np.sort(h / (1 - h)).astype(np.float32))
 
 
 def learns_online(head: Head) -> bool:

@@ -8,9 +8,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from pellucid.errors import NotFoundError
 from pellucid.store.schema import prediction
 from pellucid.store.sources.names import printable
-from pellucid.types import ModelVersion, Prediction
+from pellucid.types import Answer, ModelVersion, Prediction
 
 
 def add_predictions(connection: sa.Connection, model: ModelVersion, predictions: Sequence[Prediction]) -> None:
@@ -45,3 +46,57 @@ def count_by_model(connection: sa.Connection) -> dict[str, int]:
     keys = (prediction.c.model_name, prediction.c.model_version)
     rows = connection.execute(sa.select(*keys, sa.func.count().label("n")).group_by(*keys))
     return {f"{row.model_name}@{row.model_version}": row.n for row in rows}
+
+
+def add_answers(connection: sa.Connection, model: ModelVersion, answers: Sequence[Answer]) -> None:
+    """Records answers that their askers know by a uid."""
+    rows = [
+        {
+            "at": item.at,
+            "model_name": model.name,
+            "model_version": model.version,
+            "sample_id": item.sample,
+            "path": printable(item.name),
+            "label": item.label,
+            "confidence": item.confidence,
+            "probabilities": dict(item.probabilities),
+            "uid": item.uid,
+            "actor": item.actor,
+            "details": {
+                "likely": list(item.likely),
+                "entropy": item.entropy,
+                "novelty": item.novelty,
+                "ledger": item.ledger,
+            },
+        }
+        for item in answers
+    ]
+    if rows:
+        connection.execute(sa.insert(prediction), rows)
+
+
+def answer_of(connection: sa.Connection, uid: str) -> Answer:
+    """The answer of that uid.
+
+    Raises:
+        NotFoundError: there is none, or it is older than answers are kept.
+    """
+    row = connection.execute(sa.select(prediction).where(prediction.c.uid == uid)).first()
+    if row is None:
+        raise NotFoundError(f"there is no prediction {uid[:40]!r}; give the id that the answer came with")
+    details = row.details or {}
+    return Answer(
+        uid=row.uid,
+        sample=row.sample_id,
+        label=row.label,
+        confidence=row.confidence,
+        probabilities=row.probabilities,
+        likely=tuple(details.get("likely", ())),
+        entropy=details.get("entropy", 0.0),
+        novelty=details.get("novelty"),
+        model=f"{row.model_name}@{row.model_version}",
+        ledger=details.get("ledger", 0),
+        at=row.at,
+        actor=row.actor,
+        name=row.path,
+    )

@@ -65,6 +65,12 @@ def add_samples(
             connection.execute(sa.update(table).where(table.c.id == row["id"]).values(**place))
 
 
+def stored_ids(connection: sa.Connection, ids: Sequence[str]) -> set[str]:
+    """Those of the ids that are samples of the project."""
+    queries = (sa.select(table.c.id).where(table.c.id.in_(chunk)) for chunk in chunked(ids))
+    return {str(name) for query in queries for name in connection.execute(query).scalars()}
+
+
 def known_ids(connection: sa.Connection) -> set[str]:
     """The ids of all samples."""
     return set(connection.execute(sa.select(table.c.id)).scalars())
