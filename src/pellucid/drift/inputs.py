@@ -38,7 +38,7 @@ def check_number(
     0.01
     """
     kind = "a whole number" if whole else "a number"
-    fits = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    fits = isinstance(value, Real) and type(value) is not bool and math.isfinite(value)
     if not fits or value < low or value > high or (open_low and value == low) or (whole and value != int(value)):
         start = f"above {low:g}" if open_low else f"{low:g} or more" if high == math.inf else f"from {low:g}"
         end = "" if high == math.inf else f" to {high:g}"
@@ -72,7 +72,9 @@ def check_rows(rows: ArrayLike, name: str) -> NDArray[np.floating[Any]]:
     if array.ndim != 2 or array.shape[1] == 0:
         raise DataError(f"{name} has shape {array.shape}; wanted (n, d), a vector for each image")
     if len(array) < 2:
-        raise DataError(f"{name} has {len(array)} row(s); wanted at least 2, and 50 or more to see anything but a big shift")
+        raise DataError(
+            f"{name} has {len(array)} row(s); wanted at least 2, and 50 or more to see anything but a big shift"
+        )
     _check_finite(array, name)
     return array if array.dtype in (np.float32, np.float64) else array.astype(np.float64)
 
@@ -89,8 +91,9 @@ def check_classes(labels: ArrayLike, name: str) -> NDArray[Any]:
     array: NDArray[Any] = np.asarray(labels)
     if array.ndim != 1 or len(array) == 0:
         raise DataError(f"{name} has shape {array.shape}; wanted (n,) with the class of at least one image")
-    if array.dtype.kind in "OU" and not isinstance(labels, np.ndarray) or array.dtype.kind == "O":
-        if not all(isinstance(label, str) for label in list(labels)):  # type: ignore[arg-type]
+    given = array if isinstance(labels, np.ndarray) else labels
+    if array.dtype.kind in "OU":
+        if not all(isinstance(label, str) for label in given):  # type: ignore[union-attr]
             raise DataError(f"{name} mixes kinds of classes or lacks some; wanted whole numbers or strings throughout")
         array = array.astype(np.str_)
     if array.dtype.kind not in "biuU":

@@ -100,4 +100,6 @@ def _check_setting(name: str, key: str, value: Any, known: dict[str, Any]) -> No
     default = known[key]
     wanted = (int, float) if isinstance(default, float) else type(default)
     if default is not None and (not isinstance(value, wanted) or isinstance(value, bool) != isinstance(default, bool)):
-        raise UsageError(f"river's {name} takes a {type(default).__name__} for {key}, such as {default!r}, not {value!r}")
+        raise UsageError(
+            f"river's {name} takes a {type(default).__name__} for {key}, such as {default!r}, not {value!r}"
+        )

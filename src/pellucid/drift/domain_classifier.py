@@ -1,0 +1,188 @@
+"""Have feature vectors moved: can a classifier tell which window an image is from?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.linalg import cho_factor, cho_solve
+from scipy.stats import rankdata
+
+from pellucid.drift.inputs import check_number, check_rows
+from pellucid.drift.window import ALPHA, MOST, Shift, check_settings, draws_for, most_moved
+from pellucid.errors import DataError
+
+RIDGE = 0.1  # regularisation, as a share of the kernel's mean eigenvalue
+SCORED = 10_000  # current rows that are looked at for the most moved
+CHUNK = 500  # rows or draws at a time, which bounds the memory
+
+
+@dataclass(frozen=True, slots=True)
+class DomainClassifier:
+    """A classifier two-sample test: kernel ridge regression learns "current or reference", and is scored on rows that
+    it has not seen.
+
+    The statistic is the area under the ROC curve: how often the classifier gives the current image of a pair the
+    higher score. Each row's score is its leave-one-out prediction, which ridge regression has in closed form, so all
+    rows are both learnt from and judged; and since the labels enter linearly, the whole test is repeated under
+    hundreds of random labels at the price of one product of matrices. That makes the p-value that of an exact
+    permutation test. Kernel and regularisation depend on the rows alone, never on their windows, as such a test
+    demands. The effect is 2 * AUC - 1, not below 0: 0 where nothing can be told apart, 1 where all can; it does not
+    grow with the number of rows, but a classifier that learns from more of them may come to see finer differences.
+
+    The kernel is Gaussian, its width the median distance. Features keep the scale that their extractor gives them.
+    At most ``rows`` rows of each window are compared, drawn by ``seed``. Images that hang together (frames of one
+    film) count as independent here, so a window of few films alarms sooner than it should.
+
+    D. Lopez-Paz and M. Oquab (2017), "Revisiting classifier two-sample tests", ICLR; leave-one-out as in R. D. Cook
+    and S. Weisberg (1982), "Residuals and influence in regression".
+
+    >>> rng = np.random.default_rng(0)
+    >>> before, after = rng.normal(size=(60, 8)), rng.normal(size=(60, 8))
+    >>> DomainClassifier().compare(before, after).drifted
+    False
+    >>> after[:, 0] += 3
+    >>> DomainClassifier().compare(before, after).drifted
+    True
+    """
+
+    alpha: float = ALPHA  # 0.001..0.5
+    threshold: float = 0.2  # 0..1: six of ten pairs told apart, where five are by chance
+    rows: int = 1000  # 2 or more of each window; time grows with the cube, memory with the square
+    most: int = MOST  # rows to name
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_settings(self.alpha, self.threshold, self.most)
+        check_number("rows", self.rows, low=2, high=5000, whole=True)
+
+    def compare(self, reference: ArrayLike, current: ArrayLike) -> Shift:
+        """Compare vectors (n, d) with vectors (m, d).
+
+        Raises:
+            DataError: fewer than two rows in a window, vectors of two lengths, missing or infinite numbers.
+        """
+        before, after = check_rows(reference, "reference"), check_rows(current, "current")
+        if before.shape[1] != after.shape[1]:
+            raise DataError(
+                f"reference has vectors of {before.shape[1]} numbers and current of {after.shape[1]}; "
+                "wanted the same extractor for both"
+            )
+        rng = np.random.default_rng(self.seed)
+        kept = [_drawn(len(part), int(self.rows), rng) for part in (before, after)]
+        sample = _Scaled.of(np.vstack([before[kept[0]], after[kept[1]]]))
+        is_current = np.arange(len(sample.rows)) >= len(kept[0])
+        score = np.full(len(after), -np.inf)
+        auc, p_value = 0.5, 1.0
+        if sample.width > 0:
+            model = _KernelRidge.of(sample)
+            own = model.left_out(is_current[:, None])
+            auc = float(_auc(own, is_current[:, None])[0])
+            at_least = 0
+            for size in _chunks(draws_for(self.alpha)):
+                labels = rng.permuted(np.repeat(is_current[:, None], size, axis=1), axis=0)
+                at_least += int((_auc(model.left_out(labels), labels) >= auc - 1e-12).sum())
+            p_value = (1 + at_least) / (1 + draws_for(self.alpha))
+            score[kept[1]] = own[is_current, 0]
+            others = np.setdiff1d(np.arange(len(after)), kept[1])
+            others = others[_drawn(len(others), max(0, SCORED - len(kept[1])), rng)]
+            score[others] = model.predict(after[others], is_current)
+        effect = max(0.0, 2 * auc - 1)
+        return Shift(
+            statistic=auc,
+            p_value=p_value,
+            effect=effect,
+            alpha=self.alpha,
+            threshold=self.threshold,
+            drifted=p_value < self.alpha and effect >= self.threshold,
+            direction="",
+            detail=f"a classifier tells {max(auc, 0.5):.0%} of the pairs of a current and a reference image apart",
+            moved=most_moved(score, effect, self.most),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Scaled:
+    """Rows of both windows about their mean, with the width that a Gaussian kernel has on them."""
+
+    rows: NDArray[np.float64]  # (N, d)
+    origin: NDArray[np.float64]  # (d,), in units of scale
+    scale: float  # the largest number of all, so that no square overflows
+    width: float  # median of the squared distances of rows that differ; 0 where none do
+
+    @classmethod
+    def of(cls, rows: NDArray[np.floating[Any]]) -> _Scaled:
+        scale = float(np.abs(rows).max()) or 1.0
+        scaled = rows.astype(np.float64) / scale
+        origin = scaled.mean(axis=0)
+        centred = scaled - origin
+        distances = _squared_distances(centred, centred)[np.triu_indices(len(rows), 1)]
+        apart = distances[distances > 1e-24]
+        return cls(centred, origin, scale, float(np.median(apart)) if len(apart) else 0.0)
+
+    def kernel(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.exp(-_squared_distances(rows, self.rows) / self.width)
+
+
+@dataclass(frozen=True, slots=True)
+class _KernelRidge:
+    """Kernel ridge regression with an intercept, before it is told any labels."""
+
+    sample: _Scaled
+    means: NDArray[np.float64]  # (N,) of the kernel's columns
+    inverse: NDArray[np.float64]  # (N, N) of the centred kernel plus ridge
+    ridge: float
+
+    @classmethod
+    def of(cls, sample: _Scaled) -> _KernelRidge:
+        kernel = sample.kernel(sample.rows)
+        means = kernel.mean(axis=0)
+        centred = kernel - means - means[:, None] + means.mean()
+        ridge = RIDGE * float(np.trace(centred)) / len(centred)
+        identity = np.eye(len(centred))
+        return cls(sample, means, cho_solve(cho_factor(centred + ridge * identity), identity), ridge)
+
+    def left_out(self, labels: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """What each row would be predicted as without it, under columns of labels (N, B): (N, B).
+
+        With the hat matrix H = I - ridge * inverse, the prediction without row i is y_i - (y - H y)_i / (1 - H_ii).
+        """
+        y = labels - labels.mean(axis=0)
+        predicted: NDArray[np.float64] = y - (self.inverse @ y) / np.diag(self.inverse)[:, None]
+        return predicted
+
+    def predict(self, rows: NDArray[np.floating[Any]], labels: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """What rows (m, d) that are not of the sample are predicted as, labels (N,) given: (m,)."""
+        weights = self.inverse @ (labels - labels.mean())  # they sum to 0, so that row means need no centring
+        found = [np.zeros(0)]
+        for start in range(0, len(rows), CHUNK):
+            part = rows[start : start + CHUNK].astype(np.float64) / self.sample.scale - self.sample.origin
+            found.append((self.sample.kernel(part) - self.means) @ weights)
+        return np.concatenate(found)
+
+
+def _squared_distances(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    squares = np.square(a).sum(axis=1)[:, None] + np.square(b).sum(axis=1) - 2 * (a @ b.T)
+    # what rounding leaves of the distance of equal rows is no distance
+    return np.where(squares > 1e-12 * squares.max(initial=0.0), squares, 0.0)
+
+
+def _auc(score: NDArray[np.float64], positive: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Area under the ROC curve of each column (N, B), by the rank sum of Mann and Whitney; ties count half."""
+    ranks = rankdata(np.round(score, 9), axis=0)  # equal rows have equal scores but for rounding
+    count = positive.sum(axis=0)
+    area: NDArray[np.float64] = ((ranks * positive).sum(axis=0) - count * (count + 1) / 2) / (
+        count * (len(score) - count)
+    )
+    return area
+
+
+def _drawn(n: int, at_most: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Sorted indices of at most so many of n rows."""
+    return np.arange(n) if n <= at_most else np.sort(rng.choice(n, at_most, replace=False))
+
+
+def _chunks(total: int) -> list[int]:
+    return [min(CHUNK, total - start) for start in range(0, total, CHUNK)]
