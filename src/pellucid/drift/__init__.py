@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pellucid.drift.detector import Detector, build_detector
-    from pellucid.drift.watch import DriftReport, Window
+    from pellucid.drift.watching import DriftReport, Window, watch
     from pellucid.drift.window import Shift, WindowTest, build_window_test
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "WindowTest",
     "build_detector",
     "build_window_test",
+    "watch",
 ]
 
 
@@ -25,8 +26,8 @@ def __getattr__(name: str) -> Any:
     """Imports numpy and what stands on it only when a name is asked for."""
     if name in ("Detector", "build_detector"):
         return getattr(import_module("pellucid.drift.detector"), name)
-    if name in ("DriftReport", "Window"):
-        return getattr(import_module("pellucid.drift.watch"), name)
+    if name in ("DriftReport", "Window", "watch"):
+        return getattr(import_module("pellucid.drift.watching"), name)
     if name in ("Shift", "WindowTest", "build_window_test"):
         return getattr(import_module("pellucid.drift.window"), name)
     raise AttributeError(f"module 'pellucid.drift' has no attribute {name!r}; it has {', '.join(__all__)}")

@@ -14,7 +14,9 @@ from pellucid.drift.inputs import check_number, check_rows
 from pellucid.drift.window import ALPHA, MOST, Shift, check_settings, draws_for, most_moved
 from pellucid.errors import DataError
 
-RIDGE = 0.1  # regularisation, as a share of the kernel's mean eigenvalue
+RIDGE = (
+    0.3  # regularisation, as a share of the kernel's mean eigenvalue; less finds finer shifts, more names better rows
+)
 SCORED = 10_000  # current rows that are looked at for the most moved
 CHUNK = 500  # rows or draws at a time, which bounds the memory
 
@@ -29,8 +31,8 @@ class DomainClassifier:
     rows are both learnt from and judged; and since the labels enter linearly, the whole test is repeated under
     hundreds of random labels at the price of one product of matrices. That makes the p-value that of an exact
     permutation test. Kernel and regularisation depend on the rows alone, never on their windows, as such a test
-    demands. The effect is 2 * AUC - 1, not below 0: 0 where nothing can be told apart, 1 where all can; it does not
-    grow with the number of rows, but a classifier that learns from more of them may come to see finer differences.
+    demands. The effect is 2 * AUC - 1, not below 0: 0 where nothing can be told apart, 1 where all can, and the share
+    of images that have moved where these moved far and the others not at all. It does not grow with the number of rows, but a classifier that learns from more of them may come to see finer differences.
 
     The kernel is Gaussian, its width the median distance. Features keep the scale that their extractor gives them.
     At most ``rows`` rows of each window are compared, drawn by ``seed``. Images that hang together (frames of one
@@ -49,7 +51,7 @@ class DomainClassifier:
     """
 
     alpha: float = ALPHA  # 0.001..0.5
-    threshold: float = 0.2  # 0..1: six of ten pairs told apart, where five are by chance
+    threshold: float = 0.1  # 0..1: what is reached where a tenth of the images is like none of the reference
     rows: int = 1000  # 2 or more of each window; time grows with the cube, memory with the square
     most: int = MOST  # rows to name
     seed: int = 0

@@ -38,7 +38,7 @@ def check_number(
     0.01
     """
     kind = "a whole number" if whole else "a number"
-    fits = isinstance(value, Real) and type(value) is not bool and math.isfinite(value)
+    fits = not isinstance(value, bool) and isinstance(value, Real) and math.isfinite(value)
     if not fits or value < low or value > high or (open_low and value == low) or (whole and value != int(value)):
         start = f"above {low:g}" if open_low else f"{low:g} or more" if high == math.inf else f"from {low:g}"
         end = "" if high == math.inf else f" to {high:g}"
@@ -88,7 +88,10 @@ def check_classes(labels: ArrayLike, name: str) -> NDArray[Any]:
     >>> check_classes(["cat", "dog"], "current").tolist()
     ['cat', 'dog']
     """
-    array: NDArray[Any] = np.asarray(labels)
+    try:
+        array: NDArray[Any] = np.asarray(labels)
+    except ValueError as error:
+        raise DataError(f"{name} cannot be read as classes ({error}); wanted one for each image") from error
     if array.ndim != 1 or len(array) == 0:
         raise DataError(f"{name} has shape {array.shape}; wanted (n,) with the class of at least one image")
     given = array if isinstance(labels, np.ndarray) else labels

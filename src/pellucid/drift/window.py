@@ -123,6 +123,6 @@ def most_moved(score: NDArray[np.floating[Any]], effect: float, most: int) -> tu
     >>> most_moved(np.array([0.1, 0.9, 0.5, 0.7]), effect=0.5, most=20)
     (1, 3)
     """
-    count = min(most, math.ceil(round(effect * len(score), 9)))
+    count = min(int(most), math.ceil(round(effect * len(score), 9)))
     order = np.argsort(-score, kind="stable")[:count]
     return tuple(int(row) for row in order if score[row] > -np.inf)
