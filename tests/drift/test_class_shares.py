@@ -20,7 +20,7 @@ def test_by_hand() -> None:
 
 
 def test_the_effect_is_what_chance_does_not_explain() -> None:
-    """2 against 2 with one of each: TV is 0, 1/2 or 1... here all three outcomes of 2 drawn of a, a, b, b."""
+    """Of a, a, b, b two are drawn; of the 6 ways, each equally likely, 2 part the classes and 4 do not at all."""
     shift = ClassShares(alpha=0.001).compare(["a", "b"], ["a", "b"])
     assert (shift.effect, shift.p_value) == (0.0, 1.0)
     shift = ClassShares(alpha=0.001).compare(["a", "a"], ["b", "b"])
@@ -49,8 +49,8 @@ def test_as_fisher_in_a_sparse_table() -> None:
 def test_an_unseen_class_is_named_with_its_rows() -> None:
     shift = ClassShares().compare(["cat"] * 50 + ["dog"] * 50, ["cat"] * 30 + ["fox"] * 20 + ["dog"] * 50)
     assert shift.drifted
-    assert shift.direction == "more fox, less cat, dog"
-    assert shift.detail == "fox 0% -> 20%, cat 50% -> 30%, dog 50% -> 50%" or "fox 0% -> 20%" in shift.detail
+    assert shift.direction == "more fox, less cat"
+    assert shift.detail == "fox 0% -> 20%, cat 50% -> 30%"
     assert set(shift.moved) <= set(range(30, 50))
 
 

@@ -31,7 +31,7 @@ def test_a_package_offers_more(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_name_is_registered_once(monkeypatch: pytest.MonkeyPatch) -> None:
     offer(monkeypatch, ("river", "other:Class"))
-    with pytest.raises(ConfigError, match="'river' is registered twice, as pellucid.* and as other:Class; rename"):
+    with pytest.raises(ConfigError, match=r"'river' is registered twice, as pellucid.* and as other:Class; rename"):
         DETECTORS.available()
 
 

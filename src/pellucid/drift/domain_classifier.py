@@ -26,13 +26,17 @@ class DomainClassifier:
     """A classifier two-sample test: kernel ridge regression learns "current or reference", and is scored on rows that
     it has not seen.
 
-    The statistic is the area under the ROC curve: how often the classifier gives the current image of a pair the
-    higher score. Each row's score is its leave-one-out prediction, which ridge regression has in closed form, so all
-    rows are both learnt from and judged; and since the labels enter linearly, the whole test is repeated under
-    hundreds of random labels at the price of one product of matrices. That makes the p-value that of an exact
-    permutation test. Kernel and regularisation depend on the rows alone, never on their windows, as such a test
-    demands. The effect is 2 * AUC - 1, not below 0: 0 where nothing can be told apart, 1 where all can, and the share
-    of images that have moved where these moved far and the others not at all. It does not grow with the number of rows, but a classifier that learns from more of them may come to see finer differences.
+    Each row's score is its leave-one-out prediction, which ridge regression has in closed form, so all rows are both
+    learnt from and judged. The statistic is how much higher current rows score than those of the reference, in the
+    mean, which a few that moved far raise as well as many that moved a little. Since the labels enter linearly, all
+    is repeated under hundreds of random labels at the price of one product of matrices, which makes the p-value that
+    of an exact permutation test; kernel and regularisation depend on the rows alone, never on their windows, as such
+    a test demands.
+
+    The effect is 2 * AUC - 1, not below 0, with the area under the ROC curve as the share of pairs, one image of each
+    window, in which the current one scores higher: 0 where nothing can be told apart, 1 where all can, and the share
+    of images that moved where these moved far and the others not at all. It does not grow with the number of rows,
+    but a classifier that learns from more of them may come to see finer differences.
 
     The kernel is Gaussian, its width the median distance. Features keep the scale that their extractor gives them.
     At most ``rows`` rows of each window are compared, drawn by ``seed``. Images that hang together (frames of one
@@ -77,23 +81,23 @@ class DomainClassifier:
         sample = _Scaled.of(np.vstack([before[kept[0]], after[kept[1]]]))
         is_current = np.arange(len(sample.rows)) >= len(kept[0])
         score = np.full(len(after), -np.inf)
-        auc, p_value = 0.5, 1.0
+        auc, statistic, p_value = 0.5, 0.0, 1.0
         if sample.width > 0:
             model = _KernelRidge.of(sample)
-            own = model.left_out(is_current[:, None])
-            auc = float(_auc(own, is_current[:, None])[0])
+            own = model.left_out(is_current[:, None])[:, 0]
+            auc, statistic = _auc(own, is_current), float(_difference(own[:, None], is_current[:, None])[0])
             at_least = 0
             for size in _chunks(draws_for(self.alpha)):
                 labels = rng.permuted(np.repeat(is_current[:, None], size, axis=1), axis=0)
-                at_least += int((_auc(model.left_out(labels), labels) >= auc - 1e-12).sum())
+                at_least += int((_difference(model.left_out(labels), labels) >= statistic - 1e-9).sum())
             p_value = (1 + at_least) / (1 + draws_for(self.alpha))
-            score[kept[1]] = own[is_current, 0]
+            score[kept[1]] = own[is_current]
             others = np.setdiff1d(np.arange(len(after)), kept[1])
             others = others[_drawn(len(others), max(0, SCORED - len(kept[1])), rng)]
             score[others] = model.predict(after[others], is_current)
         effect = max(0.0, 2 * auc - 1)
         return Shift(
-            statistic=auc,
+            statistic=statistic,
             p_value=p_value,
             effect=effect,
             alpha=self.alpha,
@@ -171,14 +175,19 @@ def _squared_distances(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArra
     return np.where(squares > 1e-12 * squares.max(initial=0.0), squares, 0.0)
 
 
-def _auc(score: NDArray[np.float64], positive: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Area under the ROC curve of each column (N, B), by the rank sum of Mann and Whitney; ties count half."""
-    ranks = rankdata(np.round(score, 9), axis=0)  # equal rows have equal scores but for rounding
+def _difference(score: NDArray[np.float64], positive: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """The mean score of the positive rows less that of the others, for each column (N, B)."""
     count = positive.sum(axis=0)
-    area: NDArray[np.float64] = ((ranks * positive).sum(axis=0) - count * (count + 1) / 2) / (
-        count * (len(score) - count)
-    )
-    return area
+    inside = (score * positive).sum(axis=0)
+    difference: NDArray[np.float64] = inside / count - (score.sum(axis=0) - inside) / (len(score) - count)
+    return difference
+
+
+def _auc(score: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
+    """Area under the ROC curve of scores (N,), by the rank sum of Mann and Whitney; ties count half."""
+    ranks = rankdata(np.round(score, 9))  # equal rows have equal scores but for rounding
+    count = int(positive.sum())
+    return float((ranks[positive].sum() - count * (count + 1) / 2) / (count * (len(score) - count)))
 
 
 def _drawn(n: int, at_most: int, rng: np.random.Generator) -> NDArray[np.intp]:
