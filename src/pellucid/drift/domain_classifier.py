@@ -14,9 +14,7 @@ from pellucid.drift.inputs import check_number, check_rows
 from pellucid.drift.window import ALPHA, MOST, Shift, check_settings, draws_for, most_moved
 from pellucid.errors import DataError
 
-RIDGE = (
-    0.3  # regularisation, as a share of the kernel's mean eigenvalue; less finds finer shifts, more names better rows
-)
+RIDGES = (0.1, 1.0, 10.0)  # as shares of the kernel's mean eigenvalue: from fine differences to a few far rows
 SCORED = 10_000  # current rows that are looked at for the most moved
 CHUNK = 500  # rows or draws at a time, which bounds the memory
 
@@ -27,11 +25,10 @@ class DomainClassifier:
     it has not seen.
 
     Each row's score is its leave-one-out prediction, which ridge regression has in closed form, so all rows are both
-    learnt from and judged. The statistic is how much higher current rows score than those of the reference, in the
-    mean, which a few that moved far raise as well as many that moved a little. Since the labels enter linearly, all
-    is repeated under hundreds of random labels at the price of one product of matrices, which makes the p-value that
-    of an exact permutation test; kernel and regularisation depend on the rows alone, never on their windows, as such
-    a test demands.
+    learnt from and judged. The statistic is how much higher current rows score than those of the reference, in
+    standard deviations of the scores, under that of three regularisations which parts the windows best. Since the
+    labels enter linearly, all of this, the choice too, is repeated under hundreds of random labels at the price of a
+    few products of matrices, which makes the p-value that of an exact permutation test.
 
     The effect is 2 * AUC - 1, not below 0, with the area under the ROC curve as the share of pairs, one image of each
     window, in which the current one scores higher: 0 where nothing can be told apart, 1 where all can, and the share
@@ -56,7 +53,7 @@ class DomainClassifier:
 
     alpha: float = ALPHA  # 0.001..0.5
     threshold: float = 0.1  # 0..1: what is reached where a tenth of the images is like none of the reference
-    rows: int = 1000  # 2 or more of each window; time grows with the cube, memory with the square
+    rows: int = 500  # 2 or more of each window; time grows with the cube, memory with the square
     most: int = MOST  # rows to name
     seed: int = 0
 
@@ -83,13 +80,17 @@ class DomainClassifier:
         score = np.full(len(after), -np.inf)
         auc, statistic, p_value = 0.5, 0.0, 1.0
         if sample.width > 0:
-            model = _KernelRidge.of(sample)
+            models = _KernelRidge.of(sample)
+            separations = [_separation(model.left_out(is_current[:, None]), is_current[:, None])[0] for model in models]
+            statistic = float(max(separations))
+            model = models[int(np.argmax(separations))]
             own = model.left_out(is_current[:, None])[:, 0]
-            auc, statistic = _auc(own, is_current), float(_difference(own[:, None], is_current[:, None])[0])
+            auc = _auc(own, is_current)
             at_least = 0
             for size in _chunks(draws_for(self.alpha)):
                 labels = rng.permuted(np.repeat(is_current[:, None], size, axis=1), axis=0)
-                at_least += int((_difference(model.left_out(labels), labels) >= statistic - 1e-9).sum())
+                best = np.max([_separation(each.left_out(labels), labels) for each in models], axis=0)
+                at_least += int((best >= statistic - 1e-9).sum())
             p_value = (1 + at_least) / (1 + draws_for(self.alpha))
             score[kept[1]] = own[is_current]
             others = np.setdiff1d(np.arange(len(after)), kept[1])
@@ -142,13 +143,16 @@ class _KernelRidge:
     ridge: float
 
     @classmethod
-    def of(cls, sample: _Scaled) -> _KernelRidge:
+    def of(cls, sample: _Scaled) -> list[_KernelRidge]:
+        """One for each regularisation."""
         kernel = sample.kernel(sample.rows)
         means = kernel.mean(axis=0)
         centred = kernel - means - means[:, None] + means.mean()
-        ridge = RIDGE * float(np.trace(centred)) / len(centred)
         identity = np.eye(len(centred))
-        return cls(sample, means, cho_solve(cho_factor(centred + ridge * identity), identity), ridge)
+        ridges = [share * float(np.trace(centred)) / len(centred) for share in RIDGES]
+        return [
+            cls(sample, means, cho_solve(cho_factor(centred + ridge * identity), identity), ridge) for ridge in ridges
+        ]
 
     def left_out(self, labels: NDArray[np.bool_]) -> NDArray[np.float64]:
         """What each row would be predicted as without it, under columns of labels (N, B): (N, B).
@@ -175,12 +179,14 @@ def _squared_distances(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArra
     return np.where(squares > 1e-12 * squares.max(initial=0.0), squares, 0.0)
 
 
-def _difference(score: NDArray[np.float64], positive: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """The mean score of the positive rows less that of the others, for each column (N, B)."""
+def _separation(score: NDArray[np.float64], positive: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """The mean score of the positive rows less that of the others, in standard deviations, for each column (N, B)."""
     count = positive.sum(axis=0)
     inside = (score * positive).sum(axis=0)
-    difference: NDArray[np.float64] = inside / count - (score.sum(axis=0) - inside) / (len(score) - count)
-    return difference
+    difference = inside / count - (score.sum(axis=0) - inside) / (len(score) - count)
+    spread = score.std(axis=0)
+    separation: NDArray[np.float64] = difference / np.where(spread > 0, spread, 1.0)
+    return separation
 
 
 def _auc(score: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
