@@ -191,7 +191,7 @@ def test_the_effect_does_not_grow_with_the_rows(test_spec: str, window_test: Win
                 for s in range(runs)
             ]
         )
-        for n, runs in ((150, 8), (3000, 2))
+        for n, runs in ((150, 8), (2000, 2))
     )
     assert few == pytest.approx(many, abs=0.12)
 

@@ -123,5 +123,5 @@ def test_windows_that_do_not_fit(reference: Window, current: Window, message: st
 
 @pytest.mark.parametrize("more", [{"alpha": 0.0}, {"alpha": 1.0}, {"tests": {"colour": KolmogorovSmirnov()}}])
 def test_a_call_that_is_wrong(more: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match="alpha is|no aspect colour to test; there are features"):
+    with pytest.raises(UsageError, match=r"alpha is|no aspect colour to test; there are features"):
         watch(Window(trust=[1.0]), Window(trust=[1.0]), **more)
