@@ -72,8 +72,8 @@ class Transport(Protocol):
     ) -> list[Received]:
         """The next messages, at most ``limit`` of them and not much more than ``MAX_BATCH_BYTES``.
 
-        An empty list says that nothing lies beyond ``start``, never that the broker was too slow to say so. A topic that
-        does not exist yet is empty.
+        An empty list says that nothing lies beyond ``start``, never that the broker was too slow to say so. A topic
+        that does not exist yet is empty.
 
         Args:
             consumer: who reads; consumers do not disturb each other.
