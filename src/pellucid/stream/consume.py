@@ -23,6 +23,7 @@ _FIRST_PAUSE = 0.2  # seconds before the first new try; each pause is twice the 
 _LONGEST_PAUSE = 30.0  # seconds
 
 Handler = Callable[[sa.Connection, Event], None]
+Preparer = Callable[[Sequence[Event]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ def consume(
     consumer: str,
     handle: Handler,
     *,
+    prepare: Preparer = lambda events: None,
     batch: int = BATCH,
     stop: threading.Event | None = None,
     report: Watcher = lambda consumed: None,
@@ -65,6 +67,8 @@ def consume(
             raises DataError or ImageError, its effect is undone and the event set aside for good. Where it raises
             ConcurrencyError or StorageError, the batch is tried again; where it raises anything else, the batch is
             undone and the loop ends.
+        prepare: is given each batch's events before its transaction begins, for what takes long and has no effect, such
+            as computing the vectors of many images at once; a batch that is tried again comes again.
         batch: events a transaction.
         stop: set it to end the loop after the batch in hand.
         report: told after each batch that was committed, and each that is to be tried again.
@@ -86,6 +90,7 @@ def consume(
             if not received and drain:
                 break
             if received:
+                prepare([item.event for item in received if item.event is not None])
                 so_far = _commit(database, topic, consumer, handle, start, received, so_far)
                 report(so_far)
             pause = _FIRST_PAUSE
@@ -100,7 +105,10 @@ def consume(
 
 
 def aside_of(connection: sa.Connection, consumer: str, *, limit: int | None = None) -> list[Receipt]:
-    """What the consumer set aside, newest first: ``answer`` has topic, partition, offset, reason, and id where known."""
+    """What the consumer set aside, newest first.
+
+    The ``answer`` of each has topic, partition, offset and reason; source, id and type, too, where it was an event.
+    """
     return receipts_of(connection, _aside(consumer), limit=limit)
 
 
@@ -154,7 +162,8 @@ def _set_aside(connection: sa.Connection, consumer: str, item: Received, reason:
     place = {"topic": item.topic, "partition": item.partition, "offset": item.offset, "reason": reason}
     if item.event is not None:
         place |= {"source": item.event.source, "id": item.event.id, "type": item.event.type}
-    claim(connection, _aside(consumer), f"{item.topic}:{item.partition}:{item.offset}", place)
+    key = f"{'lost:' if item.lost else ''}{item.topic}:{item.partition}:{item.offset}"
+    claim(connection, _aside(consumer), key, place)
 
 
 def _aside(consumer: str) -> str:
