@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from pellucid.errors import DataError, MissingExtraError, StorageError
 from pellucid.stream.event import MAX_HEADER_BYTES, Event, check_data
-from pellucid.stream.kafka_reader import KafkaReader, bounds_of, partitions_of
+from pellucid.stream.kafka_reader import KafkaFacts, KafkaReader
 from pellucid.stream.transport import MAX_BATCH_BYTES, Received, check_consumer, check_topic
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ class KafkaTransport:
         self._timeout = timeout
         self._max_bytes = max_bytes
         self._producer: confluent_kafka.Producer | None = None
+        self._facts: KafkaFacts | None = None
         self._readers: dict[tuple[str, str], KafkaReader] = {}
 
     def publish(
@@ -113,7 +114,9 @@ class KafkaTransport:
         reader = self._readers.get((topic, consumer))
         if reader is None:
             config = self._config() | {"group.id": f"pellucid-{consumer}"}
-            reader = KafkaReader(self._kafka, config, topic, self._timeout, self._max_bytes)
+            reader = KafkaReader(
+                self._kafka, config, self._open_facts(), topic, timeout=self._timeout, max_bytes=self._max_bytes
+            )
             self._readers[topic, consumer] = reader
         try:
             return reader.read(start, limit, timeout)
@@ -125,24 +128,23 @@ class KafkaTransport:
     def ends(self, topic: str) -> dict[int, int]:
         """See ``Transport``."""
         check_topic(topic)
-        consumer = self._kafka.Consumer(self._config() | {"group.id": "pellucid-ends"})
+        facts = self._open_facts()
         try:
-            found = {}
-            for partition in partitions_of(consumer, topic, self._timeout):
-                found[partition] = bounds_of(self._kafka, consumer, topic, partition, self._timeout)[1]
-            return {partition: end for partition, end in found.items() if end > 0}
+            found = {partition: facts.bounds(topic, partition)[1] for partition in facts.partitions(topic)}
         except self._kafka.KafkaException as error:
             raise StorageError(
                 f"Kafka at {self._servers} does not say where {topic} ends: {error.args[0].str()}; {_DOWN}"
             ) from None
-        finally:
-            consumer.close()
+        return {partition: end for partition, end in found.items() if end > 0}
 
     def close(self) -> None:
         """See ``Transport``."""
         for reader in self._readers.values():
             reader.close()
         self._readers.clear()
+        if self._facts is not None:
+            self._facts.close()
+            self._facts = None
         self._give_up_producer()
 
     def _config(self) -> dict[str, Any]:
@@ -160,8 +162,15 @@ class KafkaTransport:
             "enable.auto.offset.store": False,
             "auto.offset.reset": "error",  # what was removed unread is said, not skipped
             "enable.partition.eof": True,
+            "receive.message.max.bytes": min(max(100_000_000, 2 * self._max_bytes), 2_000_000_000),
+            "fetch.wait.max.ms": 100,  # a reader that is sent elsewhere waits as long as the last answer may take
             "queued.max.messages.kbytes": 2 * MAX_BATCH_BYTES // 1024,
         }
+
+    def _open_facts(self) -> KafkaFacts:
+        if self._facts is None:
+            self._facts = KafkaFacts(self._kafka, self._config(), self._timeout)
+        return self._facts
 
     def _open_producer(self) -> confluent_kafka.Producer:
         if self._producer is None:

@@ -20,11 +20,42 @@ _STEP = 0.25  # seconds between two looks at whether a partition is at its end, 
 _PARTITIONS_AFTER = 30.0  # seconds after which a topic is asked again how many partitions it has
 
 
+class KafkaFacts:
+    """What a broker says of its topics, over a connection of its own: on a reader's one it would wait for messages."""
+
+    def __init__(self, kafka: Any, config: Mapping[str, Any], timeout: float) -> None:
+        self._kafka = kafka
+        self._timeout = timeout
+        self._client: confluent_kafka.Consumer = kafka.Consumer({**config, "group.id": "pellucid-facts"})
+
+    def partitions(self, topic: str) -> tuple[int, ...]:
+        """The topic's partitions, none where it does not exist yet; raises KafkaException."""
+        found = self._client.list_topics(topic, timeout=self._timeout).topics.get(topic)
+        return () if found is None else tuple(sorted(found.partitions))
+
+    def bounds(self, topic: str, partition: int) -> tuple[int, int]:
+        """The offsets of the partition's first message and behind its last, now; raises KafkaException."""
+        place = self._kafka.TopicPartition(topic, partition)
+        found = self._client.get_watermark_offsets(place, timeout=self._timeout, cached=False)
+        if found is None:
+            error = self._kafka.KafkaError(self._kafka.KafkaError._TIMED_OUT, "no answer about its offsets")
+            raise self._kafka.KafkaException(error)
+        low, high = found
+        return low, high
+
+    def close(self) -> None:
+        """Gives the connections back."""
+        self._client.close()
+
+
 class KafkaReader:
     """One consumer of one topic: knows where librdkafka stands, and moves it only where the caller says otherwise."""
 
-    def __init__(self, kafka: Any, config: Mapping[str, Any], topic: str, timeout: float, max_bytes: int) -> None:
+    def __init__(
+        self, kafka: Any, config: Mapping[str, Any], facts: KafkaFacts, topic: str, *, timeout: float, max_bytes: int
+    ) -> None:
         self._kafka = kafka
+        self._facts = facts
         self._topic = topic
         self._timeout = timeout
         self._max_bytes = max_bytes
@@ -36,11 +67,21 @@ class KafkaReader:
 
     def read(self, start: Mapping[int, int], limit: int, timeout: float) -> list[Received]:
         """See ``Transport``; raises KafkaException."""
+        try:
+            return self._read(start, limit, timeout)
+        except self._kafka.KafkaException:
+            self._position = {}  # what librdkafka has stopped or given in vain is assigned anew by the next read
+            raise
+
+    def close(self) -> None:
+        """Gives the connections back."""
+        self._consumer.close()
+
+    def _read(self, start: Mapping[int, int], limit: int, timeout: float) -> list[Received]:
         self._assign(start)
         began = time.monotonic()
+        wait = min(max(timeout, _GATHER), _STEP)
         while True:
-            waited = time.monotonic() - began
-            wait = min(max(timeout - waited, _GATHER), _STEP) if self._partitions else 0.0
             found = self._take(limit, wait)
             if found:
                 return found
@@ -50,17 +91,14 @@ class KafkaReader:
             if waited >= timeout + self._timeout:
                 error = self._kafka.KafkaError(self._kafka.KafkaError._TIMED_OUT, "it has messages and gives none")
                 raise self._kafka.KafkaException(error)
+            wait = min(timeout - waited, _STEP) if waited < timeout else _STEP
             if not self._partitions:
-                time.sleep(min(_STEP, max(timeout - waited, 0.0)))
+                time.sleep(wait)
                 self._assign(start)
-
-    def close(self) -> None:
-        """Gives the connections back."""
-        self._consumer.close()
 
     def _assign(self, start: Mapping[int, int]) -> None:
         if not self._partitions or time.monotonic() - self._asked_at > _PARTITIONS_AFTER:
-            self._partitions = partitions_of(self._consumer, self._topic, self._timeout)
+            self._partitions = self._facts.partitions(self._topic)
             self._asked_at = time.monotonic()
         wanted = {partition: start.get(partition, self._kafka.OFFSET_BEGINNING) for partition in self._partitions}
         if wanted != self._position:
@@ -104,7 +142,7 @@ class KafkaReader:
 
     def _lost(self, partition: int) -> Received:
         was = max(self._position[partition], 0)
-        low, high = bounds_of(self._kafka, self._consumer, self._topic, partition, self._timeout)
+        low, high = self._facts.bounds(self._topic, partition)
         if was < low:
             reason = f"messages from offset {was} to {low - 1} were removed from the topic before they were read; "
             reason += "keep them longer (retention.ms, retention.bytes), or consume more often"
@@ -117,7 +155,7 @@ class KafkaReader:
 
     def _at_end(self) -> bool:
         for partition in self._partitions:
-            low, high = bounds_of(self._kafka, self._consumer, self._topic, partition, self._timeout)
+            low, high = self._facts.bounds(self._topic, partition)
             # The end that librdkafka has met lies behind the markers of transactions, which are no messages.
             position = max(self._position[partition], self._ended.get(partition, low))
             if position < high or self._position[partition] > high:
@@ -127,18 +165,3 @@ class KafkaReader:
     def _passing(self) -> set[int]:
         kinds = self._kafka.KafkaError
         return {kinds._TRANSPORT, kinds._ALL_BROKERS_DOWN, kinds._TIMED_OUT, kinds._RESOLVE, kinds._UNKNOWN_PARTITION}
-
-
-def partitions_of(consumer: Any, topic: str, timeout: float) -> tuple[int, ...]:
-    """The topic's partitions; none where it does not exist yet."""
-    found = consumer.list_topics(topic, timeout=timeout).topics.get(topic)
-    return () if found is None else tuple(sorted(found.partitions))
-
-
-def bounds_of(kafka: Any, consumer: Any, topic: str, partition: int, timeout: float) -> tuple[int, int]:
-    """The offsets of the partition's first message and behind its last, as the broker has them now."""
-    found = consumer.get_watermark_offsets(kafka.TopicPartition(topic, partition), timeout=timeout, cached=False)
-    if found is None:
-        raise kafka.KafkaException(kafka.KafkaError(kafka.KafkaError._TIMED_OUT, "no answer about its offsets"))
-    low, high = found
-    return low, high
