@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -42,10 +43,8 @@ def test_every_event_comes_back_from_its_headers_in_any_order(event: Event, rand
 )
 def test_whatever_comes_is_an_event_or_has_a_reason(headers: list[tuple[str, bytes | None]], data: bytes) -> None:
     for offered in (headers, [*GOOD, *headers]):
-        try:
+        with suppress(DataError):  # and nothing but that
             assert from_headers(offered, data).data == data
-        except DataError as error:
-            assert str(error)
 
 
 @given(st.text())

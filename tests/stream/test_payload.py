@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
@@ -47,10 +48,8 @@ def test_feedback_comes_back_from_its_event(label: str, voter: str, note: str | 
         st.sampled_from(["label", "voter", "image", "sample", "prediction", "note"]) | st.text(), inner)
 ).map(lambda value: json.dumps(value).encode()))  # fmt: skip
 def test_whatever_is_said_is_feedback_or_has_a_reason(data: bytes) -> None:
-    try:
+    with suppress(DataError):  # and nothing but that
         assert feedback_of(said(data)).label
-    except DataError as error:
-        assert str(error)
 
 
 @pytest.mark.parametrize(
@@ -87,9 +86,9 @@ def test_feedback_that_cannot_be_used_is_refused(text: str | bytes, reason: str)
 
 def test_limits_are_those_that_are_named() -> None:
     Feedback("l" * 256, "v" * 256, prediction="p" * 32, note="n\n" * 2048)
-    for values in ({"label": "l" * 257}, {"voter": "v" * 257}, {"note": "n" * 4097}, {"note": ""}):
+    for label, voter, note in (("l" * 257, "v", "n"), ("l", "v" * 257, "n"), ("l", "v", "n" * 4097), ("l", "v", "")):
         with pytest.raises(DataError, match="wanted are 1 to"):
-            Feedback(**{"label": "l", "voter": "v", "prediction": "p", **values})
+            Feedback(label, voter, prediction="p", note=note)
 
 
 def test_an_image_has_the_name_that_people_find_it_by() -> None:
