@@ -60,9 +60,9 @@ def test_names_of_any_length_stay_apart(database: Database) -> None:
 
 
 def test_a_claim_that_is_rolled_back_was_none(database: Database) -> None:
-    with pytest.raises(ZeroDivisionError), database.write() as connection:
-        claim(connection, "a", "1", {"n": 1})
-        raise ZeroDivisionError
+    with database.engine.connect() as connection, connection.begin() as transaction:
+        assert claim(connection, "a", "1", {"n": 1}) is None
+        transaction.rollback()
     with database.write() as connection:
         assert claim(connection, "a", "1", {"n": 2}) is None
 
@@ -90,12 +90,8 @@ def test_offsets_go_forward_only_unless_they_are_moved(database: Database) -> No
         advance(connection, "c", "t", 3, 2**40)
         advance(connection, "other", "t", 0, 1)
         advance(connection, "c", "other", 0, 2)
-    with (
-        pytest.raises(ConcurrencyError, match=r"at offset 5 of t/0 already and was to be set back to 4"),
-        database.write() as connection,
-    ):
-        advance(connection, "c", "t", 3, 2**40 + 1)
-        advance(connection, "c", "t", 0, 4)
+        with pytest.raises(ConcurrencyError, match=r"at offset 5 of t/0 already and was to be set back to 4"):
+            advance(connection, "c", "t", 0, 4)
     with database.write() as connection:
         assert next_offsets(connection, "c", "t") == {0: 5, 3: 2**40}
         move_to(connection, "c", "t", 0, 1)
@@ -175,7 +171,7 @@ def test_what_is_too_many_or_too_old_is_removed_and_the_beginning_known(database
         assert prune_events(connection, "t", before=None, keep=10) == 0
         assert earliest_event(connection, "t") == 0
         assert prune_events(connection, "t", before=None, keep=4) == 6
-        assert earliest_event(connection, "t") == before[6] - 0
+        assert earliest_event(connection, "t") == before[6]
         assert earliest_event(connection, "other") == 0
         assert prune_events(connection, "t", before=now_of(connection) - timedelta(days=1), keep=4) == 0
     assert ids_of(database, "t") == before[6:]
