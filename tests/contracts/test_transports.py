@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+import re
 import threading
 import uuid
 from collections import Counter
@@ -519,22 +520,32 @@ def test_a_large_batch_goes_through(stream: Stream) -> None:
     assert stream.effects() == ids(3000)
 
 
-def test_what_was_removed_unread_is_said_and_reading_goes_on(stream: Stream) -> None:
+@pytest.mark.parametrize("live", [False, True])
+def test_what_was_removed_unread_is_said_and_reading_goes_on(stream: Stream, live: bool) -> None:
     transport = stream.open(keep=2, keep_for=timedelta(days=1))
     first = [Event(f"a{n}", "/x", IMAGE, data=bytes(100_000)) for n in range(2)]
     transport.publish(stream.topic, first, key="k")
     assert stream.consume(transport).handled == 2
+    if not live:  # a live reader of Kafka fetches ahead, so that it may have got some or all before they are removed
+        transport.close()
+        transport = stream.open(keep=2, keep_for=timedelta(days=1))
     flood = [Event(f"b{n}", "/x", IMAGE, data=bytes(100_000)) for n in range(70)]  # more than the mock broker keeps
     transport.publish(stream.topic, flood, key="k")
     if isinstance(transport, EmbeddedTransport):
         transport.prune(stream.topic)
     ended = stream.consume(transport)
-    assert (ended.lost, ended.duplicates, ended.set_aside) == (1, 0, 0)
+    assert (ended.duplicates, ended.set_aside) == (0, 0)
+    said = [
+        tuple(map(int, re.findall(r"from offset (\d+) to (\d+) were removed", item["reason"])[0]))
+        for item in stream.aside()
+    ]
+    assert ended.lost == len(said)
+    assert live or ended.lost == 1
     left = stream.effects()[2:]
-    assert 2 <= len(left) < 70
-    assert left == [event.id for event in flood][-len(left) :]
-    (said,) = stream.aside()
-    assert "were removed" in said["reason"]
+    gone = [n for n in range(70) if f"b{n}" not in left]
+    assert left == [event.id for event in flood if event.id in left]
+    assert sum(last - first + 1 for first, last in said) == len(gone)  # not one is missing that was not said
+    assert len(left) >= 2
     assert stream.consume(transport) == Consumed()
     assert stream.consume(transport, "newcomer").lost == 0  # who never read anything has lost nothing
 
