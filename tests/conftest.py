@@ -5,7 +5,11 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import socket
+import struct
+import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -96,3 +100,92 @@ def child_environ() -> dict[str, str]:
     """The environment for a Python process that imports this checkout."""
     source = Path(__file__).parents[1] / "src"
     return {**os.environ, "PYTHONPATH": str(source), "OMP_NUM_THREADS": "1"}
+
+
+class KafkaBroker:
+    """librdkafka's mock broker behind a door that can be shut: Kafka's own wire protocol, and real outages.
+
+    The door rewrites the port in what the broker says of itself, or clients would go around it.
+    """
+
+    def __init__(self) -> None:
+        from confluent_kafka import Producer
+
+        self._mock = Producer({"bootstrap.servers": "mock", "test.mock.num.brokers": 1, "log_level": 0})
+        (broker,) = self._mock.list_topics(timeout=30).brokers.values()
+        self._broker = (broker.host, broker.port)
+        self._open: set[socket.socket] = set()
+        self._deaf = False
+        self._listener = self._listen(0)
+        self.port: int = self._listener.getsockname()[1]
+        self._swap = tuple(broker.host.encode() + struct.pack(">i", port) for port in (broker.port, self.port))
+
+    @property
+    def url(self) -> str:
+        """What ``open_transport`` takes."""
+        return f"kafka://127.0.0.1:{self.port}"
+
+    @property
+    def servers(self) -> str:
+        """What a client of librdkafka takes."""
+        return f"127.0.0.1:{self.port}"
+
+    def down(self) -> None:
+        """Breaks all connections and refuses new ones; what was taken is kept."""
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for connection in list(self._open):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def up(self) -> None:
+        """Takes connections again, at the same address."""
+        self._deaf = False
+        self._listener = self._listen(self.port)
+
+    def swallow_answers(self) -> None:
+        """From now on requests arrive and are done, and no answer ever comes back; until ``down`` and ``up``."""
+        self._deaf = True
+
+    def _listen(self, port: int) -> socket.socket:
+        listener = socket.create_server(("127.0.0.1", port))
+        threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
+        return listener
+
+    def _accept(self, listener: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                broker = socket.create_connection(self._broker)
+                self._open |= {client, broker}
+                for source, target, answers in ((client, broker, False), (broker, client, True)):
+                    threading.Thread(target=self._carry, args=(source, target, answers), daemon=True).start()
+
+    def _carry(self, source: socket.socket, target: socket.socket, answers: bool) -> None:
+        with suppress(OSError), source.makefile("rb") as stream:
+            while len(size := stream.read(4)) == 4:
+                frame = stream.read(struct.unpack(">i", size)[0])
+                if answers:
+                    frame = frame.replace(*self._swap)
+                if not (answers and self._deaf):
+                    target.sendall(size + frame)
+        for end in (source, target):
+            self._open.discard(end)
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+
+@pytest.fixture(scope="session")
+def _kafka_broker() -> Iterator[KafkaBroker]:
+    broker = KafkaBroker()
+    yield broker
+    broker.down()
+
+
+@pytest.fixture
+def kafka_broker(_kafka_broker: KafkaBroker) -> Iterator[KafkaBroker]:
+    """A Kafka broker of this test process's own, up at the beginning and at the end; take a topic of your own."""
+    yield _kafka_broker
+    _kafka_broker.down()
+    _kafka_broker.up()

@@ -1,0 +1,170 @@
+"""Consume: turns the events of a topic into effects, each once, whatever is killed when."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import sqlalchemy as sa
+
+from pellucid.errors import ConcurrencyError, DataError, ImageError, StorageError
+from pellucid.store.database import Database
+from pellucid.store.offsets import advance, lock_offsets, move_to, next_offsets
+from pellucid.store.receipts import Receipt, claim, receipts_of
+from pellucid.stream.event import Event
+from pellucid.stream.transport import Received, Transport, check_consumer
+
+BATCH = 100  # events a transaction: enough to make its commit cheap, few enough to do again
+WAIT = 1.0  # seconds that one read waits for events, and about how long a stop takes
+
+_FIRST_PAUSE = 0.2  # seconds before the first new try; each pause is twice the one before
+_LONGEST_PAUSE = 30.0  # seconds
+
+Handler = Callable[[sa.Connection, Event], None]
+Preparer = Callable[[Sequence[Event]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Consumed:
+    """What became of the events since the loop began."""
+
+    handled: int = 0  # events that had their effect
+    duplicates: int = 0  # events that had had it before
+    set_aside: int = 0  # messages that are no event, or one that the handler cannot use; `aside_of` tells the reasons
+    lost: int = 0  # times that messages had been removed from the topic before they were read; `aside_of` tells which
+    retries: int = 0  # batches that were begun again
+    trouble: str = ""  # why the last batch is to be tried again; empty where it went well
+
+
+Watcher = Callable[[Consumed], None]
+
+
+def consume(
+    database: Database,
+    transport: Transport,
+    topic: str,
+    consumer: str,
+    handle: Handler,
+    *,
+    prepare: Preparer = lambda events: None,
+    batch: int = BATCH,
+    stop: threading.Event | None = None,
+    report: Watcher = lambda consumed: None,
+    drain: bool = False,
+    wait: float = WAIT,
+) -> Consumed:
+    """Reads the topic and handles each event once; returns what became of all when it is told to stop.
+
+    A batch is one transaction: receipts, effects and offsets are committed together or not at all, so that a process
+    that is killed leaves nothing half done. An event counts once for each consumer, by its source and id, also where it
+    was published twice. Processes that share a consumer's name take turns.
+
+    Args:
+        consumer: under whose name to read; other consumers see all events too.
+        handle: has the event's effect through the connection, in the batch's transaction, and nowhere else. Where it
+            raises DataError or ImageError, its effect is undone and the event set aside for good. Where it raises
+            ConcurrencyError or StorageError, the batch is tried again; where it raises anything else, the batch is
+            undone and the loop ends.
+        prepare: is given each batch's events before its transaction begins, for what takes long and has no effect, such
+            as computing the vectors of many images at once; a batch that is tried again comes again.
+        batch: events a transaction.
+        stop: set it to end the loop after the batch in hand.
+        report: told after each batch that was committed, and each that is to be tried again.
+        drain: ends where nothing is left to read, and raises the trouble instead of trying again.
+        wait: seconds that one read waits for events.
+
+    Raises:
+        ConcurrencyError, StorageError: there is trouble, and ``drain`` was asked for.
+        UsageError: topic or consumer cannot be called that.
+    """
+    check_consumer(consumer)
+    stop = stop or threading.Event()
+    so_far, pause = Consumed(), _FIRST_PAUSE
+    while not stop.is_set():
+        try:
+            with database.read() as connection:
+                start = next_offsets(connection, consumer, topic)
+            received = transport.read(topic, consumer, start=start, limit=batch, timeout=0.0 if drain else wait)
+            if not received and drain:
+                break
+            if received:
+                prepare([item.event for item in received if item.event is not None])
+                so_far = _commit(database, topic, consumer, handle, start, received, so_far)
+                report(so_far)
+            pause = _FIRST_PAUSE
+        except (ConcurrencyError, StorageError) as error:
+            if drain:
+                raise
+            so_far = replace(so_far, retries=so_far.retries + 1, trouble=str(error))
+            report(so_far)
+            stop.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311 - so that many do not come back at once
+            pause = min(2 * pause, _LONGEST_PAUSE)
+    return so_far
+
+
+def aside_of(connection: sa.Connection, consumer: str, *, limit: int | None = None) -> list[Receipt]:
+    """What the consumer set aside, newest first.
+
+    The ``answer`` of each has topic, partition, offset and reason; source, id and type, too, where it was an event.
+    """
+    return receipts_of(connection, _aside(consumer), limit=limit)
+
+
+def _commit(
+    database: Database,
+    topic: str,
+    consumer: str,
+    handle: Handler,
+    start: dict[int, int],
+    received: Sequence[Received],
+    so_far: Consumed,
+) -> Consumed:
+    handled = duplicates = set_aside = lost = 0
+    with database.write() as connection:
+        if lock_offsets(connection, consumer, topic) != start:
+            return so_far  # another process of this name was faster: read on from where it came to
+        for item in received:
+            if item.event is None:
+                lost, set_aside = lost + item.lost, set_aside + (not item.lost)
+                _set_aside(connection, consumer, item, item.reason)
+            elif not _first(connection, consumer, item, item.event):
+                duplicates += 1
+            else:
+                try:
+                    with connection.begin_nested():
+                        handle(connection, item.event)
+                    handled += 1
+                except (DataError, ImageError) as error:
+                    _set_aside(connection, consumer, item, str(error))
+                    set_aside += 1
+        ends = {item.partition: item for item in received}
+        for partition, item in sorted(ends.items()):
+            went_back = any(other.lost and other.partition == partition for other in received)
+            (move_to if went_back else advance)(connection, consumer, topic, partition, item.next)
+    return replace(
+        so_far,
+        handled=so_far.handled + handled,
+        duplicates=so_far.duplicates + duplicates,
+        set_aside=so_far.set_aside + set_aside,
+        lost=so_far.lost + lost,
+        trouble="",
+    )
+
+
+def _first(connection: sa.Connection, consumer: str, item: Received, event: Event) -> bool:
+    place = {"topic": item.topic, "partition": item.partition, "offset": item.offset, "type": event.type}
+    return claim(connection, f"event:{consumer}:{event.source}", event.id, place) is None
+
+
+def _set_aside(connection: sa.Connection, consumer: str, item: Received, reason: str) -> None:
+    place = {"topic": item.topic, "partition": item.partition, "offset": item.offset, "reason": reason}
+    if item.event is not None:
+        place |= {"source": item.event.source, "id": item.event.id, "type": item.event.type}
+    key = f"{'lost:' if item.lost else ''}{item.topic}:{item.partition}:{item.offset}"
+    claim(connection, _aside(consumer), key, place)
+
+
+def _aside(consumer: str) -> str:
+    return f"aside:{consumer}"
