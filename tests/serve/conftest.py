@@ -19,6 +19,7 @@ from pellucid.serve.patience import PatientProtocol
 from pellucid.serve.uploads import UploadLimits, Uploads
 
 Ask = Callable[..., httpx.Response]
+Picture = Callable[..., bytes]
 Serve = Callable[[FastAPI], Any]
 
 

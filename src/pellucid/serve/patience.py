@@ -46,9 +46,8 @@ class PatientProtocol(H11Protocol):
 
     def _watch(self) -> None:
         cycle: RequestResponseCycle | None = self.cycle
-        if cycle is not None and not cycle.response_complete:
-            self._forget()
-        elif self.transport.get_protocol() is not self:  # a WebSocket has taken the connection over
+        at_work = cycle is not None and not cycle.response_complete
+        if at_work or self.transport.get_protocol() is not self:  # or a WebSocket has taken the connection over
             self._forget()
         elif self._deadline is None and not self.transport.is_closing():
             self._deadline = self.loop.call_later(self.header_seconds, self.transport.close)

@@ -18,6 +18,7 @@ from pellucid.serve.forms import Form, FormLimits, parse_json, parse_multipart, 
 _FORM, _JSON, _BYTES, _IMAGE = "multipart/form-data", "application/json", "application/octet-stream", "image/"
 _WANTED = f"wanted is {_IMAGE}*, {_BYTES}, {_FORM}, or {_JSON} with base64"
 _HELD_WAIT = 5  # seconds after which to try again where other clients' bodies take all the memory
+_DRAIN_TIMES = 3  # the largest body: how much it may go on sending
 _DRAIN_SECONDS = 2.0  # that a refused client may go on sending, so that it reads the answer and not a reset
 
 
@@ -159,7 +160,7 @@ class Uploads:
         seen = 0
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_DRAIN_SECONDS):
-                while seen <= self.limits.body:
+                while seen <= _DRAIN_TIMES * self.limits.body:
                     message = await request.receive()
                     seen += len(message.get("body", b""))
                     if not message.get("more_body", False):
