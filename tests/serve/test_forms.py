@@ -112,6 +112,14 @@ def test_a_form_of_very_many_parts_ends_at_the_first_too_many() -> None:
     assert status(form, *[part('name="a"; filename="x"', b"1")] * 50_000) == 413
 
 
+def test_a_boundary_that_stands_in_the_data_is_no_way_to_keep_us_busy() -> None:
+    few, many = (b"\r\n--edgy\r\n--edg" * count + b"\r\n--edgex" * (count // 20) for count in (20, 40_000))
+    large = FormLimits(image=10**6, images=3, texts=2, text=20)
+    body = part('name="a"; filename="x"', few) + b"--edge--\r\n"
+    assert parse_multipart(body, EDGE, large).files == [("a", few)], "only the boundary itself counts"
+    assert status(parse_multipart, body.replace(few, many), EDGE, large) == 413
+
+
 @pytest.mark.parametrize(
     ("value", "expected"),
     [

@@ -19,6 +19,7 @@ from pellucid.errors import RequestError
 
 _MOST_HEADERS = 8 * 1024  # bytes of the headers of one part
 _MOST_MARKS = 10_000  # brackets and commas of a JSON body; each may become an object of 64 bytes and more
+_SPARE_PARTS = 100  # that a form may have beyond its images and texts: empty ones, or a boundary within the data
 _LONGEST_NAME = 100  # characters of a field's name
 _FILE_TYPES = ("image/", "application/octet-stream")
 _SHOWN = 60  # characters of what was offered that a message repeats
@@ -70,6 +71,9 @@ def parse_multipart(body: bytes, boundary: bytes, limits: FormLimits) -> Form:
         RequestError: 400 where it is malformed or cut short, 413 where a limit is passed, 415 where a file declares
             that it is no image.
     """
+    most = limits.images + limits.texts + _SPARE_PARTS
+    if body.count(b"\r\n--" + boundary) > most:  # each costs the parser microseconds, and there is room for millions
+        raise RequestError(f"the form's boundary stands in it more than {most} times; send fewer parts", status=413)
     reader = _Reader(limits)
     try:
         parser = MultipartParser(boundary, reader.callbacks())  # type: ignore[arg-type]
