@@ -98,3 +98,41 @@ class ConcurrencyError(PellucidError):
     """Somebody else changed the same thing in between; nothing was changed, look again and retry."""
 
     exit_code = 13
+
+
+class BusyError(PellucidError):
+    """More is asked at this moment than can be taken; ``retry_after`` says in how many seconds to ask again."""
+
+    exit_code = 14
+
+    def __init__(self, message: str, *, retry_after: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class RateError(BusyError):
+    """One caller asks more often than its token allows; others are answered all the same."""
+
+    exit_code = 15
+
+
+class AccessError(PellucidError):
+    """Whoever asks has not shown a token that is known and not revoked."""
+
+    exit_code = 16
+
+
+class RightError(PellucidError):
+    """The token is good, but not for what was asked."""
+
+    exit_code = 17
+
+
+class RequestError(PellucidError):
+    """A request over HTTP cannot be read; ``status`` is the HTTP status that says why, 400 to 499."""
+
+    exit_code = 18
+
+    def __init__(self, message: str, *, status: int = 400) -> None:
+        super().__init__(message)
+        self.status = status

@@ -51,6 +51,14 @@ class JobState(StrEnum):
     CANCELLED = "cancelled"
 
 
+class Right(StrEnum):
+    """What a token lets its holder do over HTTP; ``admin`` implies the others."""
+
+    PREDICT = "predict"  # ask, and look at models and their state
+    FEEDBACK = "feedback"  # say what an image shows, and take it back
+    ADMIN = "admin"  # promote, roll back, and all the others may do
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """One image, named by its content."""

@@ -20,7 +20,7 @@ HEAVY = {
     *("mlflow", "onnxruntime", "matplotlib", "torch", "fsspec", "safetensors", "jinja2"),
 }
 NO_DATA = {"init"}  # commands that print remarks only
-GROUPS = {"bench", "datasets", "models", "queue"}
+GROUPS = {"bench", "datasets", "models", "queue", "tokens"}
 
 
 def commands() -> Iterator[tuple[str, Any]]:
@@ -75,7 +75,7 @@ def test_one_letter_means_one_thing() -> None:
                     assert meaning.setdefault(word, longs[0]) == longs[0], (name, word)
 
 
-@pytest.mark.parametrize("words", [(), ("bench",), ("datasets",), ("models",), ("queue",)])
+@pytest.mark.parametrize("words", [(), ("bench",), ("datasets",), ("models",), ("queue",), ("tokens",)])
 def test_without_a_command_the_help_is_shown_and_the_exit_code_is_that_of_misuse(
     cli: Cli, words: tuple[str, ...]
 ) -> None:
@@ -146,6 +146,7 @@ def test_wrong_words_are_one_line_and_exit_code_2(cli: Cli, here: Path, words: l
         (["models", "history", "nope"], 4, "no model named 'nope'"),
         (["models", "rollback", "nope"], 4, "no model named 'nope'"),
         (["queue", "cancel", "7"], 4, "no job 7"),
+        (["tokens", "revoke", "nope"], 4, "no token 'nope'"),
         (["predict", "x.png"], 4, "`pellucid ingest` and `pellucid train` make one"),
         (["train"], 2, "name one with --dataset NAME"),
         (["ingest", "/nowhere", "-d", "pets"], 5, "/nowhere"),
@@ -168,6 +169,7 @@ def test_what_is_not_there_is_one_line_that_says_what_is(
         (["models", "history"], "no model has been promoted yet; next: pellucid models promote NAME@VERSION"),
         (["queue", "list"], "no job waits or runs; --all shows those that have ended"),
         (["queue", "list", "--all"], "no job waits or runs"),
+        (["tokens", "list"], "no token yet; next: pellucid tokens create NAME --role predict"),
     ],
 )
 def test_an_empty_list_says_what_to_do_next_and_prints_no_data(

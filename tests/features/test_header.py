@@ -95,3 +95,15 @@ def test_a_jpeg_with_two_frames_is_refused(encode: Encode) -> None:
     assert read_header(data).components == 3
     with pytest.raises(ImageError, match="two frames"):
         read_header(data[:at] + frame + data[at:])
+
+
+def test_a_file_of_very_many_pieces_is_refused_before_they_are_held(encode: Encode) -> None:
+    jpeg = encode(Image.new("RGB", (8, 8)), "JPEG")
+    png = encode(Image.new("RGB", (8, 8)), "PNG")
+    empty = struct.pack(">I4sI", 0, b"tEXt", 0)
+    for data in (
+        jpeg[:2] + b"\xff\xe0\0\2" * 200_000 + jpeg[2:],
+        png[:33] + empty * 200_000 + png[33:],
+    ):
+        with pytest.raises(ImageError, match="more than 100000 pieces"):
+            read_header(data)

@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from pellucid import __version__
-from pellucid.cli import bench, clean, datasets, ending, ingest, init, models, predict, queue, train
+from pellucid.cli import bench, clean, datasets, ending, ingest, init, models, predict, queue, tokens, train
 from pellucid.cli.context import MORE, Globals
 from pellucid.cli.output import put
 
@@ -41,6 +41,7 @@ app.add_typer(datasets.app, name="datasets", rich_help_panel=MORE)
 app.add_typer(models.app, name="models", rich_help_panel=MORE)
 app.add_typer(bench.app, name="bench", rich_help_panel=MORE)
 app.add_typer(queue.app, name="queue", rich_help_panel=MORE)
+app.add_typer(tokens.app, name="tokens", rich_help_panel=MORE)
 
 
 def _show_version(wanted: bool) -> None:

@@ -110,6 +110,26 @@ def decode(data: bytes, limits: Limits = DEFAULT_LIMITS, *, at_least: int | None
     >>> decoded.media_type, decoded.width, decoded.image.getpixel((0, 0))
     ('image/png', 40, (255, 255, 255))
     """
+    header = check_header(data, limits)
+    image = _load(header, at_least, grey=grey)
+    if not (grey and image.mode == "L" and "transparency" not in image.info):
+        image = _rgb(image, header)
+    if grey and image.mode != "L":
+        image = image.convert("L")
+    image = _upright(image, header.orientation)
+    return Decoded(header.media_type, header.width, header.height, image)
+
+
+def check_header(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Header:
+    """The facts of an image that ``decode`` would begin with; no pixel is decoded, so that a bomb does no harm.
+
+    Raises ImageError as ``decode`` does, but for damage that shows in the pixels only.
+
+    >>> check_header(b"GIF89a" + bytes([3, 0, 2, 0, 0, 0, 0, 0x2C, *bytes(9), 2, 0, 0x3B]), Limits(max_pixels=5))
+    Traceback (most recent call last):
+        ...
+    pellucid.errors.ImageError: too many pixels: 3 x 2; at most 5 are decoded
+    """
     if not data:
         raise ImageError("empty", "the file has no bytes")
     if len(data) > limits.max_bytes:
@@ -123,13 +143,7 @@ def decode(data: bytes, limits: Limits = DEFAULT_LIMITS, *, at_least: int | None
         )
     if header.frames > 1:
         raise ImageError("animated", "more than one frame; save the one that the label means")
-    image = _load(header, at_least, grey=grey)
-    if not (grey and image.mode == "L" and "transparency" not in image.info):
-        image = _rgb(image, header)
-    if grey and image.mode != "L":
-        image = image.convert("L")
-    image = _upright(image, header.orientation)
-    return Decoded(header.media_type, header.width, header.height, image)
+    return header
 
 
 def _load(header: Header, at_least: int | None, *, grey: bool) -> Image.Image:

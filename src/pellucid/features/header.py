@@ -16,6 +16,8 @@ from dataclasses import dataclass
 
 from pellucid.errors import ImageError
 
+_MOST_PIECES = 100_000  # segments of a JPEG, chunks of a PNG: encoders write hundreds, a file made to do harm millions
+
 
 @dataclass(frozen=True, slots=True)
 class Header:
@@ -55,7 +57,7 @@ def read_header(data: bytes) -> Header:
 
 
 def _jpeg(data: bytes) -> Header:
-    kept, at, frame, orientation = [data[:2]], 2, None, 1
+    kept, at, frame, orientation, pieces = [data[:2]], 2, None, 1, 0
     while True:
         if data[at] != 0xFF:
             raise ImageError("not an image", f"a JPEG without a marker at byte {at}")
@@ -77,6 +79,7 @@ def _jpeg(data: bytes) -> Header:
             orientation = _orientation(data[at + 10 : end])
         if not 0xE1 <= marker <= 0xED and marker not in (0xEF, 0xFE):  # APP0 and APP14 tell the colour space
             kept.append(data[at:end])
+        pieces = _one_more(pieces)
         at = end
     if frame is None:
         raise ImageError("not an image", "a JPEG without a frame")
@@ -85,7 +88,7 @@ def _jpeg(data: bytes) -> Header:
 
 
 def _png(data: bytes) -> Header:
-    kept, at, frames, orientation = [data[:8]], 8, 1, 1
+    kept, at, frames, orientation, pieces = [data[:8]], 8, 1, 1, 0
     width, height = struct.unpack_from(">II", data, 16)
     kind = b""
     while kind != b"IEND":
@@ -99,8 +102,15 @@ def _png(data: bytes) -> Header:
             orientation = _orientation(data[at + 8 : end - 4])
         elif kind in (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"):
             kept.append(data[at:end])
+        pieces = _one_more(pieces)
         at = end
     return Header("PNG", width, height, frames, orientation, b"".join(kept))
+
+
+def _one_more(pieces: int) -> int:
+    if pieces >= _MOST_PIECES:
+        raise ImageError("not an image", f"its header has more than {_MOST_PIECES} pieces; save it again")
+    return pieces + 1
 
 
 def _gif(data: bytes) -> Header:
