@@ -98,3 +98,9 @@ class ConcurrencyError(PellucidError):
     """Somebody else changed the same thing in between; nothing was changed, look again and retry."""
 
     exit_code = 13
+
+
+class GateError(PellucidError):
+    """The promotion gate refuses a candidate; the message has its figures, and the verdict is recorded."""
+
+    exit_code = 14

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pellucid.flow.monday_tuesday import Benchmark, Plan
     from pellucid.flow.worker import Watcher
     from pellucid.store.aliases import Change
+    from pellucid.store.verdicts import Verdict
 
 
 class Project:
@@ -359,6 +360,24 @@ class Project:
         with self.workspace.database.read() as connection:
             _check_model_name(connection, name)
             return history_of(connection, name)
+
+    def gate(self, candidate: str, **options: Any) -> Verdict:
+        """Judges a candidate against the champion; options as of ``pellucid.flow.gate.gate``."""
+        from pellucid.flow.gate import gate
+
+        return gate(self.workspace, candidate, progress=self._progress, **options)
+
+    def verdicts(self, name: str | None = None) -> list[Verdict]:
+        """What the gate said of candidates, oldest first.
+
+        Raises:
+            NotFoundError: there is no model of that name.
+        """
+        from pellucid.store.verdicts import verdicts_of
+
+        with self.workspace.database.read() as connection:
+            _check_model_name(connection, name)
+            return verdicts_of(connection, name)
 
     def predict(self, *paths: str | Path, model: str | None = None, record: bool = True) -> list[Prediction]:
         """Answers for image files and for folders of them."""
