@@ -136,7 +136,7 @@ def test_a_silent_worker_loses_its_job_to_another_and_its_result_is_dropped(
 ) -> None:
     silent = make_project(lease_seconds=0.1)
     (job,) = pets.submit(Grid(("pets",)))
-    monkeypatch.setattr(module._Heartbeat, "_beat", lambda self: None)
+    monkeypatch.setattr(module.Heartbeat, "_beat", lambda self: None)
 
     def hang(what: str, done: int, total: int | None) -> None:
         if what == "training":

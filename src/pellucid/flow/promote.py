@@ -13,6 +13,7 @@ from pellucid.flow.predict import open_predictor
 from pellucid.flow.workspace import Workspace
 from pellucid.store.aliases import CHAMPION, Change, alias_state, earlier_champion, history_of, set_alias
 from pellucid.store.models import get_model, mirror_version
+from pellucid.store.verdicts import Verdict
 from pellucid.types import ModelVersion
 
 ALIASES = ("champion", "candidate")
@@ -26,6 +27,7 @@ def promote(
     reason: str = "",
     actor: str | None = None,
     force: bool = False,
+    verdict: Verdict | None = None,
     dry_run: bool = False,
 ) -> Change:
     """Makes a model version the champion, or the candidate, of its name.
@@ -39,6 +41,7 @@ def promote(
         ref: ``NAME@VERSION``.
         actor: who decides; the user of the operating system where None.
         force: promotes against the gate's verdict, which the history's reason then tells.
+        verdict: what the gate has just said of it; it is asked where None.
         dry_run: says what would happen, judges and refuses as it would, and changes and records nothing.
 
     Raises:
@@ -56,7 +59,8 @@ def promote(
         raise UsageError(f"{target.ref} is the {alias} of {target.name} already; nothing was changed")
     who = actor or current_user()
     if alias == CHAMPION and state.version is not None:
-        reason = _judged(workspace, target, state.version, who, reason, force=force, dry_run=dry_run)
+        said = verdict or gate(workspace, target.ref, actor=who, record=not dry_run)
+        reason = _allowed(target, state.version, said, reason, force=force)
     change = Change(
         target.name,
         alias,
@@ -101,7 +105,8 @@ def rollback(
         raise UsageError(f"{target.ref} is the champion of {name} already; nothing was changed")
     who = actor or current_user()
     if state.version is not None and target.version not in crowned:
-        reason = _judged(workspace, target, state.version, who, reason, force=False, dry_run=dry_run)
+        said = gate(workspace, target.ref, actor=who, record=not dry_run)
+        reason = _allowed(target, state.version, said, reason, force=False)
     change = Change(
         name,
         CHAMPION,
@@ -134,11 +139,10 @@ def mirror_aliases(workspace: Workspace, name: str) -> Mapping[str, int]:
     return done
 
 
-def _judged(
-    workspace: Workspace, target: ModelVersion, champion: int, actor: str, reason: str, *, force: bool, dry_run: bool
-) -> str:
-    """The reason as the history shall have it, once the gate has let the model pass or was overruled."""
-    verdict = gate(workspace, target.ref, actor=actor, record=not dry_run)
+def _allowed(target: ModelVersion, champion: int, verdict: Verdict, reason: str, *, force: bool) -> str:
+    """The reason as the history shall have it, where the gate has let the model pass or is overruled."""
+    if (verdict.name, verdict.candidate) != (target.name, target.version):
+        raise UsageError(f"the verdict is on {verdict.name}@{verdict.candidate}; wanted is one on {target.ref}")
     if verdict.champion != champion:
         raise ConcurrencyError(f"the champion of {target.name} was changed meanwhile; look again and retry")
     if verdict.passed:
