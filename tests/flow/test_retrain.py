@@ -73,7 +73,7 @@ def test_votes_become_a_version_a_candidate_and_a_verdict(pets: MakePets) -> Non
     outcome = retrain(project.workspace, firing)
     assert outcome.version == "pets@2"
     version = project.datasets("pets")[-1]
-    assert (version.recipe["verb"], version.classes) == ("retrain", ("cat", "dog", "eel"))
+    assert (version.recipe["verb"], version.classes) == ("retrain", ("cat", "dog"))
     rows = {row.sample: row for row in project.inspect("pets").rows}
     assert {rows[name].status for name in changed} == {"conflict"}  # one word against another
     assert (outcome.candidate, outcome.promoted, outcome.firing.state) == ("pets@2", False, FiringState.DONE)
@@ -90,7 +90,7 @@ def test_votes_become_a_version_a_candidate_and_a_verdict(pets: MakePets) -> Non
 
 def test_a_candidate_that_passes_becomes_champion_where_asked(pets: MakePets) -> None:
     project = pets(votes=1, promote="gate", settings={"lambda": 3.0})
-    say(project, [0], "dog")
+    say(project, [0], "eel")
     (firing,) = due(project.workspace, worker="a")
     outcome = retrain(project.workspace, firing)
     assert outcome.verdict is not None
@@ -180,7 +180,7 @@ def test_a_dead_retraining_is_taken_over_and_goes_on_where_it_stood(
     pets: MakePets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = pets(votes=1)
-    say(project, [0], "dog")
+    say(project, [0], "eel")
     (firing,) = due(project.workspace, worker="dead")
 
     class Killed(BaseException):
@@ -218,7 +218,7 @@ def _expire(project: Project) -> None:
 
 def test_ctrl_c_gives_the_retraining_back(pets: MakePets, monkeypatch: pytest.MonkeyPatch) -> None:
     project = pets(votes=1)
-    say(project, [0], "dog")
+    say(project, [0], "eel")
     (firing,) = due(project.workspace, worker="a")
 
     def stop(*args: Any, **options: Any) -> int:
@@ -234,8 +234,8 @@ def test_ctrl_c_gives_the_retraining_back(pets: MakePets, monkeypatch: pytest.Mo
 
 def test_what_cannot_be_trained_fails_with_its_reason(pets: MakePets, plugins: str) -> None:
     project = pets(models=[f"{plugins}:Raising"])
-    say(project, [0], "dog")
-    with pytest.raises(TrainingError, match="no candidate could be trained.*no luck today"):
+    say(project, [0], "eel")
+    with pytest.raises(TrainingError, match=r"no candidate could be trained.*no luck today"):
         project.retrain("pets")
     assert firings(project)[-1] == ("hand", "failed")
 
@@ -255,7 +255,7 @@ def test_a_watching_worker_retrains_between_jobs(pets: MakePets) -> None:
     import threading
 
     project = pets(votes=1)
-    say(project, [0], "dog")
+    say(project, [0], "eel")
     stop = threading.Event()
     seen: list[str] = []
 
@@ -273,7 +273,7 @@ def test_a_failure_is_told_and_the_worker_lives_on(
     pets: MakePets, plugins: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     project = pets(votes=1, models=[f"{plugins}:Raising"])
-    say(project, [0], "dog")
+    say(project, [0], "eel")
     Retrainings(project.workspace).look()
     assert "the retraining of pets failed: no candidate could be trained" in caplog.text
     Retrainings(project.workspace).look()
