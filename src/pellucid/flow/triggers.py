@@ -144,8 +144,8 @@ def new_votes(connection: sa.Connection, dataset: str) -> tuple[int, int]:
     """How many votes are new since the last retraining, and the vote after which they were said."""
     base = [int(item.detail["upto"]) for item in firings_of(connection, dataset) if "upto" in item.detail]
     if not base:
-        models = list_models(connection, dataset)
-        base = [vote_before(connection, dataset, get_version(connection, models[0].dataset).created_at)] * bool(models)
+        newest = list_models(connection, dataset)[:1]
+        base = [vote_before(connection, dataset, get_version(connection, item.dataset).created_at) for item in newest]
     after = max(base, default=0)
     return count_votes(connection, dataset, after), after
 

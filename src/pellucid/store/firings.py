@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -73,9 +74,10 @@ def fire(
         lease: seconds until others may take over, unless ``renew`` is called before.
         detail: what is known of the occasion; ``upto`` is the newest vote that counted.
     """
-    claimed = {**detail, **_claim(connection, worker, lease, attempt=1)}
+    mark = uuid.uuid4().hex  # tells this very insert from an earlier one, also of the same worker
+    claimed = {**detail, **_claim(connection, worker, lease, attempt=1), "mark": mark}
     found = _insert(database, connection, dataset, trigger, key, FiringState.CLAIMED, claimed)
-    return found if found.detail.get("worker") == worker and found.state is FiringState.CLAIMED else None
+    return found if found.detail.get("mark") == mark else None
 
 
 def arm(
