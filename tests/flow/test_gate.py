@@ -9,6 +9,7 @@ import pytest
 from pellucid import Project
 from pellucid.errors import ConfigError, GateError
 from pellucid.flow import gate as module
+from pellucid.flow.embed import embed_samples
 from pellucid.labels.halves import halve
 from pellucid.store.votes import add_votes
 from pellucid.types import Role, Split, Vote
@@ -77,11 +78,10 @@ def test_the_gate_judges_on_its_own_half(gated: Project, monkeypatch: pytest.Mon
     guard, mine = halve([row.sample for row in rows], [row.group for row in rows])
     assert guard
     seen: list[str] = []
-    embed = module.embed_samples
 
     def watched(workspace: object, extractor: object, ids: list[str], **options: object) -> object:
         seen.extend(ids)
-        return embed(workspace, extractor, ids, **options)  # type: ignore[arg-type]
+        return embed_samples(workspace, extractor, ids, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(module, "embed_samples", watched)
     verdict = gated.gate("pets@2", record=False)
