@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from dataclasses import MISSING
 from pathlib import Path
 from typing import Any
 
@@ -148,16 +149,19 @@ def test_the_template_is_the_defaults_and_mentions_every_setting() -> None:
         name, equals, value = line.removeprefix("# ").partition(" = ")
         if equals and name in {item.name for item in setting_fields()}:
             shown |= tomllib.loads(f"{name} = {value}")
-    assert shown == {item.name: item.default for item in setting_fields() if item.name != "train"}
-    assert "# [train]" in text
+    assert shown == {item.name: item.default for item in setting_fields() if item.default is not MISSING}
+    assert all(f"# [{item.name}]" in text for item in setting_fields() if item.default is MISSING)
 
 
 def test_the_template_works_with_every_comment_sign_removed(root: Path) -> None:
     lines = config_template().splitlines()
-    settings = [line.removeprefix("# ") for line in lines if " = " in line or line == "# [train]"]
-    write(root, "\n".join(line for line in settings if line.split(" = ")[0].isidentifier() or line == "[train]"))
+    tables = ("[train]", "[retrain]", "[gate]")
+    settings = [line.removeprefix("# ") for line in lines if " = " in line or line.removeprefix("# ") in tables]
+    write(root, "\n".join(line for line in settings if line.split(" = ")[0].isidentifier() or line in tables))
     found = load_settings(root, environ={})
     assert found.train["datasets"] == ["NAME"]
+    assert found.retrain["schedule"] == "0 3 * * *"
+    assert found.gate["floors"] == {"*": 0.5, "NAME": 0.8}
     assert found.test_fraction == Settings().test_fraction
 
 

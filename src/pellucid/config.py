@@ -72,6 +72,14 @@ class Settings:
         {},
         "the grid that `pellucid train` and `pellucid worker --watch` run: datasets, models, settings, ...",
     )
+    retrain: Mapping[str, Any] = _setting(
+        {},
+        "when `pellucid worker --watch` retrains, what it trains, whether it promotes: dataset, votes, schedule, ...",
+    )
+    gate: Mapping[str, Any] = _setting(
+        {},
+        "what a candidate has to hold against the champion before it is promoted: margin, fall, floors",
+    )
     origins: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     def __repr__(self) -> str:
@@ -199,7 +207,7 @@ def config_template() -> str:
         "",
     ]
     for item in setting_fields():
-        if item.name != "train":
+        if item.default is not MISSING:
             lines += [f"# {item.metadata['help']}", f"# {item.name} = {_toml(item.default)}", ""]
     lines += [
         "# What `pellucid train` runs when no flags are given, and `pellucid worker --watch` runs on every new",
@@ -209,6 +217,26 @@ def config_template() -> str:
         '# models = ["kernel", "ridge"]',
         "# priorities = { kernel = 10 }",
         '# settings = { lambda = ["loo", 0.1, 1.0] }',
+        "",
+        "# When `pellucid worker --watch` retrains by itself. Each condition fires once, however many workers look;",
+        "# where nothing new was said, nothing is trained.",
+        "# [retrain]",
+        '# dataset = "NAME"',
+        "# votes = 100  # so many new votes since the last retraining",
+        '# schedule = "0 3 * * *"  # cron, UTC: minute, hour, day of the month, month, day of the week',
+        "# accuracy_fall = 5  # points by which the votes on recent answers lie below the champion's test accuracy",
+        "# drift = true  # an alarm of the drift detectors",
+        '# models = ["kernel"]',
+        '# settings = { lambda = ["loo", 1.0] }',
+        "# clean = true  # audit the labels first",
+        "# replay = 0.2  # also train each model on the new images and this share of the old ones, the closest pairs",
+        '# promote = "never"  # or "gate": a candidate that passes the gate becomes champion',
+        "",
+        "# What the gate asks of a candidate, on the half of the trusted images that is the gate's.",
+        "# [gate]",
+        "# margin = 0.05  # by how much less accurate it may at most be, with the whole 95 % interval",
+        "# fall = 0.1  # by how much a class's recall may fall",
+        '# floors = { "*" = 0.5, NAME = 0.8 }  # least recall of a class; "*" stands for all others',
         "",
     ]
     return "\n".join(lines)

@@ -136,3 +136,9 @@ class RequestError(PellucidError):
     def __init__(self, message: str, *, status: int = 400) -> None:
         super().__init__(message)
         self.status = status
+
+
+class GateError(PellucidError):
+    """The promotion gate refuses a candidate; the message has its figures, and the verdict is recorded."""
+
+    exit_code = 19

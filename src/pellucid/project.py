@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from pellucid.flow.inspect import Inspection
     from pellucid.flow.lineage import Diff, Impact, Step
     from pellucid.flow.monday_tuesday import Benchmark, Plan
+    from pellucid.flow.retrain import Outlook, Retraining, Told
     from pellucid.flow.worker import Watcher
     from pellucid.store.aliases import Change
+    from pellucid.store.verdicts import Verdict
 
 
 class Project:
@@ -224,13 +226,24 @@ class Project:
         only: Sequence[int] | None = None,
         watch: bool = False,
         report: Watcher = lambda job: None,
+        retrained: Told = lambda outcome: None,
         progress: Callable[[Job], Progress] | None = None,
     ) -> int:
-        """Works off the queue, or the jobs named, or for ever; returns how many were done."""
+        """Works off the queue, or the jobs named, or for ever; returns how many were done.
+
+        Args:
+            only: ids of jobs.
+            watch: goes on for ever, trains what arrives and retrains what is due.
+            report: told of each job when it starts and when it ends.
+            retrained: told of each retraining.
+            progress: told how far a job is.
+        """
+        from pellucid.flow.retrain import Retrainings
         from pellucid.flow.worker import work
 
         shown = progress or (lambda job: self._progress)
-        return work(self.workspace, only=only, watch=watch, report=report, progress=shown)
+        between = Retrainings(self.workspace, report=retrained, progress=self._progress).look
+        return work(self.workspace, only=only, watch=watch, between=between, report=report, progress=shown)
 
     def cancel(self, job: int) -> Job:
         """Takes a job out of the queue."""
@@ -359,6 +372,36 @@ class Project:
         with self.workspace.database.read() as connection:
             _check_model_name(connection, name)
             return history_of(connection, name)
+
+    def retrain(self, dataset: str) -> Retraining:
+        """Retrains now, as pellucid.toml's [retrain] says; see ``pellucid.flow.retrain.retrain``."""
+        from pellucid.flow.retrain import retrain_now
+
+        return retrain_now(self.workspace, dataset, progress=self._progress)
+
+    def outlook(self, dataset: str) -> Outlook:
+        """What a retraining would do now."""
+        from pellucid.flow.retrain import outlook
+
+        return outlook(self.workspace, dataset)
+
+    def gate(self, candidate: str, **options: Any) -> Verdict:
+        """Judges a candidate against the champion; options as of ``pellucid.flow.gate.gate``."""
+        from pellucid.flow.gate import gate
+
+        return gate(self.workspace, candidate, progress=self._progress, **options)
+
+    def verdicts(self, name: str | None = None) -> list[Verdict]:
+        """What the gate said of candidates, oldest first.
+
+        Raises:
+            NotFoundError: there is no model of that name.
+        """
+        from pellucid.store.verdicts import verdicts_of
+
+        with self.workspace.database.read() as connection:
+            _check_model_name(connection, name)
+            return verdicts_of(connection, name)
 
     def predict(self, *paths: str | Path, model: str | None = None, record: bool = True) -> list[Prediction]:
         """Answers for image files and for folders of them."""

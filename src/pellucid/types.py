@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 TRUST_SCALE = 1000  # trust is stored in thousandths, so that a version's content id never depends on rounding
+KEEPER = "pellucid corrupt"  # the voter whose ground truth is what a label was before it was broken on purpose
 
 
 class Role(StrEnum):

@@ -14,9 +14,8 @@ from PIL import Image
 
 from pellucid import Project
 from pellucid.errors import ConcurrencyError, DataError, UsageError
-from pellucid.flow.corrupt import KEEPER
 from pellucid.store.votes import votes_of
-from pellucid.types import Role, Row, Split, Status
+from pellucid.types import KEEPER, Role, Row, Split, Status
 
 MakeProject = Callable[..., Project]
 WriteFolders = Callable[..., Path]

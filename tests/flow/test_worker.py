@@ -18,6 +18,7 @@ from pellucid import Project
 from pellucid.errors import StorageError, TrainingError
 from pellucid.flow import worker as module
 from pellucid.flow.grid import Grid
+from pellucid.flow.heartbeat import Heartbeat
 from pellucid.flow.worker import run_workers, work
 from pellucid.store.jobs import extend
 from pellucid.types import Job, JobState
@@ -136,7 +137,7 @@ def test_a_silent_worker_loses_its_job_to_another_and_its_result_is_dropped(
 ) -> None:
     silent = make_project(lease_seconds=0.1)
     (job,) = pets.submit(Grid(("pets",)))
-    monkeypatch.setattr(module._Heartbeat, "_beat", lambda self: None)
+    monkeypatch.setattr(Heartbeat, "_beat", lambda self: None)
 
     def hang(what: str, done: int, total: int | None) -> None:
         if what == "training":

@@ -75,12 +75,16 @@ def promote(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="NAME@VERSION.")],
     to: Annotated[str, typer.Option(help="champion or candidate.")] = "champion",
     reason: ReasonOption = "",
+    force: Annotated[bool, typer.Option("--force", help="Overrule the gate; the history tells.")] = False,
     dry_run: DryRunOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Make a model the champion (or the candidate) of its name; recorded with who, when and why."""
+    """Make a model the champion (or the candidate) of its name; recorded with who, when and why.
+
+    Where there is a champion already and the dataset has trusted images, the model has to pass the gate.
+    """
     with open_project(context) as project:
-        change = project.promote(model, alias=to, reason=reason, dry_run=dry_run)
+        change = project.promote(model, alias=to, reason=reason, force=force, dry_run=dry_run)
     _tell(change, dry_run=dry_run, json=json)
     if not dry_run and to == "champion":
         say(context, f"next: pellucid predict --model {change.name} PATH...")
@@ -122,6 +126,34 @@ def history(
     columns = ("when", "what", "alias", "now", "before", "by", "why")
     empty = "no model has been promoted yet; next: pellucid models promote NAME@VERSION"
     print_table(columns, rows, optional=("by", "before"), empty=empty)
+
+
+@app.command()
+def verdicts(
+    context: typer.Context,
+    name: Annotated[str | None, typer.Argument(help="Of one name only.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Show what the promotion gate said of candidates, with its figures."""
+    with open_project(context) as project:
+        found = project.verdicts(name)
+    if json:
+        print_json(found)
+        return
+    rows = [
+        (
+            v.at,
+            f"{v.name}@{v.candidate}",
+            v.champion and f"{v.name}@{v.champion}",
+            "passed" if v.passed else "refused" if v.judged else "not judged",
+            v.line,
+            v.actor,
+        )
+        for v in found
+    ]
+    columns = ("when", "candidate", "champion", "verdict", "figures", "by")
+    empty = "the gate has judged nothing yet; it does when a model would take a champion's place"
+    print_table(columns, rows, optional=("by", "when"), empty=empty)
 
 
 @app.command()

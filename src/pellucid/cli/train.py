@@ -15,6 +15,7 @@ from pellucid.errors import TrainingError
 
 if TYPE_CHECKING:
     from pellucid.flow.grid import Grid
+    from pellucid.flow.retrain import Retraining
     from pellucid.project import Project
     from pellucid.types import Job, ModelVersion
 
@@ -92,7 +93,11 @@ def train(
 def worker(
     context: typer.Context,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Go on for ever; train what [train] asks for whenever a version arrives.")
+        bool,
+        typer.Option(
+            "--watch",
+            help="Go on for ever; train what [train] asks for as versions arrive, retrain when [retrain] says.",
+        ),
     ] = False,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="How many processes.")] = 1,
     json: JsonLinesOption = False,
@@ -116,9 +121,15 @@ def worker(
             else:
                 put(f"job {job.id}  {job.dataset}  {job.model}  {job.state}  {outcome(job)}".rstrip())
 
+        def tell_retrained(outcome: Retraining) -> None:
+            if json:
+                print_json(outcome)
+            else:
+                put(f"retraining {outcome.firing.dataset} ({outcome.firing.trigger})  {one_line(outcome.message)}")
+
         if watch:
             say(context, "waiting for jobs; Ctrl-C ends")
-        done = project.work(watch=watch, report=tell)
+        done = project.work(watch=watch, report=tell, retrained=tell_retrained)
     say(context, f"{done} jobs done; nothing waits")
 
 

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid.errors import DataError, UsageError
-from pellucid.flow.corrupt import KEEPER
 from pellucid.flow.edit import commit_rows, newest_of
 from pellucid.flow.embed import embed_samples
 from pellucid.flow.workspace import Progress, Workspace, no_progress
@@ -20,7 +19,7 @@ from pellucid.noise.rules import RULES
 from pellucid.store.datasets import list_versions
 from pellucid.store.manifests import read_manifest
 from pellucid.store.votes import votes_of
-from pellucid.types import TRUST_SCALE, DatasetVersion, Role, Row, Split, Status, Vote
+from pellucid.types import KEEPER, TRUST_SCALE, DatasetVersion, Role, Row, Split, Status, Vote
 
 _SURE = 0.99  # trust from which on a row stays as it is; else every row of a clean dataset would change a little
 

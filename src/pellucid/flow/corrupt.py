@@ -26,9 +26,7 @@ from pellucid.store.images import PACK_BYTES, Place
 from pellucid.store.ingests import Sighting, add_sightings, begin_ingest, forget_ingest, metadata_of, sightings_of
 from pellucid.store.samples import add_samples
 from pellucid.store.votes import add_votes, votes_of
-from pellucid.types import DatasetVersion, Role, Row, Sample, Split, Status, Vote
-
-KEEPER = "pellucid corrupt"  # the voter whose ground truth is what a label was before it was broken
+from pellucid.types import KEEPER, DatasetVersion, Role, Row, Sample, Split, Status, Vote
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,9 @@ from pellucid.flow.predictor import Predictor, read_text
 from pellucid.flow.workspace import Progress, Workspace, no_progress
 from pellucid.store.datasets import get_version
 from pellucid.store.models import get_model
-from pellucid.types import ModelVersion
+from pellucid.types import DatasetVersion, ModelVersion
+
+Answers = NDArray[np.float64]  # probabilities, (n, K)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ class Judgement:
     model: ModelVersion
     material: Material
     predictor: Predictor
-    probabilities: NDArray[np.float64]  # (n_test, K), in the order of the dataset version's classes
+    probabilities: Answers  # (n_test, K), in the order of the dataset version's classes
 
 
 def judge(
@@ -44,7 +46,7 @@ def judge(
     with workspace.database.read() as connection:
         version = get_version(connection, dataset or model.dataset)
     material = gather(workspace, version, predictor.extractor, progress=progress)
-    return Judgement(model, material, predictor, _align(model, predictor, material))
+    return Judgement(model, material, predictor, aligned(model, predictor, version, material.test.X))
 
 
 def compare_models(
@@ -107,17 +109,22 @@ def _stored(workspace: Workspace, model: ModelVersion, name: str) -> str:
     return read_text(workspace.artifacts.fetch_folder("models", model.id, workspace.cache / "models"), model.id, name)
 
 
-def _align(model: ModelVersion, predictor: Predictor, material: Material) -> NDArray[np.float64]:
-    answers = predictor.predict_vectors(material.test.X)
-    wanted = material.version.class_to_idx
-    if tuple(predictor.classes) == material.version.classes:
+def aligned(model: ModelVersion, predictor: Predictor, version: DatasetVersion, X: NDArray[np.float32]) -> Answers:
+    """The model's probabilities for vectors (n, d), (n, K) in the order of the dataset version's classes.
+
+    Raises:
+        DataError: the model does not know a single class of that dataset.
+    """
+    answers = predictor.predict_vectors(X)
+    wanted = version.class_to_idx
+    if tuple(predictor.classes) == version.classes:
         return answers
-    aligned = np.zeros((len(answers), len(wanted)))
+    found = np.zeros((len(answers), len(wanted)))
     for column, name in enumerate(predictor.classes):
         if name in wanted:
-            aligned[:, wanted[name]] = answers[:, column]
-    total = aligned.sum(axis=1, keepdims=True)
-    if not total.any():
-        raise DataError(f"{model.ref} knows no class of {material.version.ref}; compare models of one task")
+            found[:, wanted[name]] = answers[:, column]
+    total = found.sum(axis=1, keepdims=True)
+    if len(total) and not total.any():
+        raise DataError(f"{model.ref} knows no class of {version.ref}; compare models of one task")
     # What the model gave to classes that this dataset does not have is spread evenly: it is no answer to the question.
-    return np.where(total > 0, aligned / np.where(total > 0, total, 1.0), 1.0 / len(wanted))
+    return np.where(total > 0, found / np.where(total > 0, total, 1.0), 1.0 / len(wanted))

@@ -11,7 +11,7 @@ from pellucid.errors import ConcurrencyError, UsageError
 from pellucid.flow.belief import Belief, believe_votes
 from pellucid.flow.live import Answerer, LiveModel, Views
 from pellucid.store.ledger import Entry, add_entries, hold
-from pellucid.store.receipts import add_receipt, receipt_of
+from pellucid.store.receipts import answer_to, claim
 from pellucid.store.votes import add_vote, votes_of
 from pellucid.types import Role, Split, Vote
 
@@ -78,7 +78,7 @@ def _hear(live: LiveModel, said: Said, source: str) -> Heard:
     step = _Step(live)
     try:
         with live.workspace.database.write() as connection:
-            if said.key is not None and (earlier := receipt_of(connection, source, said.key)):
+            if said.key is not None and (earlier := answer_to(connection, source, said.key)):
                 return Heard(**earlier)
             hold(connection, live.model)
             live.follow(connection)
@@ -115,7 +115,7 @@ def _hear(live: LiveModel, said: Said, source: str) -> Heard:
                 after=round(_share(live.newest(), view, said.label), 6),
             )
             if said.key is not None:
-                add_receipt(connection, source, said.key, asdict(heard))
+                _claim(connection, source, said.key, heard)
     except BaseException:
         step.undo()
         raise
@@ -165,6 +165,11 @@ class _Step:
         if now >= self._live.best - allowed - 1e-9:
             return ""
         return f"the accuracy on {len(guard.y)} trusted images would fall from {self._live.best:.3f} to {now:.3f}"
+
+
+def _claim(connection: sa.Connection, source: str, key: str, heard: Heard) -> None:
+    if claim(connection, source, key, asdict(heard)) is not None:
+        raise ConcurrencyError(f"{key!r} of {source} came twice at once, and the other one was faster")
 
 
 def _untouchable(live: LiveModel, sample: str) -> str:

@@ -20,6 +20,7 @@ from pellucid.flow.learn import Learnt, Material, gather, learn
 from pellucid.flow.portable import write_portable
 from pellucid.flow.predictor import write_model
 from pellucid.flow.promote import mirror_aliases
+from pellucid.flow.replay import REPLAY, replayed
 from pellucid.flow.report import write_report
 from pellucid.flow.workspace import Progress, Workspace, no_progress
 from pellucid.store.datasets import get_version
@@ -46,7 +47,11 @@ def do_job(workspace: Workspace, job: Job, *, progress: Progress = no_progress) 
     for path in extractor.files.values():
         workspace.blobs.put("weights", path.read_bytes())
     material = gather(workspace, version, extractor, progress=progress)
-    learnt = learn(material, extractor, job.model, job.settings, job.seed, progress=progress)
+    settings = dict(job.settings)
+    replay = settings.pop(REPLAY, None)
+    if replay is not None:
+        material = replayed(workspace, material, replay)
+    learnt = learn(material, extractor, job.model, settings, job.seed, progress=progress)
     progress("registering and reporting", 0, None)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "model"

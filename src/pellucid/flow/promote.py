@@ -6,12 +6,14 @@ import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from pellucid.errors import StorageError, UsageError
+from pellucid.errors import ConcurrencyError, GateError, StorageError, UsageError
 from pellucid.flow.environment import current_user
+from pellucid.flow.gate import gate
 from pellucid.flow.predict import open_predictor
 from pellucid.flow.workspace import Workspace
-from pellucid.store.aliases import CHAMPION, Change, alias_state, earlier_champion, set_alias
+from pellucid.store.aliases import CHAMPION, Change, alias_state, earlier_champion, history_of, set_alias
 from pellucid.store.models import get_model, mirror_version
+from pellucid.store.verdicts import Verdict
 from pellucid.types import ModelVersion
 
 ALIASES = ("champion", "candidate")
@@ -24,20 +26,28 @@ def promote(
     alias: str = CHAMPION,
     reason: str = "",
     actor: str | None = None,
+    force: bool = False,
+    verdict: Verdict | None = None,
     dry_run: bool = False,
 ) -> Change:
     """Makes a model version the champion, or the candidate, of its name.
 
-    The model is loaded and checked first, so that nothing damaged can become champion.
+    The model is loaded and checked first, so that nothing damaged can become champion. Who would take a champion's
+    place has to pass the gate (``pellucid.flow.gate``), whose verdict is recorded. A first champion and a candidate
+    need no gate. Where the dataset has no trusted image for the gate, nobody can judge: the promotion goes through,
+    the verdict says that it did not pass, and a warning says that it was not judged.
 
     Args:
         ref: ``NAME@VERSION``.
         actor: who decides; the user of the operating system where None.
-        dry_run: says what would happen and changes nothing.
+        force: promotes against the gate's verdict, which the history's reason then tells.
+        verdict: what the gate has just said of it; it is asked where None.
+        dry_run: says what would happen, judges and refuses as it would, and changes and records nothing.
 
     Raises:
         NotFoundError, IntegrityError: the model does not exist or cannot be loaded.
         UsageError: it is what it would become already.
+        GateError: the gate refuses it.
         ConcurrencyError: somebody else promoted meanwhile; nothing was changed.
     """
     if alias not in ALIASES:
@@ -47,6 +57,10 @@ def promote(
         state = alias_state(connection, target.name, alias)
     if state.version == target.version:
         raise UsageError(f"{target.ref} is the {alias} of {target.name} already; nothing was changed")
+    who = actor or current_user()
+    if alias == CHAMPION and state.version is not None:
+        said = verdict or gate(workspace, target.ref, actor=who, record=not dry_run)
+        reason = _allowed(target, state.version, said, reason, force=force)
     change = Change(
         target.name,
         alias,
@@ -54,7 +68,7 @@ def promote(
         "promote",
         target.version,
         state.version,
-        actor or current_user(),
+        who,
         reason,
         datetime.now(UTC),
     )
@@ -70,21 +84,29 @@ def rollback(
     actor: str | None = None,
     dry_run: bool = False,
 ) -> Change:
-    """Makes an earlier version the champion again.
+    """Makes an earlier version the champion again: the same act as a promotion, aimed at an older version.
+
+    The gate is not asked about one that was champion before, so that the way back is always open; of any other version
+    it is asked as in ``promote``.
 
     Args:
         to: the version; the champion before the present one where None.
 
     Raises:
         UsageError: there is no earlier champion.
-        NotFoundError, IntegrityError, ConcurrencyError: as for ``promote``.
+        NotFoundError, IntegrityError, GateError, ConcurrencyError: as for ``promote``.
     """
     with workspace.database.read() as connection:
         version = earlier_champion(connection, name) if to is None else to
         target = get_model(connection, f"{name}@{version}")
         state = alias_state(connection, name, CHAMPION)
+        crowned = {change.version for change in history_of(connection, name) if change.alias == CHAMPION}
     if state.version == target.version:
         raise UsageError(f"{target.ref} is the champion of {name} already; nothing was changed")
+    who = actor or current_user()
+    if state.version is not None and target.version not in crowned:
+        said = gate(workspace, target.ref, actor=who, record=not dry_run)
+        reason = _allowed(target, state.version, said, reason, force=False)
     change = Change(
         name,
         CHAMPION,
@@ -92,7 +114,7 @@ def rollback(
         "rollback",
         target.version,
         state.version,
-        actor or current_user(),
+        who,
         reason,
         datetime.now(UTC),
     )
@@ -115,6 +137,30 @@ def mirror_aliases(workspace: Workspace, name: str) -> Mapping[str, int]:
             workspace.tracking.set_alias(name, alias, version)
             done[alias] = number
     return done
+
+
+def _allowed(target: ModelVersion, champion: int, verdict: Verdict, reason: str, *, force: bool) -> str:
+    """The reason as the history shall have it, where the gate has let the model pass or is overruled."""
+    if (verdict.name, verdict.candidate) != (target.name, target.version):
+        raise UsageError(f"the verdict is on {verdict.name}@{verdict.candidate}; wanted is one on {target.ref}")
+    if verdict.champion != champion:
+        raise ConcurrencyError(f"the champion of {target.name} was changed meanwhile; look again and retry")
+    if verdict.passed:
+        return reason
+    if force:
+        return f"{reason}{' ' * bool(reason)}[forced against the gate: {verdict.line}]"
+    if not verdict.judged:
+        logging.getLogger(__name__).warning(
+            "the promotion of %s was not judged: %s has no trusted image for the gate; ingest some as trusted, or with "
+            "trusted_fraction above 0",
+            target.ref,
+            target.name,
+        )
+        return reason
+    raise GateError(
+        f"the gate refuses {target.ref} against {target.name}@{champion}: {verdict.line}; "
+        f"`pellucid models promote {target.ref} --force` overrules it"
+    )
 
 
 def _carry_out(workspace: Workspace, target: ModelVersion, change: Change, *, dry_run: bool) -> Change:

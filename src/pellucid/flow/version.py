@@ -27,7 +27,7 @@ from pellucid.store.ingests import (
 )
 from pellucid.store.manifests import content_id, read_manifest, write_manifest
 from pellucid.store.samples import sketches_of
-from pellucid.store.votes import add_votes, said_so_far, votes_of
+from pellucid.store.votes import add_votes, said_so_far, samples_voted, votes_of
 from pellucid.types import DatasetVersion, Role, Row, Split, Status, Vote
 
 _ATTEMPTS = 20  # commits that may lose the race against other processes before this one gives up
@@ -75,6 +75,7 @@ def commit_votes(
     recipe: Mapping[str, Any],
     reading: Reading | None = None,
     votes: Sequence[Vote] = (),
+    said: tuple[int, int] | None = None,
     keep: bool = False,
     progress: Progress = no_progress,
 ) -> tuple[DatasetVersion, bool, list[Finding]]:
@@ -86,6 +87,8 @@ def commit_votes(
     Args:
         reading: the ingest whose samples come in and whose votes count from now on.
         votes: said directly; recorded with the version.
+        said: ids of votes that were said directly and recorded before: those above the first and up to the second count
+            from now on.
         keep: keeps the record of the ingest even where it neither saw nor said anything new.
 
     Returns:
@@ -97,8 +100,8 @@ def commit_votes(
     """
     for _ in range(_ATTEMPTS):
         with workspace.database.read() as connection:
-            parent, seen = latest_version(connection, dataset), said_so_far(connection, dataset)
-            draft = _Draft(workspace, connection, dataset, parent, rules, reading, votes)
+            parent, seen = latest_version(connection, dataset), _said_so_far(connection, dataset, said)
+            draft = _Draft(workspace, connection, dataset, parent, rules, reading, votes, said)
             progress("grouping", 0, None)
             rows, findings = draft.build()
             name = content_id(rows)
@@ -109,7 +112,9 @@ def commit_votes(
         with suppress(_OvertakenError), workspace.database.write() as connection:
             newest = latest_version(connection, dataset)
             # Old words in new mouths may count without a new version, so the version alone does not tell.
-            if (newest and newest.number) != (parent and parent.number) or said_so_far(connection, dataset) != seen:
+            if (newest and newest.number) != (parent and parent.number) or _said_so_far(
+                connection, dataset, said
+            ) != seen:
                 raise _OvertakenError
             made = None
             if not repeats:
@@ -141,6 +146,10 @@ def commit_votes(
     raise ConcurrencyError(f"{dataset} is being changed all the time by others; run the command again")
 
 
+def _said_so_far(connection: sa.Connection, dataset: str, said: tuple[int, int] | None) -> tuple[int, int, int]:
+    return said_so_far(connection, dataset, upto=None if said is None else said[1])
+
+
 class _OvertakenError(Exception):
     """Another process committed first."""
 
@@ -163,6 +172,7 @@ class _Draft:
         rules: VersionRules,
         reading: Reading | None,
         votes: Sequence[Vote],
+        said: tuple[int, int] | None,
     ) -> None:
         self._connection = connection
         self._dataset = dataset
@@ -171,9 +181,11 @@ class _Draft:
         self._said: dict[str, list[Vote]] = defaultdict(list)
         for vote in (*(reading.votes if reading else ()), *votes):
             self._said[vote.sample].append(vote)
+        self._recorded = said
+        recorded = samples_voted(connection, dataset, said) if said else []
         self._new = reading.sightings if reading else ()
         self._before = {row.sample: row for row in read_manifest(workspace.blobs, parent.content_id)} if parent else {}
-        self._touched = sorted(self._said.keys() | {item.sample for item in self._new})
+        self._touched = sorted(self._said.keys() | set(recorded) | {item.sample for item in self._new})
         self._ids = sorted(self._before.keys() | set(self._touched))
 
     def build(self) -> tuple[list[Row], list[Finding]]:
@@ -226,11 +238,15 @@ class _Draft:
         ids = sorted({*self._touched, *aside})
         # Before the first version nobody can have said anything.
         votes = votes_of(self._connection, self._dataset, ids) if self._parent else {}
+        earlier = votes
+        if self._recorded is not None:
+            earlier = votes_of(self._connection, self._dataset, ids, without=self._recorded)
         for name in ids:
-            old = votes.get(name, [])
-            new = [*old, *self._said.get(name, ())]
+            old = earlier.get(name, [])
+            new = [*votes.get(name, ()), *self._said.get(name, ())]
             said, before = derive(new), rows.get(name)
-            if before is not None and before.split is Split.TRUSTED and not _any_truth(self._said.get(name, ())):
+            fresh = [vote for vote in new if vote not in old]
+            if before is not None and before.split is Split.TRUSTED and not _any_truth(fresh):
                 continue  # no feedback touches what is known to be right
             if before is None or _standing(old) != _standing(new):
                 rows[name] = Row(name, said.label, said.trust, Split.TRAIN, said.status, said.reason, name)

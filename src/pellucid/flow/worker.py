@@ -12,11 +12,10 @@ import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from types import TracebackType
-from typing import Self
 
 from pellucid.errors import ConcurrencyError, NotFoundError, PellucidError, StorageError, TrainingError
 from pellucid.flow.grid import grid_of, submit
+from pellucid.flow.heartbeat import Heartbeat
 from pellucid.flow.job import complete_all, do_job
 from pellucid.flow.workspace import Progress, Workspace
 from pellucid.store.datasets import get_version
@@ -35,6 +34,7 @@ def work(
     only: Sequence[int] | None = None,
     watch: bool = False,
     stop: threading.Event | None = None,
+    between: Callable[[], object] = lambda: None,
     report: Watcher = lambda job: None,
     progress: Callable[[Job], Progress] | None = None,
 ) -> int:
@@ -44,6 +44,7 @@ def work(
         only: ids of the jobs to do; returns when all of them have ended, whoever did them. All jobs where None.
         watch: goes on for ever, and queues what pellucid.toml's [train] asks for on every new dataset version.
         stop: set it to make the worker end after the job in hand.
+        between: called before each look for a job when watching, as to retrain what is due.
         report: told of each job when it starts and when it ends.
     """
     name = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
@@ -54,6 +55,7 @@ def work(
     while not stop.is_set():
         if watch:
             arrivals.queue()
+            between()
         with workspace.database.write() as connection:
             mine = claim(connection, name, workspace.settings.lease_seconds, only=only)
         if mine is not None:
@@ -68,9 +70,15 @@ def work(
 
 def _do(workspace: Workspace, mine: Job, report: Watcher, progress: Callable[[Job], Progress] | None) -> int:
     shown = progress(mine) if progress else None
+    lease = workspace.settings.lease_seconds
     done = 0
+
+    def renew(message: str) -> bool:
+        with workspace.database.write() as connection:
+            return extend(connection, mine, lease, message)
+
     try:
-        with _Heartbeat(workspace, mine) as heartbeat:
+        with Heartbeat(renew, lease, f"job {mine.id}") as heartbeat:
 
             def tell(what: str, done: int, total: int | None) -> None:
                 heartbeat.say(f"{what} {done}/{total}" if total else what)
@@ -130,46 +138,6 @@ class _Arrivals:
         if arrived:
             submit(self._workspace, replace(self._grid, datasets=tuple(arrived.values())), again=False)
             self._seen |= arrived
-
-
-class _Heartbeat:
-    """Renews a job's lease while it is being done, keeps its message up to date, and notes when the job is lost."""
-
-    def __init__(self, workspace: Workspace, mine: Job) -> None:
-        self._workspace = workspace
-        self._mine = mine
-        self._message = "starting"
-        self._over = threading.Event()
-        self._lost = False
-        self._thread = threading.Thread(target=self._beat, name=f"pellucid-lease-{mine.id}", daemon=True)
-
-    def say(self, message: str) -> None:
-        """What the worker is doing now; shown with the next beat.
-
-        Raises:
-            ConcurrencyError: the job was cancelled or taken over; going on would be for nothing.
-        """
-        if self._lost:
-            raise ConcurrencyError(f"job {self._mine.id} was cancelled or taken over")
-        self._message = message
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _beat(self) -> None:
-        lease = self._workspace.settings.lease_seconds
-        while not self._over.wait(min(lease / 4, 5.0)):
-            with suppress(StorageError, ConcurrencyError), self._workspace.database.write() as connection:
-                if not extend(connection, self._mine, lease, self._message):
-                    self._lost = True
-                    return
 
 
 def run_workers(count: int, command: Sequence[str]) -> None:

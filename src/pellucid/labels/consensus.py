@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from pellucid.types import TRUST_SCALE, Role, Status, Vote
 
-_HEARD = (Role.ANNOTATOR, Role.USER)  # a model's own answer is evidence about the model, not about the image
+HEARD = (Role.ANNOTATOR, Role.USER)  # a model's own answer is evidence about the model, not about the image
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def derive(votes: Sequence[Vote]) -> Consensus:
         return Consensus(votes[0].label, TRUST_SCALE, Status.OK, "")
     current = last_words(votes)
     truth = [vote for vote in current if vote.role is Role.GROUND_TRUTH]
-    heard = truth or [vote for vote in current if vote.role in _HEARD]
+    heard = truth or [vote for vote in current if vote.role in HEARD]
     if not heard:
         return Consensus(None, 0, Status.UNLABELLED, "")
     said: dict[str, set[str]] = defaultdict(set)
@@ -70,7 +70,7 @@ def last_words(votes: Iterable[Vote]) -> list[Vote]:
     """
     last: dict[tuple[str, str], list[Vote]] = {}
     for vote in votes:
-        key = vote.voter, "heard" if vote.role in _HEARD else str(vote.role)
+        key = vote.voter, "heard" if vote.role in HEARD else str(vote.role)
         said = last.get(key)
         if said and vote.import_id is not None and said[0].import_id == vote.import_id:
             said.append(vote)

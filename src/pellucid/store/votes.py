@@ -1,19 +1,17 @@
-"""Votes: who said which label of which sample. They are only ever added."""
+"""Votes: who said which label of which sample. They are only ever added; one that is taken back no longer counts."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from pellucid.store.samples import chunked
-from pellucid.store.schema import ingest, retracted_vote, retraction, vote
-from pellucid.types import Role, Vote
-
-_STANDS = ~sa.exists().where(retracted_vote.c.vote_id == vote.c.id)
+from pellucid.store.schema import ingest, prediction, retracted_vote, retraction, vote
+from pellucid.types import KEEPER, Role, Vote
 
 
 def add_votes(connection: sa.Connection, votes: Sequence[Vote]) -> None:
@@ -29,21 +27,105 @@ def add_vote(connection: sa.Connection, item: Vote) -> int:
     return int(key[0])
 
 
-def said_so_far(connection: sa.Connection, dataset: str) -> tuple[int, int, int]:
-    """Finished ingests, the newest vote that was said directly, and the newest retraction: what votes count."""
+def said_so_far(connection: sa.Connection, dataset: str, *, upto: int | None = None) -> tuple[int, int, int]:
+    """Finished ingests, the newest vote that was said directly, and the newest retraction: what votes count.
+
+    Args:
+        upto: votes with a higher id are not looked at.
+    """
     finished = sa.select(sa.func.count()).where(ingest.c.dataset == dataset, ingest.c.finished_at.is_not(None))
     directly = sa.select(sa.func.max(vote.c.id)).where(vote.c.dataset == dataset, vote.c.ingest_id.is_(None))
+    if upto is not None:
+        directly = directly.where(vote.c.id <= upto)
     taken_back = sa.select(sa.func.max(retraction.c.id)).where(retraction.c.dataset == dataset)
     found = (connection.execute(query).scalar() or 0 for query in (finished, directly, taken_back))
     ingests, newest, retractions = map(int, found)
     return ingests, newest, retractions
 
 
-def votes_of(connection: sa.Connection, dataset: str, ids: Sequence[str]) -> dict[str, list[Vote]]:
-    """The votes on each sample that count, oldest first: of finished ingests, and said directly; none taken back."""
+def newest_vote(connection: sa.Connection, dataset: str) -> int:
+    """The highest id of the dataset's votes, 0 where there is none; no vote with a lower id will appear any more.
+
+    For that it waits for the writers that have taken an id and not yet committed, so it needs a write transaction.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.text("LOCK TABLE vote IN SHARE MODE"))
+    return int(connection.execute(sa.select(sa.func.max(vote.c.id)).where(vote.c.dataset == dataset)).scalar() or 0)
+
+
+def vote_before(connection: sa.Connection, dataset: str, at: datetime) -> int:
+    """The highest id of the dataset's votes that were said until then, 0 where there is none."""
+    query = sa.select(sa.func.max(vote.c.id)).where(vote.c.dataset == dataset, vote.c.at <= at)
+    return int(connection.execute(query).scalar() or 0)
+
+
+def count_votes(connection: sa.Connection, dataset: str, after: int) -> int:
+    """How many votes of people count that have a higher id."""
+    query = (
+        sa.select(sa.func.count())
+        .select_from(vote)
+        .outerjoin(ingest, ingest.c.id == vote.c.ingest_id)
+        .where(vote.c.dataset == dataset, vote.c.id > after, vote.c.role != Role.MODEL, _counts())
+    )
+    return int(connection.execute(query).scalar_one())
+
+
+def samples_voted(connection: sa.Connection, dataset: str, said: tuple[int, int]) -> list[str]:
+    """The samples of votes said directly, with an id above the first and up to the second."""
+    query = sa.select(vote.c.sample_id).where(vote.c.dataset == dataset, _said(said), _stands())
+    return list(connection.execute(query.distinct()).scalars())
+
+
+def agreements(connection: sa.Connection, model: str, version: int, since: datetime, limit: int) -> list[bool]:
+    """Whether people's last words on the model's answers agree with them, newest first.
+
+    A voter has one say on an answer, however often it is repeated.
+
+    Args:
+        since: older votes are not looked at.
+        limit: so many at most.
+    """
+    query = (
+        sa.select(vote.c.prediction, vote.c.voter, (vote.c.label == prediction.c.label).label("agrees"))
+        .join(prediction, prediction.c.uid == vote.c.prediction)
+        .where(prediction.c.model_name == model, prediction.c.model_version == version)
+        .where(vote.c.at >= since, vote.c.role != Role.MODEL, _stands())
+        .order_by(vote.c.id.desc())
+    )
+    found: dict[tuple[str, str], bool] = {}
+    for row in connection.execute(query):
+        if len(found) == limit:
+            break
+        found.setdefault((row.prediction, row.voter), bool(row.agrees))
+    return list(found.values())
+
+
+def _counts() -> sa.ColumnElement[bool]:
+    """Brought by a finished ingest or said directly, and not taken back."""
+    return sa.and_(sa.or_(vote.c.ingest_id.is_(None), ingest.c.finished_at.is_not(None)), _stands())
+
+
+def _stands() -> sa.ColumnElement[bool]:
+    return ~sa.exists().where(retracted_vote.c.vote_id == vote.c.id)
+
+
+def _said(said: tuple[int, int]) -> sa.ColumnElement[bool]:
+    """Said directly in that range of ids; what `corrupt` keeps is no word of anybody's."""
+    return sa.and_(vote.c.ingest_id.is_(None), vote.c.id > said[0], vote.c.id <= said[1], vote.c.voter != KEEPER)
+
+
+def votes_of(
+    connection: sa.Connection, dataset: str, ids: Sequence[str], *, without: tuple[int, int] | None = None
+) -> dict[str, list[Vote]]:
+    """The votes on each sample that count, oldest first: of finished ingests, and said directly; none taken back.
+
+    Args:
+        without: leaves out what was said directly with an id above the first and up to the second.
+    """
     found: dict[str, list[Vote]] = defaultdict(list)
+    counts = _counts() if without is None else sa.and_(_counts(), sa.not_(_said(without)))
     for chunk in chunked(ids):
-        fits = (vote.c.dataset == dataset, vote.c.sample_id.in_(chunk), _counts(), _STANDS)
+        fits = (vote.c.dataset == dataset, vote.c.sample_id.in_(chunk), counts)
         query = _with_ingest().where(*fits).order_by(vote.c.id)
         for row in connection.execute(query).all():  # at once: row by row takes twice as long
             found[row.sample_id].append(_vote(row))
@@ -54,7 +136,7 @@ def supports_of(connection: sa.Connection, dataset: str, voter: str, newest: int
     """What others gave the labels of the voter's newest votes when they were said, 0..1; those that count only."""
     query = (
         sa.select(vote.c.support)
-        .where(vote.c.dataset == dataset, vote.c.voter == voter, vote.c.support.is_not(None), _STANDS)
+        .where(vote.c.dataset == dataset, vote.c.voter == voter, vote.c.support.is_not(None), _stands())
         .order_by(vote.c.id.desc())
         .limit(newest)
     )
@@ -68,35 +150,14 @@ def find_votes(
     voter: str | None = None,
     sample: str | None = None,
     since: datetime | None = None,
-    until: datetime | None = None,
 ) -> dict[int, Vote]:
     """The votes that count and that all of what is named fits, by their numbers."""
-    fits = [vote.c.dataset == dataset, _STANDS, _counts()]
+    fits = [vote.c.dataset == dataset, _counts()]
     fits += [vote.c.voter == voter] if voter is not None else []
     fits += [vote.c.sample_id == sample] if sample is not None else []
     fits += [vote.c.at >= since] if since is not None else []
-    fits += [vote.c.at <= until] if until is not None else []
     rows = connection.execute(_with_ingest().where(*fits).order_by(vote.c.id)).all()
     return {row.id: _vote(row) for row in rows}
-
-
-def retract(connection: sa.Connection, dataset: str, votes: Sequence[int], *, actor: str, reason: str) -> int:
-    """Takes votes back: they stay, and count no longer. Returns the number of the retraction.
-
-    Raises:
-        ConcurrencyError: one of them was taken back already.
-    """
-    values = {"dataset": dataset, "actor": actor, "reason": reason, "at": datetime.now(UTC)}
-    number = connection.execute(sa.insert(retraction).values(**values)).inserted_primary_key
-    assert number is not None  # noqa: S101 - the table has a key
-    if votes:
-        rows = [{"vote_id": item, "retraction_id": number[0]} for item in votes]
-        connection.execute(sa.insert(retracted_vote), rows)
-    return int(number[0])
-
-
-def _counts() -> sa.ColumnElement[bool]:
-    return sa.or_(vote.c.ingest_id.is_(None), ingest.c.finished_at.is_not(None))
 
 
 def _with_ingest() -> sa.Select[Any]:

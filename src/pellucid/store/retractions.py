@@ -1,0 +1,29 @@
+"""Retractions: votes that are taken back. They stay in the record, and count no longer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+
+from pellucid.errors import ConcurrencyError
+from pellucid.store.schema import retracted_vote, retraction
+
+
+def retract(connection: sa.Connection, dataset: str, votes: Sequence[int], *, actor: str, reason: str) -> int:
+    """Takes votes back, by their numbers, and returns the number of the retraction.
+
+    Raises:
+        ConcurrencyError: somebody else has taken one of them back meanwhile.
+    """
+    values = {"dataset": dataset, "actor": actor, "reason": reason, "at": datetime.now(UTC)}
+    key = connection.execute(sa.insert(retraction).values(**values)).inserted_primary_key
+    assert key is not None  # noqa: S101 - the table has a key
+    try:
+        if votes:
+            rows = [{"vote_id": item, "retraction_id": key[0]} for item in sorted(votes)]
+            connection.execute(sa.insert(retracted_vote), rows)
+    except sa.exc.IntegrityError as error:
+        raise ConcurrencyError("some of these votes were taken back meanwhile; look again and retry") from error
+    return int(key[0])
