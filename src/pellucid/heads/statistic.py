@@ -23,15 +23,16 @@ def design(X: NDArray[np.floating]) -> NDArray[np.float64]:
     array([[0.6, 0.8, 1. ],
            [0. , 0. , 1. ]])
     """
-    body = X.astype(np.float64)
+    rows = np.empty((X.shape[0], X.shape[1] + 1))
+    body = rows[:, :-1]
+    body[...] = X
     squares = np.einsum("ij,ij->i", body, body)
     extreme = ~((squares > 1e-200) & (squares < 1e200))  # also zero vectors; squares of others are exact enough
     if extreme.any():
         largest = np.abs(body[extreme]).max(axis=1)
         body[extreme] /= np.where(largest > 0, largest, 1.0)[:, None]
         squares[extreme] = np.where(largest > 0, np.square(body[extreme]).sum(axis=1), 1.0)
-    rows = np.empty((X.shape[0], X.shape[1] + 1))
-    np.multiply(body, (1 / np.sqrt(squares))[:, None], out=rows[:, :-1])
+    body *= (1 / np.sqrt(squares))[:, None]
     rows[:, -1] = 1
     return rows
 

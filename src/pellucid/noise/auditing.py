@@ -168,11 +168,11 @@ def _calibrated(
     Stephan 1940).
     """
     p = probabilities(scores, fit_temperature(scores, targets.argmax(axis=1), weight))
-    wanted = weight @ targets
+    wanted, ones = weight @ targets, np.ones(targets.shape[1])
     for _ in range(_FITTINGS):
         factor = np.where(wanted > 0, wanted / np.maximum(weight @ p, 1e-300), 1.0)
         p *= factor
-        p /= p.sum(axis=1, keepdims=True)
+        p /= (p @ ones)[:, None]  # a sum over few columns is several times slower
         if np.abs(factor - 1).max() < 1e-3:
             break
     return p

@@ -43,14 +43,38 @@ class HeldOut:
         for block in blocks(len(self.X)):
             B += design(self.X[block]).T @ weighted[block]
         turned = self.vectors.T @ B
-        errors = np.zeros(len(self.lambdas))
-        for rows, scores in self._held_out(targets, turned, np.arange(len(self.lambdas))):
-            errors += np.square(scores - targets[rows]).sum(axis=2) @ self.weight[rows]
-        best = int(errors.argmin())
+        best, error = self._best(targets, turned)
         chosen = np.empty_like(targets)
-        for rows, scores in self._held_out(targets, turned, np.array([best])):
-            chosen[rows] = scores[0]
-        return chosen, float(errors[best] / self.weight.sum())
+        W = self._weights(turned, best)
+        for block in blocks(len(self.X)):
+            h = self.leverages[block, best]
+            chosen[block] = (design(self.X[block]) @ W - h * targets[block]) / (1 - h)
+        for rows in self.members:
+            chosen[rows] = self._without(rows, targets[rows], turned, best)[0]
+        return chosen, error
+
+    def _best(self, targets: NDArray[np.float64], turned: NDArray[np.float64]) -> tuple[slice, float]:
+        """Which lambda has the least mean squared held-out error, and that error."""
+        every, K = slice(None), targets.shape[1]
+        errors = np.zeros(len(self.lambdas))
+        alone = self.weight.copy()
+        for rows in self.members:
+            alone[rows] = 0
+            residual = self._without(rows, targets[rows], turned, every) - targets[rows]
+            errors += np.square(residual).sum(axis=2) @ self.weight[rows]
+        W = self._weights(turned, every)
+        for block in blocks(len(self.X)):
+            residual = (design(self.X[block]) @ W).reshape(-1, len(self.lambdas), K)
+            residual -= targets[block, None]  # that of a row's own fit; without the row it is 1 / (1 - h) times it
+            squares = np.einsum("ijk,ijk->ij", residual, residual)
+            errors += alone[block] @ (squares / np.square(1 - self.leverages[block]))
+        best = int(errors.argmin())
+        return slice(best, best + 1), float(errors[best] / self.weight.sum())
+
+    def _weights(self, turned: NDArray[np.float64], which: slice) -> NDArray[np.float64]:
+        """W at some lambdas side by side, (d + 1, L K)."""
+        shrunk = turned[:, None, :] / (self.values[:, None] + self.lambdas[which])[:, :, None]
+        return np.asarray(self.vectors @ shrunk.reshape(len(turned), -1))
 
     def _leverages(self) -> NDArray[np.float64]:
         """h = w x'(A + lambda I)^-1 x, (n, L), kept below what is possible for any data."""
@@ -63,35 +87,23 @@ class HeldOut:
             leverages[rows] = np.minimum(w * (np.square(x @ self.vectors) @ inverse), bound)
         return leverages
 
-    def _held_out(
-        self, targets: NDArray[np.float64], turned: NDArray[np.float64], which: NDArray[np.intp]
-    ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float64]]]:
-        """Rows (m,) and their scores (L, m, K) at some lambdas; every row comes once."""
-        single = np.ones(len(self.X), dtype=bool)
-        for members in self.members:
-            single[members] = False
-            yield members, self._without(members, targets[members], turned, which)
-        inverse = 1 / (self.values[:, None] + self.lambdas[which])
-        W = np.stack([self.vectors @ (turned * inverse[:, [i]]) for i in range(len(which))])
-        for block in blocks(len(self.X)):
-            rows = np.arange(block.start, block.stop)[single[block]]
-            fitted = design(self.X[rows]) @ W  # (L, m, K)
-            h = self.leverages[rows][:, which].T[:, :, None]
-            yield rows, (fitted - h * targets[rows]) / (1 - h)
-
     def _without(
         self,
         rows: NDArray[np.intp],
         targets: NDArray[np.float64],
         turned: NDArray[np.float64],
-        which: NDArray[np.intp],
+        which: slice,
     ) -> NDArray[np.float64]:
-        """Scores of a group without itself: y_hat - Q w^1/2 e, e = (I - H)^-1 w^1/2 (y - y_hat), H = w^1/2 Q w^1/2."""
+        """Scores (L, m, K) of a group without itself.
+
+        They are y_hat - Q w^1/2 e with e = (I - H)^-1 w^1/2 (y - y_hat) and H = w^1/2 Q w^1/2.
+        """
         z = design(self.X[rows]) @ self.vectors
         root = np.sqrt(self.weight[rows])[:, None]
         alone = float(np.square(root * z).sum())
-        scores = np.empty((len(which), *targets.shape))
-        for number, l2 in enumerate(self.lambdas[which]):
+        lambdas = self.lambdas[which]
+        scores = np.empty((len(lambdas), *targets.shape))
+        for number, l2 in enumerate(lambdas):
             shrunk = z / (self.values + l2)
             fitted, Q = shrunk @ turned, shrunk @ z.T
             h, axes = np.linalg.eigh(root * Q * root.T)
