@@ -51,16 +51,16 @@ def extract(name: str, target: Path) -> Path:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:
-    """A data set as the backbone sees it."""
+    """A data set as an extractor sees it."""
 
-    X: NDArray[np.float32]  # (n, 1280)
+    X: NDArray[np.float32]  # (n, d)
     y: NDArray[np.intp]  # (n,) the class, in the order of their names
     groups: NDArray[np.intp]  # (n,) images of the same thing share a number, by the manifest
 
 
-def embedded(name: str) -> Rows:
-    """All images of ``data/NAME.tar`` through the backbone, in the order of the manifest."""
-    extractor = open_extractor(f"onnx:{backbone()}")
+def embedded(name: str, spec: str | None = None) -> Rows:
+    """All images of ``data/NAME.tar`` through an extractor, the backbone by default, in the order of the manifest."""
+    extractor = open_extractor(spec or f"onnx:{backbone()}")
     with tempfile.TemporaryDirectory(prefix="pellucid-bench-") as scratch:
         folder = extract(name, Path(scratch))
         with (folder / "manifest.csv").open(encoding="utf-8", newline="") as file:
