@@ -3,12 +3,12 @@
     python benchmarks/wrong_labels.py            trashnet and sugarcane, 4 seeds
     python benchmarks/wrong_labels.py --quick    trashnet, 1 seed, two noises
 
-Features of MobileNetV2; three labels of ten are wrong. In a burst of m each wrong label stands on m near-copies of one
-picture, as a camera takes them, and so few pictures are wrong that three labels of ten still are. Everybody is told
+Features of MobileNetV2; three pictures of ten have a wrong label. In a burst of m each wrong label stands on m
+near-copies of one picture, as a camera takes them, so that of m = 4 they outnumber the right ones. Everybody is told
 which rows show the same thing: the audit and the neighbours leave the group out, the folds of the logistic regression
-tear none. That one learns unit rows, which serve it better than
-standardised ones, with the C of the least log loss on one fold among C_GRID, chosen anew for every cell; its margin
-is cleanlab's `normalized_margin`. The neighbours, by cosine, are as many of NEIGHBOURS as say most of the given labels.
+tear none. That one learns unit rows, which serve it better than standardised ones, with the C of the least log loss on
+one fold among C_GRID, chosen anew for every cell; its margin is cleanlab's `normalized_margin`. The audit ranks by
+trust. The neighbours, by cosine, are as many of NEIGHBOURS as say most of the given labels.
 Instance noise flips to the runner-up of a logistic regression on the `classical` features.
 """
 
@@ -48,10 +48,9 @@ def measure(quick: bool) -> list[Figure]:
             scores = []
             for seed in range(1 if quick else 4):
                 pred_probs = doubts if kind == "instance" else None
-                pictures = RATE / (burst - RATE * (burst - 1))
-                noise = inject_labels(rows.y, kind, pictures, seed, pred_probs=pred_probs)
+                noise = inject_labels(rows.y, kind, RATE, seed, pred_probs=pred_probs)
                 X, y, groups, wrong = in_bursts(rows, noise.labels, noise.changed, burst, seed)
-                ranks = [audit(X, y, groups=groups).margin, logistic(X, y, groups, seed), votes(X, y, groups)]
+                ranks = [audit(X, y, groups=groups).trust, logistic(X, y, groups, seed), votes(X, y, groups)]
                 scores.append([measure_of(rank, wrong) for rank in ranks])
             title = f"{name}, {kind} {RATE:.0%}".replace("%", " %") + (f", bursts of {burst}" if burst > 1 else "")
             say(f"{title}: {np.mean(scores, axis=0).round(3).tolist()}")
