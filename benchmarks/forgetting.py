@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import SGDClassifier
 from sklearn.neural_network import MLPClassifier
+from threadpoolctl import threadpool_limits
 
 from bench import Figure, program, say
 from material import Rows, embedded
@@ -79,4 +80,5 @@ def arrive(head: Any, rows: Rows, order: NDArray[np.intp], test: NDArray[np.bool
 
 
 if __name__ == "__main__":
-    program(__doc__, measure)
+    with threadpool_limits(1):  # threads in each other's way cost more than they bring
+        program(__doc__, measure)
