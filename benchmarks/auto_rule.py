@@ -14,6 +14,7 @@ wrong labels; `worst` is that of the cell and rate where the rule stands worst.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -160,7 +161,9 @@ def remark(values: dict[tuple[str, float], Floats]) -> str:
 def held_out(learner: Any, X: Floats, y: Ints, seed: int) -> Floats:
     """Probabilities (n, K) of five folds."""
     folds = StratifiedKFold(5, shuffle=True, random_state=seed)
-    return np.asarray(cross_val_predict(learner, X, y, cv=folds, method="predict_proba"), dtype=np.float64)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of classes that are rarer than there are folds
+        return np.asarray(cross_val_predict(learner, X, y, cv=folds, method="predict_proba"), dtype=np.float64)
 
 
 def imbalanced(y: Ints) -> Ints:
