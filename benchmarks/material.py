@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import io
 import os
 import tarfile
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from bench import usable_cores
+from pellucid.features.extractor import open_extractor
 
 VARIABLE = "PELLUCID_DATA"
 
@@ -41,6 +47,34 @@ def extract(name: str, target: Path) -> Path:
     with tarfile.open(find(f"data/{name}.tar")) as archive:
         archive.extractall(target, filter="data")
     return target / name
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """A data set as an extractor sees it."""
+
+    X: NDArray[np.float32]  # (n, d)
+    y: NDArray[np.intp]  # (n,) the class, in the order of their names
+    groups: NDArray[np.intp]  # (n,) images of the same thing share a number, by the manifest
+
+
+def embedded(name: str, spec: str | None = None) -> Rows:
+    """All images of ``data/NAME.tar`` through an extractor, the backbone by default, in the order of the manifest."""
+    extractor = open_extractor(spec or f"onnx:{backbone()}")
+    with tempfile.TemporaryDirectory(prefix="pellucid-bench-") as scratch:
+        folder = extract(name, Path(scratch))
+        with (folder / "manifest.csv").open(encoding="utf-8", newline="") as file:
+            lines = list(csv.DictReader(file))
+
+        def embed(line: dict[str, str]) -> NDArray[np.float32]:
+            with Image.open(folder / line["file"]) as image:
+                return extractor.embed([image.convert("RGB")])
+
+        with ThreadPoolExecutor(usable_cores()) as pool:
+            X = np.concatenate(list(pool.map(embed, lines)))
+    y = np.unique([line["label"] for line in lines], return_inverse=True)[1]
+    groups = np.unique([line["dup_group"] for line in lines], return_inverse=True)[1]
+    return Rows(X, y.astype(np.intp), groups.astype(np.intp))
 
 
 @contextlib.contextmanager

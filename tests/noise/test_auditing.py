@@ -287,3 +287,15 @@ def test_columns_can_be_named_in_any_order() -> None:
     assert np.flatnonzero(found.suspect).tolist() == [0]
     assert found.suggested[0] == "dog"
     assert found.classes.tolist() == ["dog", "cat", "eel"]
+
+
+def test_a_wrong_label_on_a_burst_counts_once_however_many_copies_there_are(f1: Callable[..., float]) -> None:
+    X, y = blobs(n=300, K=4)
+    noise = inject_labels(y, "pair", 0.3, 0)
+    copied = np.concatenate([np.arange(300), *[np.flatnonzero(noise.changed)] * 3])
+    wrong = noise.changed[copied]
+    assert wrong.mean() > 0.5
+    many = X[copied] + 1e-3 * np.random.default_rng(1).normal(size=(len(copied), X.shape[1]))
+    found = audit(many, noise.labels[copied], groups=copied)
+    assert f1(found.suspect, wrong) > 0.95
+    assert found.noise_rate == pytest.approx(noise.changed.mean(), abs=0.05)

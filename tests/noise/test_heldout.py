@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pellucid.heads.ridge import LAMBDAS, RidgeClassifier
 from pellucid.heads.statistic import design
-from pellucid.noise.heldout import LIFTED, HeldOut, held_out, lift
+from pellucid.noise.heldout import LIFTED, HeldOut, held_out, lift, once
 
 
 def refitted(
@@ -67,3 +67,16 @@ def test_the_lift_is_always_the_same_and_does_not_see_the_length_of_a_row() -> N
     X = np.random.default_rng(0).normal(size=(5, 3))
     np.testing.assert_array_equal(lift(X), lift(X))
     np.testing.assert_allclose(lift(X * 7), lift(X), rtol=1e-5, atol=1e-6)
+
+
+def test_rows_of_a_group_weigh_as_much_as_they_differ() -> None:
+    rng = np.random.default_rng(0)
+    pictures = rng.normal(size=(200, 400))
+    X = np.concatenate([pictures, pictures[:2] + 1e-9, pictures[:1] - 1e-9])
+    burst = np.r_[np.arange(200), 0, 1, 0]
+    weight = once(X, burst)
+    np.testing.assert_allclose(weight[burst == 0], 1 / 3, atol=1e-3)
+    np.testing.assert_allclose(weight[burst == 1], 1 / 2, atol=1e-3)
+    assert (weight[2:200] == 1).all()
+    patients = np.arange(203) // 10  # of pictures that have nothing in common
+    assert once(X[:200], patients[:200]).min() > 0.9

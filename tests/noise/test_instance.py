@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pellucid.noise.evidence import Evidence
+from pellucid.noise.evidence import DOUBT, Evidence, entropy, logs_of, tempered
 from pellucid.noise.inject import inject_labels
-from pellucid.noise.instance import Instance, fit_instance, instance
+from pellucid.noise.instance import Instance, _joint, _log_likelihood, fit_instance, instance
 
 
 def test_the_joint_by_hand() -> None:
@@ -55,3 +55,23 @@ def test_the_less_sure_the_model_the_less_a_label_is_believed(world: Callable[..
     it = world(spread=10.0)
     noise = inject_labels(it.truth, "instance", 0.3, 1, pred_probs=it.q)
     assert fit_instance(it.evidence(noise.labels)).parameters[2] > 1
+
+
+@pytest.mark.parametrize("parameters", [(-1.5, 0.3, 2.0, -0.5), (-2.0, -1.5, 4.0, -1.5), (0.5, -5.0, 0.0, 1.0)])
+def test_the_slopes_are_those_of_the_likelihood(parameters: tuple[float, ...]) -> None:
+    rng = np.random.default_rng(0)
+    evidence = Evidence(
+        rng.dirichlet(np.full(5, 0.5), 300), rng.integers(0, 5, 300), rng.random(300), rng.random(300) < 0.1
+    )
+    logs = logs_of(evidence.p)
+    unsure, at = rng.random(300), np.array(parameters)
+    value, slopes = _log_likelihood(at, logs, unsure, evidence)
+    joint = _joint(at, logs, unsure, evidence)
+    doubt = entropy(tempered(logs, float(np.exp(at[0]))))
+    assert value == pytest.approx(evidence.weight @ (np.log(joint.sum(axis=1)) - DOUBT * doubt))
+    steps = 1e-5 * np.eye(4)
+    differences = [
+        (_log_likelihood(at + s, logs, unsure, evidence)[0] - _log_likelihood(at - s, logs, unsure, evidence)[0]) / 2e-5
+        for s in steps
+    ]
+    np.testing.assert_allclose(slopes, differences, rtol=1e-4, atol=1e-3)

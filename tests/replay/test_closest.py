@@ -14,9 +14,9 @@ NAMES = {"cosine": "cosine", "l1": "cityblock", "l2": "euclidean"}
 
 
 @pytest.mark.parametrize("metric", METRICS)
-@pytest.mark.parametrize("cells", [10, 4_000_000])
-def test_distances_are_those_of_the_whole_matrix(metric: str, cells: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_CELLS", cells)  # a block a row, and one block for all
+@pytest.mark.parametrize("side", [1, 7, 2_000])
+def test_distances_are_those_of_the_whole_matrix(metric: str, side: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_SIDE", side)  # a block a cell, uneven blocks, and one for all
     rng = np.random.default_rng(0)
     X, new = rng.normal(size=(30, 5)), rng.normal(size=(20, 5))
     y, y_new = rng.integers(0, 3, 30), rng.integers(0, 3, 20)

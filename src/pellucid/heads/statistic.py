@@ -23,15 +23,16 @@ def design(X: NDArray[np.floating]) -> NDArray[np.float64]:
     array([[0.6, 0.8, 1. ],
            [0. , 0. , 1. ]])
     """
-    body = X.astype(np.float64)
+    rows = np.empty((X.shape[0], X.shape[1] + 1))
+    body = rows[:, :-1]
+    body[...] = X
     squares = np.einsum("ij,ij->i", body, body)
     extreme = ~((squares > 1e-200) & (squares < 1e200))  # also zero vectors; squares of others are exact enough
     if extreme.any():
         largest = np.abs(body[extreme]).max(axis=1)
         body[extreme] /= np.where(largest > 0, largest, 1.0)[:, None]
         squares[extreme] = np.where(largest > 0, np.square(body[extreme]).sum(axis=1), 1.0)
-    rows = np.empty((X.shape[0], X.shape[1] + 1))
-    np.multiply(body, (1 / np.sqrt(squares))[:, None], out=rows[:, :-1])
+    body *= (1 / np.sqrt(squares))[:, None]
     rows[:, -1] = 1
     return rows
 
@@ -178,8 +179,9 @@ def leave_group_out_errors(
 ) -> NDArray[np.float64]:
     """Mean squared leave-group-out error (L,) at every lambda, averaged by weight; see `leave_group_out_scores`."""
     errors: NDArray[np.float64] = np.zeros(len(lambdas))
-    for rows, scores in _group_scores(X, y, weight, groups, spectrum, lambdas):
-        errors += np.square(one_hot(y[rows], scores.shape[2]) - scores).sum(axis=2) @ weight[rows]
+    targets = one_hot(y, spectrum.targets.shape[1])
+    for rows, scores in group_scores(X, targets, weight, groups, spectrum, lambdas):
+        errors += np.square(targets[rows] - scores).sum(axis=2) @ weight[rows]
     return np.asarray(errors / weight.sum())
 
 
@@ -198,24 +200,28 @@ def leave_group_out_scores(
     e = (I - H_gg)^-1 r_g; a group of one gives `leave_one_out`. The rows must be those of the ``spectrum``,
     at least whole groups of them. A group of m rows costs m^2 d + m^3, and one of more than d rows d^2 m + d^3.
     """
-    scores = np.empty((len(X), spectrum.targets.shape[1]))
-    for rows, held_out in _group_scores(X, y, weight, groups, spectrum, np.array([l2])):
+    targets = one_hot(y, spectrum.targets.shape[1])
+    scores = np.empty(targets.shape)
+    for rows, held_out in group_scores(X, targets, weight, groups, spectrum, np.array([l2])):
         scores[rows] = held_out[0]
     return scores
 
 
-def _group_scores(
+def group_scores(
     X: NDArray[np.floating],
-    y: NDArray[np.intp],
+    targets: NDArray[np.float64],
     weight: NDArray[np.float64],
     groups: NDArray[np.intp],
     spectrum: Spectrum,
     lambdas: NDArray[np.float64],
 ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float64]]]:
-    """Rows (m,) and their held-out scores (L, m, K); every row comes once, groups of one size together."""
+    """Rows (m,) and their held-out scores (L, m, K); every row comes once, groups of one size together.
+
+    The ``targets`` (n, K) may be soft; see `leave_group_out_scores`.
+    """
     order = np.argsort(groups, kind="stable")
     _, starts, sizes = np.unique(groups[order], return_index=True, return_counts=True)
-    K = spectrum.targets.shape[1]
+    K = targets.shape[1]
     for size in np.unique(sizes):
         members = order[starts[sizes == size][:, None] + np.arange(size)]  # (G, size)
         step = 1 if size > len(spectrum.values) else max(1, BLOCK // int(size))
@@ -223,7 +229,7 @@ def _group_scores(
             rows = members[start : start + step]
             w = weight[rows]
             z = (design(X[rows.ravel()]) @ spectrum.vectors).reshape(*rows.shape, -1)
-            target = one_hot(y[rows.ravel()], K).reshape(*rows.shape, K)
+            target = targets[rows]
             leave = _leave_by_features if size > len(spectrum.values) else _leave_by_rows
             yield rows.ravel(), leave(z, target, w, spectrum, lambdas).reshape(len(lambdas), -1, K)
 

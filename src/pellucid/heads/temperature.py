@@ -47,7 +47,9 @@ def fit_temperature(
         return HOTTEST
     if slope(high) <= 0:
         return COLDEST
-    return 1 / float(brentq(slope, low, high, rtol=1e-10))
+    # in logarithms the bracket's ends are no further from the root than it is from 1
+    root = brentq(lambda log: slope(float(np.exp(log))), np.log(low), np.log(high), xtol=1e-10, rtol=1e-10)
+    return float(np.exp(-root))
 
 
 def fit_noisy_temperature(

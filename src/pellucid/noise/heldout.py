@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid.heads.ridge import LAMBDAS
-from pellucid.heads.statistic import blocks, decompose, design
+from pellucid.heads.statistic import Spectrum, blocks, decompose, design, group_scores
 
 FEW_FEATURES = 256  # at most so many are lifted; a network's features are not
 LIFTED = 2_000  # features of a lift
@@ -34,7 +34,8 @@ class HeldOut:
         spectrum = decompose(X, np.zeros(len(X), dtype=np.intp), weight, 1)
         self.values, self.vectors = spectrum.values, spectrum.vectors
         self.leverages = self._leverages()
-        self.members = [] if groups is None else list(_larger_groups(groups))
+        self.groups = np.arange(len(X)) if groups is None else groups
+        self.grouped = np.flatnonzero(np.bincount(self.groups)[self.groups] > 1)  # rows that do not leave alone
 
     def scores(self, targets: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
         """Scores (n, K) at the lambda of the least mean squared held-out error, and that error."""
@@ -43,14 +44,37 @@ class HeldOut:
         for block in blocks(len(self.X)):
             B += design(self.X[block]).T @ weighted[block]
         turned = self.vectors.T @ B
-        errors = np.zeros(len(self.lambdas))
-        for rows, scores in self._held_out(targets, turned, np.arange(len(self.lambdas))):
-            errors += np.square(scores - targets[rows]).sum(axis=2) @ self.weight[rows]
-        best = int(errors.argmin())
+        best, error = self._best(targets, turned)
         chosen = np.empty_like(targets)
-        for rows, scores in self._held_out(targets, turned, np.array([best])):
+        W = self._weights(turned, best)
+        for block in blocks(len(self.X)):
+            h = self.leverages[block, best]
+            chosen[block] = (design(self.X[block]) @ W - h * targets[block]) / (1 - h)
+        for rows, scores in self._together(targets, turned, best):
             chosen[rows] = scores[0]
-        return chosen, float(errors[best] / self.weight.sum())
+        return chosen, error
+
+    def _best(self, targets: NDArray[np.float64], turned: NDArray[np.float64]) -> tuple[slice, float]:
+        """Which lambda has the least mean squared held-out error, and that error."""
+        every, K = slice(None), targets.shape[1]
+        errors = np.zeros(len(self.lambdas))
+        alone = self.weight.copy()
+        alone[self.grouped] = 0
+        for rows, scores in self._together(targets, turned, every):
+            errors += np.square(scores - targets[rows]).sum(axis=2) @ self.weight[rows]
+        W = self._weights(turned, every)
+        for block in blocks(len(self.X)):
+            residual = (design(self.X[block]) @ W).reshape(-1, len(self.lambdas), K)
+            residual -= targets[block, None]  # that of a row's own fit; without the row it is 1 / (1 - h) times it
+            squares = np.einsum("ijk,ijk->ij", residual, residual)
+            errors += alone[block] @ (squares / np.square(1 - self.leverages[block]))
+        best = int(errors.argmin())
+        return slice(best, best + 1), float(errors[best] / self.weight.sum())
+
+    def _weights(self, turned: NDArray[np.float64], which: slice) -> NDArray[np.float64]:
+        """W at some lambdas side by side, (d + 1, L K)."""
+        shrunk = turned[:, None, :] / (self.values[:, None] + self.lambdas[which])[:, :, None]
+        return np.asarray(self.vectors @ shrunk.reshape(len(turned), -1))
 
     def _leverages(self) -> NDArray[np.float64]:
         """h = w x'(A + lambda I)^-1 x, (n, L), kept below what is possible for any data."""
@@ -63,42 +87,16 @@ class HeldOut:
             leverages[rows] = np.minimum(w * (np.square(x @ self.vectors) @ inverse), bound)
         return leverages
 
-    def _held_out(
-        self, targets: NDArray[np.float64], turned: NDArray[np.float64], which: NDArray[np.intp]
+    def _together(
+        self, targets: NDArray[np.float64], turned: NDArray[np.float64], which: slice
     ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float64]]]:
-        """Rows (m,) and their scores (L, m, K) at some lambdas; every row comes once."""
-        single = np.ones(len(self.X), dtype=bool)
-        for members in self.members:
-            single[members] = False
-            yield members, self._without(members, targets[members], turned, which)
-        inverse = 1 / (self.values[:, None] + self.lambdas[which])
-        W = np.stack([self.vectors @ (turned * inverse[:, [i]]) for i in range(len(which))])
-        for block in blocks(len(self.X)):
-            rows = np.arange(block.start, block.stop)[single[block]]
-            fitted = design(self.X[rows]) @ W  # (L, m, K)
-            h = self.leverages[rows][:, which].T[:, :, None]
-            yield rows, (fitted - h * targets[rows]) / (1 - h)
-
-    def _without(
-        self,
-        rows: NDArray[np.intp],
-        targets: NDArray[np.float64],
-        turned: NDArray[np.float64],
-        which: NDArray[np.intp],
-    ) -> NDArray[np.float64]:
-        """Scores of a group without itself: y_hat - Q w^1/2 e, e = (I - H)^-1 w^1/2 (y - y_hat), H = w^1/2 Q w^1/2."""
-        z = design(self.X[rows]) @ self.vectors
-        root = np.sqrt(self.weight[rows])[:, None]
-        alone = float(np.square(root * z).sum())
-        scores = np.empty((len(which), *targets.shape))
-        for number, l2 in enumerate(self.lambdas[which]):
-            shrunk = z / (self.values + l2)
-            fitted, Q = shrunk @ turned, shrunk @ z.T
-            h, axes = np.linalg.eigh(root * Q * root.T)
-            h = np.minimum(h, min(alone / (l2 + alone), 1 - np.finfo(np.float64).eps))
-            error = axes @ ((axes.T @ (root * (targets - fitted))) / (1 - h)[:, None])
-            scores[number] = fitted - Q @ (root * error)
-        return scores
+        """Rows (m,) of larger groups and their scores (L, m, K) without the group, at some lambdas."""
+        rows, spectrum = self.grouped, Spectrum(self.values, self.vectors, turned)
+        parts = group_scores(
+            self.X[rows], targets[rows], self.weight[rows], self.groups[rows], spectrum, self.lambdas[which]
+        )
+        for members, scores in parts:
+            yield rows[members], scores
 
 
 def held_out(
@@ -138,8 +136,24 @@ def lift(X: NDArray[np.floating]) -> NDArray[np.float32]:
     return lifted
 
 
-def _larger_groups(groups: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
+def once(X: NDArray[np.floating], groups: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Weights (n,) under which the rows of a group (n,) count as often as they differ, from 1 / m to 1.
+
+    A group of m rows whose features, less the mean of all, have the mean cosine rho to each other holds as much as
+    m / (1 + (m - 1) rho) independent rows: the design effect of L. Kish (1965), "Survey sampling". Copies have rho 1
+    and count once; different pictures of one patient count nearly in full.
+
+    >>> X = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, -1.0], [-2.0, 0.0]])
+    >>> once(X, np.array([0, 0, 1, 1, 2])).tolist()
+    [0.5, 0.5, 1.0, 1.0, 1.0]
+    """
+    sizes = np.bincount(groups)
+    weight, centre = np.ones(len(X)), X.mean(axis=0, dtype=np.float64)
     order = np.argsort(groups, kind="stable")
-    for members in np.split(order, np.flatnonzero(np.diff(groups[order])) + 1):
-        if len(members) > 1:
-            yield members
+    ends = np.cumsum(sizes)
+    for group in np.flatnonzero(sizes > 1):
+        rows, m = order[ends[group] - sizes[group] : ends[group]], sizes[group]
+        total = design(X[rows] - centre)[:, :-1].sum(axis=0)
+        rho = (total @ total - m) / (m * (m - 1))
+        weight[rows] = 1 / (1 + (m - 1) * np.clip(rho, 0, 1))
+    return weight

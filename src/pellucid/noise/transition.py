@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
-from pellucid.noise.evidence import DOUBT, Evidence, Verdict, by_trust, entropy, logs_of, tempered, worth
+from pellucid.noise.evidence import DOUBT, Evidence, Verdict, by_trust, logs_of, tempered, tempered_entropy, worth
 
 FIT_ROWS = 10_000  # more than these are represented by these when T and the temperature are fitted
 _COLDEST, _HOTTEST = 0.05, 5.0
@@ -139,9 +139,9 @@ def _sharpest(
     """The temperature of the largest log likelihood less the price of doubt, and that value."""
 
     def loss(log_temperature: float) -> float:
-        q = tempered(logs, float(np.exp(log_temperature)))
-        likelihood = (q * emission) @ np.ones(q.shape[1])
-        return -float(weight @ (np.log(np.maximum(likelihood, 1e-300)) - DOUBT * entropy(q)))
+        q, doubt = tempered_entropy(logs, float(np.exp(log_temperature)))
+        likelihood = np.einsum("ij,ij->i", q, emission)
+        return -float(weight @ (np.log(np.maximum(likelihood, 1e-300)) - DOUBT * doubt))
 
     found = minimize_scalar(
         loss, bounds=(np.log(_COLDEST), np.log(_HOTTEST)), method="bounded", options={"xatol": 0.02}

@@ -11,7 +11,7 @@ from scipy.spatial.distance import cdist
 
 from pellucid.errors import DataError, UsageError
 
-_CELLS = 4_000_000  # distances held at once, 32 MB
+_SIDE = 2_000  # rows on each side of the distances held at once, 32 MB
 
 
 def distance_across(
@@ -37,12 +37,13 @@ def distance_across(
             f"rows of shapes {X.shape} and {new.shape} with {len(y)} and {len(y_new)} labels do not fit together"
         )
     found = np.full(len(X), np.inf)
-    step = max(1, _CELLS // max(1, len(new)))
-    for start in range(0, len(X) if len(new) else 0, step):
-        rows = slice(start, start + step)
-        distances = METRICS[metric](X[rows], new)
-        distances[y[rows, None] == y_new] = np.inf
-        found[rows] = distances.min(axis=1)
+    for start in range(0, len(X), _SIDE):
+        rows = slice(start, start + _SIDE)
+        for other in range(0, len(new), _SIDE):
+            columns = slice(other, other + _SIDE)
+            distances = METRICS[metric](X[rows], new[columns])
+            distances[y[rows, None] == y_new[columns]] = np.inf
+            found[rows] = np.minimum(found[rows], distances.min(axis=1))
     return found
 
 
