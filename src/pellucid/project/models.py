@@ -1,0 +1,157 @@
+"""What a project does with its models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pellucid.project.opened import Opened, check_model_name
+from pellucid.types import ModelVersion, Prediction
+
+if TYPE_CHECKING:
+    from pellucid.evaluate.compare import Comparison
+    from pellucid.evaluate.evaluation import Evaluation
+    from pellucid.store.aliases import Change
+    from pellucid.store.verdicts import Verdict
+
+
+class ModelVerbs(Opened):
+    """Evaluate, compare, promote, predict; see `pellucid.Project`."""
+
+    def models(self, name: str | None = None) -> list[ModelVersion]:
+        """The registry, newest first.
+
+        Raises:
+            NotFoundError: there is no model of that name.
+        """
+        from pellucid.store.models import list_models
+
+        with self.workspace.database.read() as connection:
+            check_model_name(connection, name)
+            return list_models(connection, name)
+
+    def model(self, ref: str) -> ModelVersion:
+        """The model that ``NAME``, ``NAME@champion`` or ``NAME@VERSION`` names."""
+        from pellucid.store.models import get_model
+
+        with self.workspace.database.read() as connection:
+            return get_model(connection, ref)
+
+    def choose_model(self, ref: str | None = None) -> ModelVersion:
+        """The model that is meant; the champion of the only name where None."""
+        from pellucid.flow.predict import choose_model
+
+        return choose_model(self.workspace, ref)
+
+    def card(self, model: str) -> str:
+        """The model card, Markdown."""
+        from pellucid.flow.evaluate import read_card
+
+        return read_card(self.workspace, self.model(model))
+
+    def report_path(self, model: ModelVersion) -> Path:
+        """Where the model's report is."""
+        return self.workspace.report_folder(model.name, model.version) / "report.html"
+
+    def mirror(self, *, every: bool = False, dry_run: bool = False) -> int:
+        """Completes what MLflow misses; returns how many models were, or would be, completed.
+
+        Args:
+            every: repeats every model, whether MLflow should have it or not: after ``mlflow_url`` has changed.
+            dry_run: changes nothing.
+        """
+        from pellucid.flow.job import complete_all
+        from pellucid.flow.promote import mirror_aliases
+        from pellucid.store.models import forget_mirrors, unmirrored
+
+        if dry_run:
+            with self.workspace.database.read() as connection:
+                return len(self.models() if every else unmirrored(connection))
+        if every:
+            with self.workspace.database.write() as connection:
+                forget_mirrors(connection)
+        count = complete_all(self.workspace, progress=self._progress)
+        for name in {model.name for model in self.models()}:
+            mirror_aliases(self.workspace, name)
+        return count
+
+    def export_model(self, model: str, target: str | Path) -> ModelVersion:
+        """Writes a model with its weights to a folder that MLflow loads anywhere."""
+        from pellucid.flow.portable import export_model
+
+        return export_model(self.workspace, model, Path(target))
+
+    def evaluate(self, model: str, dataset: str | None = None) -> Evaluation:
+        """A model's metrics on the test images of a dataset version, its own where None."""
+        from pellucid.flow.evaluate import evaluate_model
+
+        return evaluate_model(self.workspace, model, dataset, progress=self._progress)
+
+    def report(self, model: str, *, against: Sequence[str] = ()) -> Path:
+        """Writes a model's report and returns its folder."""
+        from pellucid.flow.report import write_report
+
+        return write_report(self.workspace, self.model(model), against=against, progress=self._progress)
+
+    def compare(self, first: str, second: str, dataset: str | None = None) -> Comparison:
+        """A paired test of two models on the same test images."""
+        from pellucid.flow.evaluate import compare_models
+
+        return compare_models(self.workspace, first, second, dataset, progress=self._progress)
+
+    def promote(self, model: str, **options: Any) -> Change:
+        """Makes a model the champion; options as of ``pellucid.flow.promote.promote``."""
+        from pellucid.flow.promote import promote
+
+        return promote(self.workspace, model, **options)
+
+    def rollback(self, name: str, **options: Any) -> Change:
+        """Makes the champion before the present one champion again."""
+        from pellucid.flow.promote import rollback
+
+        with self.workspace.database.read() as connection:
+            check_model_name(connection, name)
+        return rollback(self.workspace, name, **options)
+
+    def history(self, name: str | None = None) -> list[Change]:
+        """Who was champion, when and why, oldest first.
+
+        Raises:
+            NotFoundError: there is no model of that name.
+        """
+        from pellucid.store.aliases import history_of
+
+        with self.workspace.database.read() as connection:
+            check_model_name(connection, name)
+            return history_of(connection, name)
+
+    def gate(self, candidate: str, **options: Any) -> Verdict:
+        """Judges a candidate against the champion; options as of ``pellucid.flow.gate.gate``."""
+        from pellucid.flow.gate import gate
+
+        return gate(self.workspace, candidate, progress=self._progress, **options)
+
+    def verdicts(self, name: str | None = None) -> list[Verdict]:
+        """What the gate said of candidates, oldest first.
+
+        Raises:
+            NotFoundError: there is no model of that name.
+        """
+        from pellucid.store.verdicts import verdicts_of
+
+        with self.workspace.database.read() as connection:
+            check_model_name(connection, name)
+            return verdicts_of(connection, name)
+
+    def predict(self, *paths: str | Path, model: str | None = None, record: bool = True) -> list[Prediction]:
+        """Answers for image files and for folders of them."""
+        return list(self.predict_each(paths, model=model, record=record))
+
+    def predict_each(
+        self, paths: Iterable[str | Path], *, model: str | None = None, record: bool = True
+    ) -> Iterator[Prediction]:
+        """The same one by one, for more images than fit in memory."""
+        from pellucid.flow.predict import predict
+
+        return predict(self.workspace, paths, model=model, record=record, progress=self._progress)
