@@ -76,9 +76,9 @@ def test_it_bends_where_ridge_cannot(digits: tuple[NDArray[Any], NDArray[Any]]) 
 
 def test_fewer_landmarks_cost_little(digits: tuple[NDArray[Any], NDArray[Any]]) -> None:
     X, y = digits
-    few = KernelClassifier(landmarks=300).fit(X[:400], y[:400])
+    few, all_of_them = (KernelClassifier(landmarks=most).fit(X[:400], y[:400]) for most in (300, 400))
     assert few.lift_.landmarks.shape == (300, 64)
-    assert few.score(X[400:], y[400:]) > 0.9
+    assert few.score(X[400:], y[400:]) > all_of_them.score(X[400:], y[400:]) - 0.05
 
 
 def test_weights_count_as_rows_do(digits: tuple[NDArray[Any], NDArray[Any]]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -90,6 +90,8 @@ class RidgeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
     """
 
     sets_: ConformalSets | None
+
+    _grid: ClassVar[tuple[float, ...]] = LAMBDAS
 
     def __init__(self, l2: float | str = "loo") -> None:
         self.l2 = l2
@@ -331,7 +333,7 @@ class RidgeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         return head
 
     def _learn_at_once(self, data: LearningSet, groups: NDArray[np.intp] | None) -> None:
-        lambdas = np.array(LAMBDAS if self.l2 == "loo" else [float(self.l2)])
+        lambdas = np.array(self._grid if self.l2 == "loo" else [float(self.l2)])
         batch = learn_batch(data, lambdas, groups)
         self.classes_, self.coef_, self.lambda_ = data.classes, batch.weights, batch.l2
         self.loo_errors_ = dict(zip(lambdas.tolist(), batch.errors.tolist(), strict=True))
