@@ -96,12 +96,7 @@ def parse_json(body: bytes, limits: FormLimits) -> Form:
     Raises:
         RequestError: 400 where it is malformed or of another form, 413 where a limit is passed.
     """
-    if sum(map(body.count, (b",", b"[", b"{"))) > _MOST_MARKS:
-        raise RequestError(f"a JSON body with more than {_MOST_MARKS} brackets and commas", status=413)
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise RequestError(f"the body is no JSON: {str(error)[:_SHOWN]}") from error
+    value = load_json(body)
     if not isinstance(value, dict):
         raise RequestError('the body is no JSON object; wanted is {"image": "<base64>"} or {"images": [...]}')
     form = Form()
@@ -117,6 +112,20 @@ def parse_json(body: bytes, limits: FormLimits) -> Form:
         else:
             raise RequestError(f"the field {shown(name)} is a {type(member).__name__}; wanted is a text or a number")
     return form
+
+
+def load_json(body: bytes) -> Any:
+    """The value of a JSON body of bounded complexity. Raises RequestError, 400 or 413.
+
+    >>> load_json(b'{"label": "cat"}')
+    {'label': 'cat'}
+    """
+    if sum(map(body.count, (b",", b"[", b"{"))) > _MOST_MARKS:
+        raise RequestError(f"a JSON body with more than {_MOST_MARKS} brackets and commas", status=413)
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise RequestError(f"the body is no JSON: {str(error)[:_SHOWN]}") from error
 
 
 def shown(value: object) -> str:

@@ -7,13 +7,14 @@ import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 
 from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
 
 from pellucid.errors import BusyError, ImageError, RequestError, UsageError
 from pellucid.features.decode import DEFAULT_LIMITS, Limits, check_header
-from pellucid.serve.forms import Form, FormLimits, parse_json, parse_multipart, shown
+from pellucid.serve.forms import Form, FormLimits, load_json, parse_json, parse_multipart, shown
 
 _FORM, _JSON, _BYTES, _IMAGE = "multipart/form-data", "application/json", "application/octet-stream", "image/"
 _WANTED = f"wanted is {_IMAGE}*, {_BYTES}, {_FORM}, or {_JSON} with base64"
@@ -86,13 +87,29 @@ class Uploads:
             ImageError: one is no image, or has too many pixels.
             BusyError: other clients' unfinished bodies take all the memory there is for them.
         """
+        media_type, options = await self._checked(request)
+        body = await self._body(request)
+        return await asyncio.to_thread(self._parse, body, media_type, options)  # headers can be long to read
+
+    async def read_json(self, request: Request) -> Any:
+        """The request's body as JSON, within the same bounds of bytes and time.
+
+        Raises:
+            RequestError: as `read`; 400 where it is no JSON, 415 where it is said to be something else.
+            BusyError: as `read`.
+        """
+        media_type, _ = await self._checked(request)
+        body = await self._body(request)
+        if media_type != _JSON:
+            raise RequestError(f"the body is of type {shown(media_type)}; wanted is {_JSON}", status=415)
+        return await asyncio.to_thread(load_json, body)
+
+    async def _checked(self, request: Request) -> tuple[str, Mapping[bytes, bytes]]:
         try:
-            media_type, options = self._check_headers(request)
+            return self._check_headers(request)
         except RequestError:
             await self._drain(request)
             raise
-        body = await self._body(request)
-        return await asyncio.to_thread(self._parse, body, media_type, options)  # headers can be long to read
 
     def _check_headers(self, request: Request) -> tuple[str, Mapping[bytes, bytes]]:
         headers = request.headers
