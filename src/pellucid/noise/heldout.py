@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve
 
 from pellucid.heads.ridge import LAMBDAS
 from pellucid.heads.statistic import blocks, decompose, design
@@ -22,7 +23,8 @@ _LIFT_CELLS = 10**8  # rows x lifted features at most, 400 MB
 class HeldOut:
     """Ridge on rows X (n, d) with weights (n,), ready for any targets (n, K).
 
-    Rows of one group (n,), whole numbers, leave together. A group of m rows costs m^2 d + m^3.
+    Rows of one group (n,), whole numbers, leave together. A group of m rows costs m^2 d + m^3 at each lambda, and one
+    of more than d/2 rows m d^2 and d^3 at each.
     """
 
     def __init__(
@@ -87,6 +89,8 @@ class HeldOut:
         which: NDArray[np.intp],
     ) -> NDArray[np.float64]:
         """Scores of a group without itself: y_hat - Q w^1/2 e, e = (I - H)^-1 w^1/2 (y - y_hat), H = w^1/2 Q w^1/2."""
+        if 2 * len(rows) > len(self.values):
+            return self._from_the_rest(rows, targets, turned, which)
         z = design(self.X[rows]) @ self.vectors
         root = np.sqrt(self.weight[rows])[:, None]
         alone = float(np.square(root * z).sum())
@@ -98,6 +102,29 @@ class HeldOut:
             h = np.minimum(h, min(alone / (l2 + alone), 1 - np.finfo(np.float64).eps))
             error = axes @ ((axes.T @ (root * (targets - fitted))) / (1 - h)[:, None])
             scores[number] = fitted - Q @ (root * error)
+        return scores
+
+    def _from_the_rest(
+        self,
+        rows: NDArray[np.intp],
+        targets: NDArray[np.float64],
+        turned: NDArray[np.float64],
+        which: NDArray[np.intp],
+    ) -> NDArray[np.float64]:
+        """The same for a large group: its sums are taken from those of all rows, and what is left is solved."""
+        taken = np.zeros((len(self.values), len(self.values)))
+        rest = turned.copy()
+        for block in blocks(len(rows)):
+            z = design(self.X[rows[block]]) @ self.vectors
+            weighted = self.weight[rows[block], None] * z
+            taken += weighted.T @ z
+            rest -= weighted.T @ targets[block]
+        W = [
+            self.vectors @ cho_solve(cho_factor(np.diag(self.values + l2) - taken), rest) for l2 in self.lambdas[which]
+        ]
+        scores = np.empty((len(which), *targets.shape))
+        for block in blocks(len(rows)):
+            scores[:, block] = design(self.X[rows[block]]) @ np.stack(W)
         return scores
 
 
