@@ -110,7 +110,7 @@ def check_features(X: ArrayLike) -> NDArray[np.floating[Any]]:
     array([[1., 2.]])
     """
     single = isinstance(X, np.ndarray) and X.dtype == np.float32
-    features = X if single else _numbers(X, "X", "give an array (n, d)")
+    features: NDArray[Any] = np.asarray(X) if single else _numbers(X, "X", "give an array (n, d)")
     if features.ndim != 2 or 0 in features.shape:
         raise DataError(f"X has shape {features.shape}; wanted (n, d), a row for each sample")
     if not np.isfinite(features).all():
