@@ -380,3 +380,32 @@ def test_a_page_without_suspects_says_so(make_project: MakeProject, broken_folde
     project.revert("pets@1")
     report = project.clean("pets")
     assert "every label agrees" in project.audit_page(report).read_text(encoding="utf-8")
+
+
+def test_a_spreadsheet_computes_nothing_that_a_path_or_class_says(
+    project: Project, class_folders: WriteFolders, tmp_path: Path
+) -> None:
+    source = class_folders(tmp_path / "source", {"=cat": 24, "@dog": 24, "eel": 24})
+    project.ingest(source, "pets", test_fraction=0.25)
+    project.corrupt("pets", labels="pair", rate=0.3)
+    report = project.clean("pets", dry_run=True)
+    project.export_suspects(report, tmp_path / "suspects.csv")
+    with (tmp_path / "suspects.csv").open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    assert {row["given"] for row in rows} | {row["suggested"] for row in rows} == {"'=cat", "'@dog", "eel"}
+    assert all(row["path"].startswith(("'=cat/", "'@dog/", "eel/")) for row in rows)
+    assert all(float(row["margin"]) < 1 for row in rows)  # numbers stay numbers
+    project.export_suspects(report, tmp_path / "suspects.json")
+    tasks = json.loads((tmp_path / "suspects.json").read_text(encoding="utf-8"))
+    assert {task["data"]["given"] for task in tasks} <= {"=cat", "@dog", "eel"}
+
+
+def test_the_page_escapes_what_it_is_given(project: Project, class_folders: WriteFolders, tmp_path: Path) -> None:
+    evil = "<img src=x onerror=alert(1)>\"'"
+    source = class_folders(tmp_path / "source", {"cat": 24, "dog": 24})
+    (source / "dog").rename(source / evil)
+    project.ingest(source, "pets", test_fraction=0.25)
+    project.corrupt("pets", labels="pair", rate=0.2)
+    page = project.audit_page(project.clean("pets", dry_run=True)).read_text(encoding="utf-8")
+    assert "<img src=x" not in page
+    assert "&lt;img src=x onerror=alert(1)&gt;&#34;&#39;" in page
