@@ -31,7 +31,7 @@ class KernelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
     l2
         The penalty, above 0, or ``"loo"``; see `RidgeClassifier`.
     landmarks
-        Rows that others are compared with, at most. Time n d m + n m^2 + m^3, memory m^2, file 4 m (d + m) bytes.
+        Rows that others are compared with, at most. Time n d m + n m^2 + m^3, memory n m, file 4 m (d + m) bytes.
     seed
         Draws the landmarks where there are more rows.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Self
 
@@ -28,10 +29,14 @@ class Lift:
 
     @classmethod
     def on(cls, X: NDArray[np.floating], most: int, seed: int) -> Self:
-        """A lift on at most so many of the rows X (n, d), drawn evenly by the seed; all of them where n is no more."""
+        """A lift on at most so many of the different rows of X (n, d); all of them where there are no more.
+
+        They are drawn evenly by the seed and each row's content, so that the order of the rows does not matter.
+        """
+        landmarks = unit(X).astype(np.float32) + np.float32(0)  # no -0, which is another content
         if len(X) > most:
-            X = X[np.sort(np.random.default_rng(seed).choice(len(X), most, replace=False))]
-        landmarks = np.unique(unit(X).astype(np.float32), axis=0)
+            landmarks = landmarks[np.unique(_lots(landmarks, seed), return_index=True)[1][:most]]
+        landmarks = np.unique(landmarks, axis=0)
         values, vectors = np.linalg.eigh(_likeness(landmarks, landmarks))
         told = values > _FLAT * values[-1]
         return cls(landmarks, (vectors[:, told] / np.sqrt(values[told])).astype(np.float32))
@@ -48,6 +53,13 @@ class Lift:
         for rows in blocks(len(X)):
             lifted[rows] = _likeness(unit(X[rows]), self.landmarks) @ self.projection
         return lifted
+
+
+def _lots(rows: NDArray[np.float32], seed: int) -> NDArray[np.uint64]:
+    """A number for each row (n,), as good as drawn by chance; the same for the same row and seed."""
+    key = hashlib.sha256(str(seed).encode()).digest()
+    lots = b"".join(hashlib.blake2b(row.tobytes(), digest_size=8, key=key).digest() for row in rows)
+    return np.frombuffer(lots, dtype=">u8").astype(np.uint64)
 
 
 def _likeness(rows: NDArray[np.floating], landmarks: NDArray[np.float32]) -> NDArray[np.float64]:
