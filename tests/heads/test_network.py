@@ -36,6 +36,20 @@ def test_losses_by_hand() -> None:
     assert {name: float(loss(log_p, y)[0]) for name, loss in LOSSES.items()} == pytest.approx(expected, rel=1e-6)
 
 
+def test_the_active_part_pulls_however_improbable_the_label_is() -> None:
+    """NCE is not bounded as published, only the negative loss is: below 1e-7 that one has no gradient left."""
+    scores = torch.tensor([[0.0, -25.0, -3.0]], dtype=torch.float64, requires_grad=True)
+    log_p = scores.log_softmax(1)
+    loss = LOSSES["anl-ce"](log_p, torch.tensor([1])).sum()
+    loss.backward()
+    by_hand = log_p.detach().numpy()[0]
+    largest, least = -np.log(ANL_LEAST), np.log(ANL_LEAST)
+    negative = 1 - (largest + least) / (largest + np.maximum(by_hand, least)).sum()
+    assert float(loss.detach()) == pytest.approx(ANL_ALPHA * by_hand[1] / by_hand.sum() + ANL_BETA * negative)
+    assert scores.grad is not None
+    assert float(scores.grad[0, 1]) < 0
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 def test_losses_are_lowest_where_the_label_is_certain(loss: str) -> None:
     log_p = torch.tensor([[0.98, 0.01, 0.01], [0.5, 0.25, 0.25], [0.01, 0.98, 0.01]]).log()
