@@ -32,7 +32,7 @@ def test_break_find_and_take_back(pets: Path, cli: Cli) -> None:
     assert "broken labels found" in cleaned.out
     assert "audit.html" in cleaned.err
     assert (pets / "out" / "suspects.csv").is_file()
-    assert cli("clean", "pets").out.startswith("nothing to change in pets@3: ")
+    assert cli("clean", "pets").out.startswith("pets@3 is cleaned already: ")
     assert cli("datasets", "revert", "pets@1").out == "pets@4 holds what pets@1 does: 72 images\n"
     assert cli("datasets", "revert", "pets@1", "--json").json["ref"] == "pets@4"
     assert [item["recipe"]["verb"] for item in cli("datasets", "list", "pets", "--json").json] == [
@@ -63,6 +63,7 @@ def test_images_are_broken_too(pets: Path, cli: Cli) -> None:
 )
 def test_what_cannot_be_is_one_line(pets: Path, cli: Cli, words: list[str], says: str) -> None:
     assert says in cli(*words).error
+    assert len(cli("datasets", "list", "pets", "--json").json) == 1
 
 
 def test_a_matrix_comes_from_a_file(pets: Path, cli: Cli) -> None:

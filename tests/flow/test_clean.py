@@ -7,13 +7,17 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 from PIL import Image
 
 from pellucid import Project
 from pellucid.errors import ConcurrencyError, DataError, UsageError
+from pellucid.flow.corrupt import kept_truth
+from pellucid.store import schema
 from pellucid.store.votes import votes_of
 from pellucid.types import KEEPER, Role, Row, Split, Status
 
@@ -164,6 +168,40 @@ def test_reverting_brings_the_given_labels_back(broken: Project) -> None:
     assert broken.clean("pets").version.ref == "pets@5"
 
 
+def test_what_a_revert_left_behind_is_not_audited(broken: Project) -> None:
+    """The true labels are what the cleaning made of the broken ones, and yet nothing that it has to take back."""
+    broken.clean("pets")
+    broken.revert("pets@1")
+    report = broken.clean("pets", action="drop")
+    assert report.suspects == ()
+    assert report.truth is not None
+    assert report.truth.wrong == 0
+    labels = {name: row.label for name, row in rows_of(broken, "pets").items()}
+    assert labels == {name: row.label for name, row in rows_of(broken, "pets@1").items()}
+
+
+def test_a_revert_to_what_was_cleaned_is_cleaned_anew_from_what_was_given(broken: Project) -> None:
+    first = broken.clean("pets", action="drop")
+    broken.revert("pets@2")
+    broken.revert("pets@3")
+    again = broken.clean("pets", action="drop")
+    assert (again.created, again.suspects) == (False, first.suspects)
+
+
+def test_a_revert_brings_back_what_had_been_found(
+    project: Project, class_folders: WriteFolders, tmp_path: Path
+) -> None:
+    source = class_folders(tmp_path / "source", {"cat": 6, "dog": 6})
+    (source / "dog" / "same.png").write_bytes(next((source / "cat").iterdir()).read_bytes())
+    project.ingest(source, "pets")
+    found = project.inspect("pets@1").findings
+    assert [item.kind for item in found] == ["conflict"]
+    project.settle("pets", list(found[0].samples), "cat", voter="ann")
+    assert project.inspect("pets@2").findings == ()
+    project.revert("pets@1")
+    assert project.inspect("pets@3").findings == found
+
+
 def test_clean_labels_are_left_alone(make_project: MakeProject, broken_folder: Path) -> None:
     project = make_project(of=broken_folder)
     project.revert("pets@1")
@@ -247,6 +285,50 @@ def test_broken_images_are_new_samples_that_say_what_was_done(broken: Project) -
     broken.train("pets@3")
 
 
+def test_what_is_broken_twice_has_its_first_label_for_truth(broken: Project) -> None:
+    broken.corrupt("pets", labels="symmetric", rate=0.3, seed=7)
+    truth = broken.clean("pets", dry_run=True).truth
+    assert truth is not None
+    assert truth.wrong == len(wrong(broken, "pets@3"))
+
+
+def test_a_label_that_somebody_gave_since_is_the_truth_of_what_is_broken_next(broken: Project) -> None:
+    name = min(wrong(broken, "pets@2"))
+    other = ({"cat", "dog", "eel"} - {rows_of(broken, ref)[name].label for ref in ("pets@1", "pets@2")}).pop()
+    broken.settle("pets", [name], other, voter="ann")
+    assert rows_of(broken, "pets")[name].label == other  # and not in conflict with the label that was kept
+    assert broken.corrupt("pets", labels="symmetric", rate=1.0).labels > 40
+    with broken.workspace.database.read() as connection:
+        votes = votes_of(connection, "pets", [name])[name]
+    assert kept_truth(rows_of(broken, "pets")[name], votes) == other
+
+
+def test_images_of_which_none_is_broken_leave_no_ingest_behind(broken: Project) -> None:
+    report = broken.corrupt("pets", images="boxes", share=0.0)
+    assert (report.created, report.version.ref) == (False, "pets@2")
+    with broken.workspace.database.read() as connection:
+        assert connection.scalar(sa.select(sa.func.count()).where(schema.ingest.c.finished_at.is_(None))) == 0
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"images": "coffee"}, "no corruption 'coffee'"),
+        ({"images": "boxes", "seed": -1}, "seed is -1"),
+        ({"labels": "pair", "matrix": [[1.0]]}, "takes no matrix"),
+        ({"images": "boxes", "matrix": [[1.0]]}, "takes no matrix"),
+        ({"images": "boxes", "share": float("nan")}, "share of images"),
+    ],
+)
+def test_what_cannot_be_broken_is_said_before_anything_is_done(
+    broken: Project, options: dict[str, Any], says: str, dry_run: bool
+) -> None:
+    with pytest.raises(UsageError, match=says):
+        broken.corrupt("pets", dry_run=dry_run, **options)
+    assert len(broken.datasets("pets")) == 2
+
+
 def test_breaking_nothing_is_refused(broken: Project) -> None:
     with pytest.raises(UsageError, match="nothing to break"):
         broken.corrupt("pets")
@@ -297,3 +379,32 @@ def test_a_page_without_suspects_says_so(make_project: MakeProject, broken_folde
     project.revert("pets@1")
     report = project.clean("pets")
     assert "every label agrees" in project.audit_page(report).read_text(encoding="utf-8")
+
+
+def test_a_spreadsheet_computes_nothing_that_a_path_or_class_says(
+    project: Project, class_folders: WriteFolders, tmp_path: Path
+) -> None:
+    source = class_folders(tmp_path / "source", {"=cat": 24, "@dog": 24, "eel": 24})
+    project.ingest(source, "pets", test_fraction=0.25)
+    project.corrupt("pets", labels="pair", rate=0.3)
+    report = project.clean("pets", dry_run=True)
+    project.export_suspects(report, tmp_path / "suspects.csv")
+    with (tmp_path / "suspects.csv").open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    assert {row["given"] for row in rows} | {row["suggested"] for row in rows} == {"'=cat", "'@dog", "eel"}
+    assert all(row["path"].startswith(("'=cat/", "'@dog/", "eel/")) for row in rows)
+    assert all(float(row["margin"]) < 1 for row in rows)  # numbers stay numbers
+    project.export_suspects(report, tmp_path / "suspects.json")
+    tasks = json.loads((tmp_path / "suspects.json").read_text(encoding="utf-8"))
+    assert {task["data"]["given"] for task in tasks} <= {"=cat", "@dog", "eel"}
+
+
+def test_the_page_escapes_what_it_is_given(project: Project, class_folders: WriteFolders, tmp_path: Path) -> None:
+    evil = "<img src=x onerror=alert(1)>\"'"
+    source = class_folders(tmp_path / "source", {"cat": 24, "dog": 24})
+    (source / "dog").rename(source / evil)
+    project.ingest(source, "pets", test_fraction=0.25)
+    project.corrupt("pets", labels="pair", rate=0.2)
+    page = project.audit_page(project.clean("pets", dry_run=True)).read_text(encoding="utf-8")
+    assert "<img src=x" not in page
+    assert "&lt;img src=x onerror=alert(1)&gt;&#34;&#39;" in page

@@ -51,6 +51,22 @@ def test_a_lift_is_the_same_for_the_same_seed_and_never_larger_than_asked() -> N
     assert len(Lift.on(np.repeat(X[:3], 9, axis=0), 20, seed=0).landmarks) == 3
 
 
+def test_the_order_of_rows_does_not_matter_where_landmarks_are_drawn(
+    digits: tuple[NDArray[Any], NDArray[Any]],
+) -> None:
+    X, y = digits
+    order = np.random.default_rng(0).permutation(len(X))
+    one, other = KernelClassifier(landmarks=60).fit(X, y), KernelClassifier(landmarks=60).fit(X[order], y[order])
+    assert len(one.lift_.landmarks) == 60
+    np.testing.assert_array_equal(one.lift_.landmarks, other.lift_.landmarks)
+    np.testing.assert_allclose(one.predict_proba(X), other.predict_proba(X), atol=1e-8)
+
+
+def test_copies_of_a_row_take_no_landmark_from_others() -> None:
+    X = np.random.default_rng(0).normal(size=(30, 4))
+    assert len(Lift.on(np.vstack([X, np.repeat(X[:1], 500, axis=0)]), 20, seed=0).landmarks) == 20
+
+
 def test_scores_are_those_of_scikit_learns_kernel_ridge(digits: tuple[NDArray[Any], NDArray[Any]]) -> None:
     """With a constant 1 added to the likeness, which is the row that ridge appends.
 

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
-from pellucid.errors import IntegrityError, MissingExtraError, UsageError
+from pellucid.errors import DataError, IntegrityError, MissingExtraError, TrainingError, UsageError
 from pellucid.heads.losses import ANL_ALPHA, ANL_BETA, ANL_LEAST, GCE_Q, LOSSES
 from pellucid.heads.network import NetworkClassifier
 
@@ -34,6 +34,20 @@ def test_losses_by_hand() -> None:
         "anl-ce": ANL_ALPHA * normalised + ANL_BETA * negative,
     }
     assert {name: float(loss(log_p, y)[0]) for name, loss in LOSSES.items()} == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_active_part_pulls_however_improbable_the_label_is() -> None:
+    """NCE is not bounded as published, only the negative loss is: below 1e-7 that one has no gradient left."""
+    scores = torch.tensor([[0.0, -25.0, -3.0]], dtype=torch.float64, requires_grad=True)
+    log_p = scores.log_softmax(1)
+    loss = LOSSES["anl-ce"](log_p, torch.tensor([1])).sum()
+    loss.backward()
+    by_hand = log_p.detach().numpy()[0]
+    largest, least = -np.log(ANL_LEAST), np.log(ANL_LEAST)
+    negative = 1 - (largest + least) / (largest + np.maximum(by_hand, least)).sum()
+    assert float(loss.detach()) == pytest.approx(ANL_ALPHA * by_hand[1] / by_hand.sum() + ANL_BETA * negative)
+    assert scores.grad is not None
+    assert float(scores.grad[0, 1]) < 0
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -119,3 +133,27 @@ def test_an_edited_file_is_refused(edit: Any) -> None:
     edit(arrays, meta)
     with pytest.raises(IntegrityError):
         NetworkClassifier.from_arrays(arrays, meta)
+
+
+def test_features_of_any_size_are_standardised_before_they_become_single(
+    digits: tuple[NDArray[Any], NDArray[Any]],
+) -> None:
+    X, y = digits
+    plain = NetworkClassifier(epochs=2).fit(X, y).predict_proba(X)
+    np.testing.assert_allclose(NetworkClassifier(epochs=2).fit(X * 2.0**200, y).predict_proba(X * 2.0**200), plain)
+    with pytest.raises(DataError, match="as large as"):
+        NetworkClassifier().fit(X * 1e200, y)
+
+
+def test_what_ran_away_is_no_head(digits: tuple[NDArray[Any], NDArray[Any]]) -> None:
+    with pytest.raises(TrainingError, match="rate 1e\\+30"):
+        NetworkClassifier(rate=1e30).fit(*digits)
+
+
+def test_samples_that_cannot_be_drawn(digits: tuple[NDArray[Any], NDArray[Any]]) -> None:
+    head = NetworkClassifier(epochs=1).fit(*digits)
+    for n_samples, seed in ((0, 0), (2, -1)):
+        with pytest.raises(UsageError, match="whole numbers"):
+            head.predict_samples(digits[0], n_samples, seed)
+    with pytest.raises(UsageError, match="seed"):
+        NetworkClassifier(seed=-1).fit(*digits)

@@ -243,7 +243,8 @@ def test_what_cannot_be_audited(arguments: dict[str, Any], says: str) -> None:
 @pytest.mark.parametrize(
     ("y", "p", "says"),
     [
-        ([0, 1], [[0.5, 0.5]], "n = 2"),
+        ([0, 1], [[0.5, 0.5]], "1 rows for 2 labels"),
+        ([0, 1], [[0.5, 0.5], [1.0]], "numbers"),
         ([0, 1], [[0.5, 0.4], [0.5, 0.5]], "sums to 0.9"),
         ([0, 1], [[-1, 2], [0.5, 0.5]], "negative"),
         ([0, 1], [[np.nan, 1], [0.5, 0.5]], "missing"),
@@ -251,7 +252,8 @@ def test_what_cannot_be_audited(arguments: dict[str, Any], says: str) -> None:
         ([-1, 0], [[0.5, 0.5], [0.5, 0.5]], "0 to K-1 = 1"),
         (["a", "b"], np.full((2, 3), 1 / 3), "2 classes for 3 columns"),
         ([0, 0], [[1.0], [1.0]], "one column"),
-        ([], np.ones((0, 2)), "no labels"),
+        ([], np.ones((0, 2)), "shape"),
+        ([], [[0.5, 0.5]], "no labels"),
         ([0, 1], [0.5, 0.5], "0 to K-1|shape"),
     ],
 )

@@ -131,5 +131,9 @@ def test_what_cannot_be_corrupted() -> None:
         corrupt_image(picture(), "boxes", -1)
     with pytest.raises(DataError, match="RGB"):
         corrupt_image(picture().convert("L"), "boxes", 0)
+    with pytest.raises(DataError, match="ndarray; wanted is Pillow's"):
+        corrupt_image(np.zeros((9, 9, 3), np.uint8), "boxes", 0)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="65500"):
+        corrupt_image(Image.new("RGB", (70_000, 8)), "jpeg", 0)
     with pytest.raises(DataError, match="7 x 40"):
         corrupt_image(Image.new("RGB", (7, 40)), "boxes", 0)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,34 @@ def test_held_out_is_left_out_for_any_targets_weights_and_groups(n: int, d: int,
     assert error == pytest.approx(errors[best], rel=1e-6)
     near = [s for l2, s in by_lambda.items() if errors[l2] == pytest.approx(errors[best], rel=1e-6)]
     assert any(np.allclose(scores, s, atol=1e-6) for s in near)
+
+
+@pytest.mark.parametrize("d", [4, 60])
+def test_groups_of_more_rows_than_features_are_left_out_too(d: int) -> None:
+    """A site's images are one group, and may be a third of all: what is solved is then as wide as the features."""
+    rng = np.random.default_rng(d)
+    X, targets, weight = rng.normal(size=(90, d)), rng.dirichlet(np.ones(3), 90), rng.random(90)
+    groups = np.repeat([0, 1, 2, 3], [30, 30, 29, 1])
+    scores, error = HeldOut(X, weight, groups).scores(targets)
+    errors = []
+    for l2 in LAMBDAS:
+        again = refitted(X, weight, groups, targets, l2)
+        errors.append(float(weight @ np.square(again - targets).sum(axis=1) / weight.sum()))
+        if errors[-1] == min(errors):
+            best = again
+    assert error == pytest.approx(min(errors))
+    np.testing.assert_allclose(scores, best, atol=1e-8)
+
+
+def test_a_large_group_costs_no_matrix_of_its_rows() -> None:
+    rng = np.random.default_rng(0)
+    X, targets = rng.normal(size=(5000, 4)), np.eye(2)[rng.integers(0, 2, 5000)]
+    machine = HeldOut(X, np.ones(5000), np.arange(5000) % 2)
+    tracemalloc.start()
+    machine.scores(targets)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * 2500**2 / 2
 
 
 def test_on_hard_labels_it_is_what_the_ridge_head_says() -> None:

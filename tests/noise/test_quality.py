@@ -125,3 +125,17 @@ def test_what_cannot_be_compared_is_refused(X: NDArray[Any], reference: NDArray[
         image_quality(X, reference)
     with pytest.raises(DataError, match="pixel statistics for 9 rows"):
         image_quality(np.ones((9, 2)), np.ones((9, 2)), [statistics_of(photograph(0))])
+
+
+def test_reference_statistics_are_one_for_each_row_and_go_with_pixel_statistics() -> None:
+    X, found = np.random.default_rng(0).normal(size=(9, 2)), [statistics_of(photograph(0))] * 9
+    for pixels, reference in ((found, found[:3]), (found, []), (None, found)):
+        with pytest.raises(DataError, match="reference statistics for 9 rows"):
+            image_quality(X, X, pixels, reference)
+
+
+def test_the_size_of_a_row_does_not_matter_however_large() -> None:
+    X = np.random.default_rng(0).normal(size=(20, 3))
+    for scale in (1e200, 1e-200):
+        scaled = X * scale
+        np.testing.assert_allclose(image_quality(scaled, scaled).novelty, image_quality(X, X).novelty)

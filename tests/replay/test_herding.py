@@ -41,3 +41,8 @@ def test_every_class_has_its_share(labels: list[int], n_keep: int) -> None:
     assert kept.tolist() == sorted(kept.tolist())
     for label, count in zip(*np.unique(y, return_counts=True), strict=True):
         assert abs((y[kept] == label).sum() - count * wanted / len(y)) < 1
+
+
+def test_of_no_rows_none_are_kept() -> None:
+    assert herding(np.ones((0, 3)), np.zeros(0, np.intp), 5).tolist() == []
+    assert herding(np.ones((2, 3)), np.zeros(2, np.intp), 0).tolist() == []

@@ -51,10 +51,16 @@ def clean(
 
     Votes are never changed, test and trusted images are left alone, and `pellucid datasets revert` takes it back.
     """
+    if export is not None:
+        from pellucid.flow.suspects import check_target
+
+        check_target(export)  # before a version is made, not after
     with open_project(context) as project:
         report = project.clean(
             dataset, extractor=extractor, action=action, rule=rule, include_test=include_test, dry_run=dry_run
         )
+        if not json:  # said before the page is drawn: whatever becomes of that, the version is made
+            _print_report(report, dry_run=dry_run)
         page = project.audit_page(report, extractor=extractor)
         if export is not None:
             count = project.export_suspects(report, export)
@@ -62,22 +68,27 @@ def clean(
     if json:
         print_json({"ref": report.version.ref, "page": page, "dry_run": dry_run, **plain(report)})
         return
-    _print_report(report, dry_run=dry_run)
     say(context, f"pictures: {page}")
     if report.created:
         say(context, f"next: pellucid train --dataset {report.version.dataset}")
 
 
 def _print_report(report: CleanReport, *, dry_run: bool) -> None:
-    made = (
-        "would change" if dry_run else f"made {report.version.ref} from" if report.created else "nothing to change in"
-    )
-    put(f"{made} {report.audited}: {len(report.suspects)} of {report.images} labels are suspected")
+    changed = any(report.fates.values())
+    if dry_run:
+        made = f"would change {report.audited}" if changed else f"would change nothing in {report.audited}"
+    elif report.created:
+        made = f"made {report.version.ref} from {report.audited}"
+    else:
+        made = f"{report.audited} is cleaned already" if changed else f"nothing to change in {report.audited}"
+    put(f"{made}: {len(report.suspects)} of {report.images} labels are suspected")
     put(f"  wrong       about {report.noise_rate:.1%} of the labels, by the rule {report.rule_used}")
     fates = ", ".join(f"{count} {fate}" for fate, count in report.fates.items() if count)
     put(f"  changes     {fates or 'none'}")
     truth = report.truth
-    if truth is not None:
+    if truth is not None and truth.wrong == 0:
+        put("  the truth   no label is broken on purpose any more")
+    elif truth is not None:
         put(f"  the truth   {truth.found} of {truth.wrong} broken labels found, {truth.restored} restored")
     if report.suspects:
         put("")

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid.errors import DataError, UsageError
+from pellucid.flow.corrupt import kept_truth
 from pellucid.flow.edit import commit_rows, newest_of
 from pellucid.flow.embed import embed_samples
 from pellucid.flow.workspace import Progress, Workspace, no_progress
 from pellucid.noise.auditing import Audit, audit
-from pellucid.noise.belief import DEFAULT_ACTION, DROPPED, RELABELLED, Belief, believe
+from pellucid.noise.belief import ACTIONS, DEFAULT_ACTION, DROPPED, RELABELLED, Belief, believe
 from pellucid.noise.rules import RULES
 from pellucid.store.datasets import list_versions
 from pellucid.store.manifests import read_manifest
@@ -95,8 +96,9 @@ def clean(
         UsageError: there is no such rule or action.
         DataError: the version has too little to audit.
     """
-    if rule not in RULES:
-        raise UsageError(f"there is no rule {rule!r}; the rules are {', '.join(RULES)}")
+    for kind, name, known in (("rule", rule, RULES), ("action", action, ACTIONS)):
+        if name not in known:
+            raise UsageError(f"there is no {kind} {name!r}; the {kind}s are {', '.join(known)}")
     version, rows = newest_of(workspace, ref)
     given = _before_cleaning(workspace, version, rows)
     wanted = (Split.TRAIN, Split.TRUSTED, Split.TEST) if include_test else (Split.TRAIN, Split.TRUSTED)
@@ -145,18 +147,26 @@ def clean(
 
 
 def _before_cleaning(workspace: Workspace, version: DatasetVersion, rows: Sequence[Row]) -> list[Row]:
-    """The rows with the labels that were given, where what an earlier cleaning made of them still stands."""
+    """The rows with the labels that were given, where what an earlier cleaning made of them still stands.
+
+    Only the versions that this one came from count: what a revert has left behind gives no label back.
+    """
     current = {row.sample: row for row in rows}
     with workspace.database.read() as connection:
         versions = {item.ref: item for item in list_versions(connection, version.dataset)}
-    for item in sorted(versions.values(), key=lambda item: -item.number):
-        if item.recipe["verb"] != "clean":
+    item = version
+    while item.parents:
+        if item.recipe["verb"] == "revert":
+            item = versions[item.recipe["to"]]
             continue
-        before = {row.sample: row for row in read_manifest(workspace.blobs, versions[item.parents[0]].content_id)}
-        for row in read_manifest(workspace.blobs, item.content_id):
-            now, was = current.get(row.sample), before[row.sample]
-            if now is not None and _judgement(now) == _judgement(row) != _judgement(was):
-                current[row.sample] = replace(was, split=now.split, group=now.group)
+        parent = versions[item.parents[0]]
+        if item.recipe["verb"] == "clean":
+            before = {row.sample: row for row in read_manifest(workspace.blobs, parent.content_id)}
+            for row in read_manifest(workspace.blobs, item.content_id):
+                now, was = current.get(row.sample), before[row.sample]
+                if now is not None and _judgement(now) == _judgement(row) != _judgement(was):
+                    current[row.sample] = replace(was, split=now.split, group=now.group)
+        item = parent
     return [current[row.sample] for row in rows]
 
 
@@ -236,12 +246,11 @@ def _suspects(judged: Sequence[Row], found: Audit, belief: Belief) -> tuple[Susp
 
 
 def _truth(judged: Sequence[Row], votes: Mapping[str, Sequence[Vote]], found: Audit, belief: Belief) -> Truth | None:
-    truths = [vote for said in votes.values() for vote in said if vote.role is Role.GROUND_TRUTH]
-    kept = {vote.sample: vote.label for vote in truths if vote.voter == KEEPER}
-    known = [place for place, row in enumerate(judged) if row.sample in kept]
+    kept = [kept_truth(row, votes.get(row.sample, ())) for row in judged]
+    known = [place for place, label in enumerate(kept) if label is not None]
     if not known:
         return None
-    truth = np.array([kept[judged[place].sample] for place in known])
+    truth = np.array([kept[place] for place in known])
     wrong, suspect = found.given[known] != truth, found.suspect[known]
     return Truth(
         wrong=int(wrong.sum()),

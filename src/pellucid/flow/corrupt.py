@@ -19,14 +19,29 @@ from pellucid.flow.embed import embed_samples
 from pellucid.flow.workspace import Progress, Workspace, no_progress
 from pellucid.heads.ridge import RidgeClassifier
 from pellucid.labels.consensus import last_words
-from pellucid.noise.corrupt import MIN_SIDE, corrupt_image
+from pellucid.noise.corrupt import CORRUPTIONS, MIN_SIDE, corrupt_image
 from pellucid.noise.inject import inject_labels
+from pellucid.noise.inputs import check_seed
 from pellucid.store.blobs import digest_of
 from pellucid.store.images import PACK_BYTES, Place
 from pellucid.store.ingests import Sighting, add_sightings, begin_ingest, forget_ingest, metadata_of, sightings_of
 from pellucid.store.samples import add_samples
 from pellucid.store.votes import add_votes, votes_of
 from pellucid.types import KEEPER, DatasetVersion, Role, Row, Sample, Split, Status, Vote
+
+
+def kept_truth(row: Row, votes: Sequence[Vote]) -> str | None:
+    """What the row's label was before anything broke it, by all votes of its sample, oldest first.
+
+    None where it never was. A label that somebody gave since is the truth itself.
+    """
+    truth = None
+    for vote in votes:
+        of_keeper = vote.voter == KEEPER and vote.role is Role.GROUND_TRUTH
+        said_since = truth is not None and vote.role is not Role.MODEL and vote.label == row.label
+        if of_keeper or said_since:
+            truth = vote.label
+    return truth
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +98,11 @@ def corrupt(
         raise UsageError("there is nothing to break; name a kind of wrong labels, of bad images, or both")
     if not 0 <= share <= 1:
         raise UsageError(f"the share of images is {share}; wanted is 0 to 1")
+    check_seed(seed)
+    if images is not None and images not in ("mixed", *CORRUPTIONS):
+        raise UsageError(f"there is no corruption {images!r}; the kinds are {', '.join(CORRUPTIONS)}, mixed")
+    if matrix is not None and labels != "matrix":
+        raise UsageError(f"label noise {labels or 'none'} takes no matrix; leave it out, or name the kind matrix")
     version, rows = newest_of(workspace, ref)
     chosen = [row for row in rows if row.status is Status.OK and row.label is not None and row.split is split]
     if not chosen:
@@ -92,13 +112,19 @@ def corrupt(
     transition: tuple[tuple[float, ...], ...] = ()
     if labels is not None:
         given = [str(row.label) for row in chosen]
+        with workspace.database.read() as connection:
+            said = votes_of(connection, version.dataset, [row.sample for row in chosen])
+        truths = [kept_truth(row, said.get(row.sample, ())) or str(row.label) for row in chosen]
         options = _options(workspace, version, chosen, labels, matrix, extractor, progress)
         injection = inject_labels(given, labels, rate, seed, classes=list(version.classes), **options)
         counts, now = int(injection.changed.sum()), datetime.now(UTC)
         transition = tuple(tuple(line) for line in injection.matrix.tolist())
         for row, label in zip(chosen, injection.labels.tolist(), strict=True):
             broken[row.sample] = replace(row, label=label)
-        votes = [Vote(version.dataset, row.sample, str(row.label), Role.GROUND_TRUTH, KEEPER, now) for row in chosen]
+        votes = [
+            Vote(version.dataset, row.sample, truth, Role.GROUND_TRUTH, KEEPER, now)
+            for row, truth in zip(chosen, truths, strict=True)
+        ]
     picked = []
     if images is not None:
         picked = [
@@ -117,13 +143,16 @@ def corrupt(
         ingest_id = begin_ingest(connection, version.dataset, f"{version.ref}, corrupted", "corrupt", recipe)
     try:
         instead, kinds = _break_images(workspace, version, picked, str(images), seed, ingest_id, progress)
-        truths = [replace(vote, sample=instead.get(vote.sample, vote.sample)) for vote in votes]
+        votes = [replace(vote, sample=instead.get(vote.sample, vote.sample)) for vote in votes]
         after = sorted((_renamed(row, instead) for row in after), key=lambda row: row.sample)
-        made, created = commit_rows(workspace, version, after, recipe=recipe, votes=truths, ingest_id=ingest_id)
+        made, created = commit_rows(workspace, version, after, recipe=recipe, votes=votes, ingest_id=ingest_id)
     except BaseException:
         with workspace.database.write() as connection:
             forget_ingest(connection, ingest_id)
         raise
+    if not created:
+        with workspace.database.write() as connection:
+            forget_ingest(connection, ingest_id)
     return CorruptReport(made, created, len(chosen), counts, kinds, transition, version.classes)
 
 
@@ -143,7 +172,8 @@ def _options(
     if kind == "annotator":
         with workspace.database.read() as connection:
             votes = votes_of(connection, version.dataset, ids)
-        return {"annotators": [votes[name][-1].voter if votes.get(name) else "" for name in ids]}
+        said = {name: [vote.voter for vote in votes.get(name, ()) if vote.voter != KEEPER] for name in ids}
+        return {"annotators": [said[name][-1] if said[name] else "" for name in ids]}
     if kind == "instance":
         X = embed_samples(workspace, workspace.extractor(extractor), ids, progress=progress)
         return {

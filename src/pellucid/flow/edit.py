@@ -23,8 +23,12 @@ def commit_rows(
     recipe: Mapping[str, Any],
     votes: Sequence[Vote] = (),
     ingest_id: int | None = None,
+    alike: DatasetVersion | None = None,
 ) -> tuple[DatasetVersion, bool]:
     """Commits the rows on top of ``base``, the dataset's newest version; votes and ingest count from then on.
+
+    What was found of the dataset, conflicts and leaks, is as of the version that the rows are ``alike``; ``base`` where
+    None.
 
     Returns:
         The version, and whether it is new: rows that are those of ``base`` make none, and record nothing.
@@ -47,7 +51,7 @@ def commit_rows(
             classes=[*base.classes, *sorted(labels.difference(base.classes))],
             recipe={**recipe, **rules_of(base).to_dict()},
             counts=count_rows(rows),
-            findings=findings_of(connection, base),
+            findings=findings_of(connection, alike or base),
             ingest_id=ingest_id,
         )
         add_votes(connection, votes)
@@ -88,4 +92,4 @@ def revert(workspace: Workspace, ref: str) -> tuple[DatasetVersion, bool]:
         wanted = get_version(connection, ref)
         newest = latest_version(connection, wanted.dataset) or wanted
     rows = read_manifest(workspace.blobs, wanted.content_id)
-    return commit_rows(workspace, newest, rows, recipe={"verb": "revert", "to": wanted.ref})
+    return commit_rows(workspace, newest, rows, recipe={"verb": "revert", "to": wanted.ref}, alike=wanted)

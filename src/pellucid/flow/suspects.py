@@ -106,21 +106,26 @@ def write_page(
     return folder / "audit.html"
 
 
+def check_target(target: Path) -> None:
+    """Raises UsageError for the name of a file that `export_suspects` cannot write."""
+    if target.suffix.lower() not in (".csv", ".json"):
+        raise UsageError(f"{target} ends neither in .csv (a table) nor in .json (tasks for Label Studio)")
+
+
 def export_suspects(workspace: Workspace, report: CleanReport, target: Path) -> int:
     """Writes all suspects to ``target`` and returns how many: a ``.csv`` table, or ``.json`` tasks for Label Studio.
 
     Tasks carry their pictures and the suggestion as a prediction, for a labelling interface whose ``<Image>`` is named
-    ``image`` and whose ``<Choices>`` are named ``label``.
+    ``image`` and whose ``<Choices>`` are named ``label``. In the table a path or a class that a spreadsheet would take
+    for a formula begins with an apostrophe.
 
     Raises:
         UsageError: the name ends neither in .csv nor in .json.
         StorageError: the file cannot be written.
     """
-    writers = {".csv": _csv, ".json": _tasks}
-    if target.suffix.lower() not in writers:
-        raise UsageError(f"{target} ends neither in .csv (a table) nor in .json (tasks for Label Studio)")
+    check_target(target)
     paths = _paths(workspace, report.version.dataset, [item.sample for item in report.suspects])
-    data = writers[target.suffix.lower()](workspace, report, paths)
+    data = (_csv if target.suffix.lower() == ".csv" else _tasks)(workspace, report, paths)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         write_whole(target, data)
@@ -180,9 +185,18 @@ def _csv(workspace: Workspace, report: CleanReport, paths: Mapping[str, str]) ->
     writer = csv.writer(table)
     writer.writerow(_COLUMNS)
     for item in report.suspects:
-        numbers = f"{item.trust:.4f}", f"{item.margin:.4f}"
-        writer.writerow([item.sample, paths[item.sample], item.split, item.given, item.suggested, *numbers, item.fate])
+        texts = [_harmless(text) for text in (paths[item.sample], item.split, item.given, item.suggested)]
+        writer.writerow([item.sample, *texts, f"{item.trust:.4f}", f"{item.margin:.4f}", item.fate])
     return table.getvalue().encode("utf-8", "surrogatepass")
+
+
+def _harmless(text: str) -> str:
+    """The text as a spreadsheet shows it and does not compute it.
+
+    >>> _harmless("=1+1.png"), _harmless("a-b.png")
+    ("'=1+1.png", 'a-b.png')
+    """
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") and text else text
 
 
 def _tasks(workspace: Workspace, report: CleanReport, paths: Mapping[str, str]) -> bytes:

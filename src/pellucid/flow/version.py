@@ -28,7 +28,7 @@ from pellucid.store.ingests import (
 from pellucid.store.manifests import content_id, read_manifest, write_manifest
 from pellucid.store.samples import sketches_of
 from pellucid.store.votes import add_votes, said_so_far, samples_voted, votes_of
-from pellucid.types import DatasetVersion, Role, Row, Split, Status, Vote
+from pellucid.types import KEEPER, DatasetVersion, Role, Row, Split, Status, Vote
 
 _ATTEMPTS = 20  # commits that may lose the race against other processes before this one gives up
 
@@ -244,7 +244,7 @@ class _Draft:
         for name in ids:
             old = earlier.get(name, [])
             new = [*votes.get(name, ()), *self._said.get(name, ())]
-            said, before = derive(new), rows.get(name)
+            said, before = derive([vote for vote in new if vote.voter != KEEPER]), rows.get(name)
             fresh = [vote for vote in new if vote not in old]
             if before is not None and before.split is Split.TRUSTED and not _any_truth(fresh):
                 continue  # no feedback touches what is known to be right

@@ -11,17 +11,20 @@ from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from pellucid.errors import UsageError
+from pellucid.errors import TrainingError, UsageError
 from pellucid.heads import stored
 from pellucid.heads.inputs import (
     HeadInputError,
     class_index,
     is_positive_integer,
     is_positive_number,
+    is_seed,
     join_classes,
     labelled_rows,
     learning_set,
+    moderate,
     query_rows,
+    scale_of,
 )
 
 Floats = NDArray[np.float64]
@@ -89,17 +92,20 @@ class HedgeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
                 raise UsageError(f"hedge has {name} {getattr(self, name)!r}; give a share above 0 and below 1")
         if not is_positive_number(self.rate):
             raise UsageError(f"hedge has rate {self.rate!r}; give a number above 0")
+        if not is_seed(self.seed):
+            raise UsageError(f"hedge has seed {self.seed!r}; give a whole number of 0 or more")
 
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Learn features X (n, d) under labels y (n,) with weights of 0 or more, from the beginning.
 
-        Raises DataError (also a ValueError) for what cannot be learnt.
+        Raises DataError (also a ValueError) for what cannot be learnt, TrainingError where the steps were too large.
         """
         self.check_settings()
         data = learning_set(self, X, y, sample_weight)
         counts = np.flatnonzero(data.weight > 0)
+        rows = moderate(data.X[counts])
         self._begin(data.classes, data.X.shape[1])
-        self._see(np.asarray(data.X[counts], np.float64))
+        self._see(np.asarray(rows, np.float64))
         rng = np.random.default_rng([self.seed, 1])
         for _ in range(self.epochs):
             self._pass(data.X, data.y, data.weight, rng.permutation(counts))
@@ -110,12 +116,14 @@ class HedgeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
     ) -> Self:
         """Learn rows once, in their order; the first call has to name or show at least two classes.
 
-        Raises DataError (also a ValueError) for a class that the first call did not know, and changes nothing.
+        Raises DataError (also a ValueError) for a class that the first call did not know, and changes nothing;
+        TrainingError where the steps were too large, and the head is lost.
         """
         first = not hasattr(self, "classes_")
         if first:
             self.check_settings()
         rows = labelled_rows(self, X, y, sample_weight, first=first)
+        moderate(rows.X)
         if first:
             known = join_classes(np.unique(rows.labels), np.empty(0) if classes is None else np.unique(classes))
             if len(known) < 2:
@@ -123,7 +131,7 @@ class HedgeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             self._begin(known, rows.X.shape[1])
         index = class_index(self.classes_, rows.labels)
         if (index < 0).any():
-            new = rows.labels[index < 0][0]
+            new = rows.labels[index < 0].tolist()[0]
             raise HeadInputError(f"hedge knows no class {new!r}; name all classes in the first call, or fit anew")
         if len(index):
             self._see(np.asarray(rows.X, np.float64))
@@ -147,7 +155,8 @@ class HedgeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         for kind, layers in (("layer", self.layers_), ("answer", self.answers_)):
             for number, (W, b) in enumerate(layers):
                 arrays |= {f"{kind}.{number}.weights": W, f"{kind}.{number}.bias": b}
-        settings = {name: getattr(self, name) for name in (*_COUNTS, *_SHARES, "rate", "seed")}
+        arrays = {name: array.copy() for name, array in arrays.items()}
+        settings = {name: stored.plain(getattr(self, name)) for name in (*_COUNTS, *_SHARES, "rate", "seed")}
         return arrays, {"classes": stored.pack_classes(self.classes_), **settings}
 
     @classmethod
@@ -175,7 +184,7 @@ class HedgeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
 
         def take(kind: str, number: int, wide: int, narrow: int) -> tuple[Floats, Floats]:
             W = stored.take_array(arrays, f"{kind}.{number}.weights", (wide, narrow))
-            return W, stored.take_array(arrays, f"{kind}.{number}.bias", (narrow,))
+            return W.copy(), stored.take_array(arrays, f"{kind}.{number}.bias", (narrow,)).copy()
 
         head.layers_ = [take("layer", n, widths[n], head.hidden) for n in range(head.depth)]
         head.answers_ = [take("answer", n, wide, K) for n, wide in enumerate(widths)]
@@ -183,6 +192,10 @@ class HedgeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         head.alpha_ = stored.take_array(arrays, "alpha", (head.depth + 1,))
         head.moment_ = stored.take_array(arrays, "moment", (len(mean),))
         head.seen_ = float(stored.take_array(arrays, "seen", (1,))[0])
+        stored.expect_within("alpha", head.alpha_, 0, 1)
+        stored.expect_within("alpha's sum", head.alpha_.sum(), 1 - 1e-6, 1 + 1e-6)
+        stored.expect_within("moment", head.moment_, 0, np.inf)
+        stored.expect_within("seen", head.seen_, 0, np.inf)
         return head
 
     def _begin(self, classes: NDArray[Any], d: int) -> None:
@@ -206,9 +219,9 @@ class HedgeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         self.seen_ = total
 
     def _scaled(self, X: NDArray[np.floating]) -> Floats:
-        spread = np.sqrt(self.moment_ / max(self.seen_, 1.0))
+        scale = scale_of(np.sqrt(self.moment_ / max(self.seen_, 1.0)), self.mean_, self.seen_)
         # unit length on average, so that one rate suits any number of features
-        return np.asarray((X - self.mean_) / np.where(spread > 0, spread, 1.0) / np.sqrt(len(spread)))
+        return np.asarray((X - self.mean_) / scale / np.sqrt(len(scale)))
 
     def _hidden(self, x: Floats) -> list[Floats]:
         found = [x]
@@ -222,7 +235,12 @@ class HedgeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
     def _pass(self, X: NDArray[np.floating], y: NDArray[np.intp], w: Floats, order: NDArray[np.intp]) -> None:
         for start in range(0, len(order), self.batch):
             rows = order[start : start + self.batch]
-            self._step(self._scaled(X[rows]), y[rows], w[rows])
+            with np.errstate(over="ignore", invalid="ignore"):  # told below, once
+                self._step(self._scaled(X[rows]), y[rows], w[rows])
+        if not all(np.isfinite(part).all() for layer in (*self.layers_, *self.answers_) for part in layer):
+            raise TrainingError(
+                f"hedge ran away at the rate {self.rate:g} with weights of up to {w.max():g}; give smaller ones"
+            )
 
     def _step(self, x: Floats, y: NDArray[np.intp], w: Floats) -> None:
         hidden = self._hidden(x)

@@ -13,6 +13,8 @@ from sklearn.utils.validation import validate_data
 
 from pellucid.errors import DataError
 
+_LARGEST = 1e100  # of a feature that is squared
+
 
 class HeadInputError(DataError, ValueError):
     """Features, labels or weights that no head can use; a ValueError too, as scikit-learn asks."""
@@ -134,6 +136,36 @@ def is_positive_integer(value: object) -> bool:
     (True, False, False)
     """
     return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(value >= 1)
+
+
+def is_seed(value: object) -> bool:
+    """Whether a setting is a whole number of 0 or more.
+
+    >>> is_seed(0), is_seed(-1)
+    (True, False)
+    """
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(value >= 0)
+
+
+def moderate(X: NDArray[np.floating]) -> NDArray[np.floating]:
+    """The features, where they may be squared and summed; HeadInputError for larger ones.
+
+    >>> moderate(np.array([[1.0, -2.0]]))
+    array([[ 1., -2.]])
+    """
+    largest = max(float(X.max()), -float(X.min())) if X.size else 0.0
+    if largest > _LARGEST:
+        raise HeadInputError(f"features are as large as {largest:.3g}; divide them, {_LARGEST:g} is the most")
+    return X
+
+
+def scale_of(deviation: NDArray[np.float64], mean: NDArray[np.float64], n: float) -> NDArray[np.float64]:
+    """What to divide each feature by, (d,): its standard deviation over n rows, 1 where only rounding tells rows apart.
+
+    >>> scale_of(np.array([2.0, 1e-17]), np.array([0.0, 0.1]), 60)
+    array([2., 1.])
+    """
+    return np.where(deviation > n * np.finfo(np.float64).eps * np.abs(mean), deviation, 1.0)
 
 
 def _checked(

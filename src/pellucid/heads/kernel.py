@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from pellucid.errors import UsageError
 from pellucid.heads import stored
-from pellucid.heads.inputs import is_positive_integer, is_positive_number, learning_set, query_rows
+from pellucid.heads.inputs import is_positive_integer, is_positive_number, is_seed, learning_set, query_rows
 from pellucid.heads.lift import Lift
 from pellucid.heads.ridge import LAMBDAS, RidgeClassifier
 
@@ -41,7 +41,7 @@ class KernelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
     l2
         The penalty, above 0, or ``"loo"``; see `RidgeClassifier`, but nothing below 0.1 is chosen.
     landmarks
-        Rows that others are compared with, at most. Time n d m + n m^2 + m^3, memory m^2, file 4 m (d + m) bytes.
+        Rows that others are compared with, at most. Time n d m + n m^2 + m^3, memory n m, file 4 m (d + m) bytes.
     seed
         Draws the landmarks where there are more rows.
 
@@ -65,11 +65,13 @@ class KernelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         self.seed = seed
 
     def check_settings(self) -> None:
-        """Raise UsageError unless ``l2`` is "loo" or a number above 0, and ``landmarks`` a whole number above 0."""
+        """Raise UsageError for a setting that cannot be."""
         if self.l2 != "loo" and not is_positive_number(self.l2):
             raise UsageError(f"kernel has lambda {self.l2!r}; give a number above 0, or 'loo' to have it chosen")
         if not is_positive_integer(self.landmarks):
             raise UsageError(f"kernel has landmarks {self.landmarks!r}; give a whole number of at least 1")
+        if not is_seed(self.seed):
+            raise UsageError(f"kernel has seed {self.seed!r}; give a whole number of 0 or more")
 
     def fit(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, groups: ArrayLike | None = None

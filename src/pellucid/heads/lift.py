@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pellucid.heads.statistic import blocks
+from pellucid.heads.statistic import blocks, unit
 
 GAMMA = 1.0  # of exp(-gamma |x - z|^2) between rows of unit length
 _FLAT = 1e-7  # eigenvalues below this share of the largest say nothing but rounding
@@ -28,10 +29,14 @@ class Lift:
 
     @classmethod
     def on(cls, X: NDArray[np.floating], most: int, seed: int) -> Self:
-        """A lift on at most so many of the rows X (n, d), drawn evenly by the seed; all of them where n is no more."""
+        """A lift on at most so many of the different rows of X (n, d); all of them where there are no more.
+
+        They are drawn evenly by the seed and each row's content, so that the order of the rows does not matter.
+        """
+        landmarks = unit(X).astype(np.float32) + np.float32(0)  # no -0, which is another content
         if len(X) > most:
-            X = X[np.sort(np.random.default_rng(seed).choice(len(X), most, replace=False))]
-        landmarks = np.unique(_unit(X).astype(np.float32), axis=0)
+            landmarks = landmarks[np.unique(_lots(landmarks, seed), return_index=True)[1][:most]]
+        landmarks = np.unique(landmarks, axis=0)
         values, vectors = np.linalg.eigh(_likeness(landmarks, landmarks))
         told = values > _FLAT * values[-1]
         return cls(landmarks, (vectors[:, told] / np.sqrt(values[told])).astype(np.float32))
@@ -46,16 +51,15 @@ class Lift:
         """
         lifted = np.empty((len(X), self.projection.shape[1]))
         for rows in blocks(len(X)):
-            lifted[rows] = _likeness(_unit(X[rows]), self.landmarks) @ self.projection
+            lifted[rows] = _likeness(unit(X[rows]), self.landmarks) @ self.projection
         return lifted
 
 
-def _unit(X: NDArray[np.floating]) -> NDArray[np.float64]:
-    rows = np.asarray(X, np.float64)
-    scale = np.abs(rows).max(axis=1, keepdims=True)
-    rows = rows / np.where(scale > 0, scale, 1.0)
-    length = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.asarray(rows / np.where(length > 0, length, 1.0))
+def _lots(rows: NDArray[np.float32], seed: int) -> NDArray[np.uint64]:
+    """A number for each row (n,), as good as drawn by chance; the same for the same row and seed."""
+    key = hashlib.sha256(str(seed).encode()).digest()
+    lots = b"".join(hashlib.blake2b(row.tobytes(), digest_size=8, key=key).digest() for row in rows)
+    return np.frombuffer(lots, dtype=">u8").astype(np.uint64)
 
 
 def _likeness(rows: NDArray[np.floating], landmarks: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -32,7 +32,7 @@ def active_negative(log_p: Tensor, y: Tensor) -> Tensor:
     """
     bounded = log_p.clamp(min=_log_least(log_p))
     own, largest = bounded.gather(1, y[:, None])[:, 0], -_log_least(log_p)
-    active = own / bounded.sum(1)
+    active = log_p.gather(1, y[:, None])[:, 0] / log_p.sum(1)  # as it is: bounded, it would not pull where p[y] is tiny
     negative = 1 - (largest + own) / (largest + bounded).sum(1)
     return ANL_ALPHA * active + ANL_BETA * negative
 

@@ -11,9 +11,17 @@ from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from pellucid.errors import MissingExtraError, UsageError
+from pellucid.errors import MissingExtraError, TrainingError, UsageError
 from pellucid.heads import stored
-from pellucid.heads.inputs import is_positive_integer, is_positive_number, learning_set, query_rows
+from pellucid.heads.inputs import (
+    is_positive_integer,
+    is_positive_number,
+    is_seed,
+    learning_set,
+    moderate,
+    query_rows,
+    scale_of,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -81,6 +89,8 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             raise UsageError(f"network has rate {self.rate!r}; give a number above 0")
         if self.dropout != 0 and not (is_positive_number(self.dropout) and self.dropout < 1):
             raise UsageError(f"network has dropout {self.dropout!r}; give a share from 0 up to, not including, 1")
+        if not is_seed(self.seed):
+            raise UsageError(f"network has seed {self.seed!r}; give a whole number of 0 or more")
 
     def fit(
         self,
@@ -93,7 +103,8 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
 
         ``on_epoch(epoch, head)`` is called after every epoch, counted from 1, with the head as it then is.
 
-        Raises DataError (also a ValueError) for what cannot be learnt, MissingExtraError without PyTorch.
+        Raises DataError (also a ValueError) for what cannot be learnt, TrainingError where the steps were too large,
+        MissingExtraError without PyTorch.
         """
         self.check_settings()
         torch = _torch()
@@ -101,11 +112,10 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
 
         data = learning_set(self, X, y, sample_weight)
         learnt = data.weight > 0
-        rows = np.asarray(data.X[learnt], np.float32)
+        rows = moderate(data.X[learnt])
         self.classes_ = data.classes
         self.mean_ = rows.mean(axis=0, dtype=np.float64)
-        spread = rows.std(axis=0, dtype=np.float64)
-        self.scale_ = np.where(spread > 0, spread, 1.0)
+        self.scale_ = scale_of(rows.std(axis=0, dtype=np.float64), self.mean_, len(rows))
         inputs = torch.from_numpy(((rows - self.mean_) / self.scale_).astype(np.float32))
         labels, weight = torch.from_numpy(data.y[learnt]), torch.from_numpy(data.weight[learnt].astype(np.float32))
         rng = np.random.default_rng(self.seed)
@@ -124,13 +134,20 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
                 loss.backward()
                 adam.step()
             self.layers_ = [tuple(part.detach().numpy().astype(np.float64) for part in layer) for layer in layers]
+            if not all(np.isfinite(part).all() for layer in self.layers_ for part in layer):
+                raise TrainingError(f"network ran away at the rate {self.rate:g}; give a smaller one")
             if on_epoch is not None:
                 on_epoch(epoch, self)
         return self
 
     def predict_samples(self, X: ArrayLike, n_samples: int, seed: int) -> NDArray[np.float64]:
-        """Outputs before the softmax with dropout left on, (n_samples, n, K): what the network may believe."""
+        """Outputs before the softmax with dropout left on, (n_samples, n, K): what the network may believe.
+
+        Raises UsageError unless ``n_samples`` is a whole number of at least 1 and the seed one of at least 0.
+        """
         check_is_fitted(self)
+        if not is_positive_integer(n_samples) or not is_seed(seed):
+            raise UsageError(f"{n_samples!r} samples by the seed {seed!r}; give whole numbers of at least 1 and 0")
         rows = (query_rows(self, X) - self.mean_) / self.scale_
         rng = np.random.default_rng(seed)
         return np.stack([_forward(rows, self.layers_, self.dropout, rng) for _ in range(n_samples)])
@@ -151,7 +168,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         arrays = {"mean": self.mean_, "scale": self.scale_}
         for number, (W, b) in enumerate(self.layers_):
             arrays |= {f"weights.{number}": W, f"bias.{number}": b}
-        settings = {name: getattr(self, name) for name in ("loss", *_NUMBERS, "dropout", "rate", "seed")}
+        settings = {name: stored.plain(getattr(self, name)) for name in ("loss", *_NUMBERS, "dropout", "rate", "seed")}
         return arrays, {"classes": stored.pack_classes(self.classes_), **settings}
 
     @classmethod
@@ -173,10 +190,13 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             )
             for number in range(depth)
         ]
+        dropout = stored.take_share(meta, "dropout")
+        stored.expect_within("dropout", dropout, 0, np.nextafter(1, 0))
+        stored.expect_within("scale", scale, np.finfo(np.float64).tiny, np.inf)
         head = cls(
             loss=stored.take_name(meta, "loss", _LOSSES),
             hidden=hidden,
-            dropout=stored.take_share(meta, "dropout"),
+            dropout=dropout,
             epochs=stored.take_count(meta, "epochs", at_least=1),
             batch=stored.take_count(meta, "batch", at_least=1),
             rate=stored.take_number(meta, "rate", above=0),

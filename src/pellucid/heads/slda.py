@@ -21,8 +21,11 @@ from pellucid.heads.inputs import (
     join_classes,
     labelled_rows,
     learning_set,
+    moderate,
     query_rows,
 )
+
+_ROUNDING = 1e-13  # a spread below this share of the means is none
 
 
 class StreamingLDA(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -65,8 +68,10 @@ class StreamingLDA(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sci
         self.check_settings()
         data = learning_set(self, X, y, sample_weight)
         counts = data.weight > 0
-        self._begin(data.classes, data.X.shape[1])
-        self._learn(data.X[counts], data.y[counts], data.weight[counts])
+        X = moderate(data.X[counts])
+        self._begin(data.classes, X.shape[1])
+        self._learn(X, data.y[counts], data.weight[counts])
+        self._variance()
         return self
 
     def partial_fit(
@@ -80,6 +85,7 @@ class StreamingLDA(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sci
         if first:
             self.check_settings()
         rows = labelled_rows(self, X, y, sample_weight, first=first)
+        moderate(rows.X)
         new = np.unique(rows.labels)
         if first:
             self._begin(new, rows.X.shape[1])
@@ -91,12 +97,13 @@ class StreamingLDA(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sci
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """Probabilities (n, K) in the order of ``classes_``; rows sum to 1.
 
-        Raises DataError where fewer than two rows have been learnt.
+        Raises DataError where no two rows that differ have been learnt of any class.
         """
         check_is_fitted(self)
         rows = query_rows(self, X)
-        W, b = self._discriminants()
-        return np.asarray(softmax(rows @ W + b, axis=1))
+        centre = self.weight_ @ self.means_ / self.weight_.sum()  # far from it, the large parts of both terms cancel
+        W, b = self._discriminants(self.means_ - centre)
+        return np.asarray(softmax((rows - centre) @ W + b, axis=1))
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """The class of the highest probability, (n,)."""
@@ -106,20 +113,26 @@ class StreamingLDA(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sci
         """The moments, so that a loaded head can go on learning."""
         check_is_fitted(self)
         arrays = {"weight": self.weight_, "means": self.means_, "scatter": self.scatter_}
-        return arrays, {"classes": stored.pack_classes(self.classes_), "shrinkage": self.shrinkage}
+        meta = {"classes": stored.pack_classes(self.classes_), "shrinkage": stored.plain(self.shrinkage)}
+        return {name: array.copy() for name, array in arrays.items()}, meta
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any]) -> Self:
         """The fitted head again. Raises IntegrityError where names, types, shapes or ranges are off."""
         stored.expect_names(meta, {"classes", "shrinkage"})
         stored.expect_names(arrays, {"weight", "means", "scatter"})
-        classes = stored.take_classes(meta)
+        classes = stored.take_classes(meta, at_least=1)
         means = stored.take_array(arrays, "means", (len(classes), None))
         d = means.shape[1]
-        head = cls(stored.take_number(meta, "shrinkage", above=0))
-        head.classes_, head.means_, head.n_features_in_ = classes, means, d
-        head.weight_ = stored.take_array(arrays, "weight", (len(classes),))
-        head.scatter_ = stored.take_array(arrays, "scatter", (d, d))
+        weight = stored.take_array(arrays, "weight", (len(classes),))
+        scatter = stored.take_array(arrays, "scatter", (d, d))
+        shrinkage = stored.take_number(meta, "shrinkage", above=0)
+        stored.expect_within("shrinkage", shrinkage, 0, 1)
+        stored.expect_within("weight", weight, np.finfo(np.float64).tiny, np.inf)
+        stored.expect_within("scatter's diagonal", np.diag(scatter), 0, np.inf)
+        head = cls(shrinkage)
+        head.classes_, head.n_features_in_ = classes, d
+        head.weight_, head.means_, head.scatter_ = weight.copy(), means.copy(), scatter.copy()
         return head
 
     def _begin(self, classes: NDArray[Any], d: int) -> None:
@@ -145,12 +158,17 @@ class StreamingLDA(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sci
             self.means_[k] += (total / (total + old)) * apart
             self.weight_[k] = total + old
 
-    def _discriminants(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Weights (d, K) and biases (K,)."""
-        d = len(self.scatter_)
-        variance = float(np.trace(self.scatter_)) / d
-        if variance <= 0:
+    def _variance(self) -> float:
+        """Mean variance of a feature within classes, times the total weight; HeadInputError where nothing varies."""
+        variance = float(np.trace(self.scatter_)) / len(self.scatter_)
+        least = self.weight_.sum() * (_ROUNDING * np.abs(self.means_).max(initial=0.0)) ** 2
+        if variance <= least:
             raise HeadInputError("slda has learnt no two rows that differ within a class; teach it more")
-        covariance = (1 - self.shrinkage) * self.scatter_ + self.shrinkage * variance * np.eye(d)
-        W = cho_solve(cho_factor(covariance / self.weight_.sum()), self.means_.T)
-        return W, np.log(self.weight_ / self.weight_.sum()) - 0.5 * np.einsum("kd,dk->k", self.means_, W)
+        return variance
+
+    def _discriminants(self, means: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Weights (d, K) and biases (K,) of classes with these means (K, d)."""
+        ridge = self.shrinkage * self._variance() * np.eye(len(self.scatter_))
+        covariance = (1 - self.shrinkage) * self.scatter_ + ridge
+        W = cho_solve(cho_factor(covariance / self.weight_.sum()), means.T)
+        return W, np.log(self.weight_ / self.weight_.sum()) - 0.5 * np.einsum("kd,dk->k", means, W)

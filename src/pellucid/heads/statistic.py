@@ -37,6 +37,20 @@ def design(X: NDArray[np.floating]) -> NDArray[np.float64]:
     return rows
 
 
+def unit(X: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Rows of unit length, (n, d), whatever their size; a zero vector keeps its zeros.
+
+    >>> unit(np.array([[3e200, 4e200], [0.0, 0.0]]))
+    array([[0.6, 0.8],
+           [0. , 0. ]])
+    """
+    rows = np.asarray(X, np.float64)
+    scale = np.abs(rows).max(axis=1, keepdims=True)
+    rows = rows / np.where(scale > 0, scale, 1.0)
+    length = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows / np.where(length > 0, length, 1.0))
+
+
 def blocks(n: int) -> Iterator[slice]:
     """Slices that cover ``range(n)`` in order.
 

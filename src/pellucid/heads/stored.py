@@ -41,6 +41,26 @@ def take_array(
     return array
 
 
+def expect_within(name: str, values: float | NDArray[np.floating], low: float, high: float) -> None:
+    """Raise IntegrityError unless all of the values lie within the bounds, themselves included.
+
+    >>> expect_within("shrinkage", 0.1, 0.0, 1.0)
+    """
+    if not (np.min(values) >= low and np.max(values) <= high):
+        raise IntegrityError(
+            f"stored {name} is {np.min(values):g} to {np.max(values):g}, wanted is {low:g} to {high:g}"
+        )
+
+
+def plain(value: Any) -> Any:
+    """A setting as JSON has it: numpy's numbers become Python's.
+
+    >>> plain(np.float32(0.5)), plain("loo")
+    (0.5, 'loo')
+    """
+    return value.item() if isinstance(value, np.generic) else value
+
+
 def take_number(meta: Mapping[str, Any], name: str, *, above: float) -> float:
     """A finite number greater than ``above``; or IntegrityError.
 

@@ -150,12 +150,13 @@ def audit_probabilities(
     >>> np.flatnonzero(audit_probabilities(y, p).suspect)
     array([3])
     """
-    raw = np.asarray(pred_probs) if not isinstance(pred_probs, np.ndarray) else pred_probs
-    labels = column_labels(y, raw.shape[1] if raw.ndim == 2 else 0, classes)
-    n = len(labels.index)
-    p = check_probabilities(raw, n)
+    p = check_probabilities(pred_probs)
     if p.shape[1] < 2:
         raise DataError("pred_probs has one column; a wrong label needs a second class")
+    labels = column_labels(y, p.shape[1], classes)
+    n = len(labels.index)
+    if len(p) != n:
+        raise DataError(f"pred_probs has {len(p)} rows for {n} labels; give one for each")
     evidence = Evidence(p, labels.index, np.ones(n), np.zeros(n, dtype=bool))
     return _report(labels.classes, evidence, judge(evidence, rule), evidence.margin)
 

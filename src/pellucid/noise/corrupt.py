@@ -17,6 +17,7 @@ from pellucid.noise.inputs import check_seed
 MIN_SIDE = 8  # px; below it a tenth of a side is less than a pixel
 
 _CELLS = 10  # a mosaic's cells along each of its sides
+_JPEG_SIDE = 65_500  # px
 _MIXED = ("boxes", "mosaic", "line")
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom, px; right and bottom are the first ones outside
@@ -63,6 +64,8 @@ def corrupt_image(image: Image.Image, kind: str, seed: int) -> Corruption:
     rng = np.random.default_rng(check_seed(seed))
     if kind != "mixed" and kind not in CORRUPTIONS:
         raise UsageError(f"there is no corruption {kind!r}; the kinds are {', '.join(CORRUPTIONS)}, mixed")
+    if not isinstance(image, Image.Image):
+        raise DataError(f"the picture is a {type(image).__name__}; wanted is Pillow's, as Image.fromarray(array) gives")
     if image.mode != "RGB":
         raise DataError(f"the picture's mode is {image.mode}; wanted is RGB, as image.convert('RGB') gives")
     if min(image.size) < MIN_SIDE:
@@ -123,6 +126,10 @@ def _exposure(image: Image.Image, rng: np.random.Generator) -> Corruption:
 
 
 def _jpeg(image: Image.Image, rng: np.random.Generator) -> Corruption:
+    if max(image.size) > _JPEG_SIDE:
+        raise DataError(
+            f"the picture has {image.width} x {image.height} pixels; JPEG holds {_JPEG_SIDE} a side at most"
+        )
     quality = int(rng.integers(3, 13))
     saved = io.BytesIO()
     image.save(saved, "JPEG", quality=quality)

@@ -22,7 +22,8 @@ _LIFT_CELLS = 10**8  # rows x lifted features at most, 400 MB
 class HeldOut:
     """Ridge on rows X (n, d) with weights (n,), ready for any targets (n, K).
 
-    Rows of one group (n,), whole numbers, leave together. A group of m rows costs m^2 d + m^3.
+    Rows of one group (n,), whole numbers, leave together. A group of m rows costs m^2 d + m^3 at each lambda, and one
+    of more than d/2 rows m d^2 and d^3 at each.
     """
 
     def __init__(

@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from pellucid.errors import DataError, UsageError
 
+_HEAVIEST = 1e9  # weight of a row; far beyond it sums of squares overflow
+_EXACT = 2**53  # up to here a float holds every whole number
 SUM_TOLERANCE = 1e-3  # how far a row of probabilities may be from 1: float16 softmax stays well within
 
 
@@ -40,6 +42,8 @@ def check_labels(y: ArrayLike, classes: ArrayLike | None = None) -> Labels:
         known, index = np.unique(labels, return_inverse=True)
         return Labels(known, index.astype(np.intp))
     known = _plain(classes, "classes")
+    if len(known) == 0:
+        raise DataError("classes names none; name every class, or leave it out for those that occur")
     if len(np.unique(known)) < len(known):
         raise DataError(f"classes are {known.tolist()}; name each once")
     if (known.dtype.kind == "U") != (labels.dtype.kind == "U"):
@@ -48,12 +52,15 @@ def check_labels(y: ArrayLike, classes: ArrayLike | None = None) -> Labels:
     index = order[np.minimum(np.searchsorted(known, labels, sorter=order), len(known) - 1)]
     strange = np.unique(labels[known[index] != labels])
     if len(strange):
-        raise DataError(f"labels {strange[:5].tolist()} are not among the classes {known[:20].tolist()}")
+        raise DataError(
+            f"labels {strange[:5].tolist()} are not among the classes {known[:20].tolist()}; name them too, or "
+            "leave those rows out"
+        )
     return Labels(known, index.astype(np.intp))
 
 
-def check_probabilities(pred_probs: ArrayLike, n: int) -> NDArray[np.float64]:
-    """Probabilities (n, K) as float64, each row divided by its sum so that it is 1 exactly.
+def check_probabilities(pred_probs: ArrayLike, n: int | None = None) -> NDArray[np.float64]:
+    """Probabilities (n, K), of any n where none is said, as float64; each row is divided by its sum, and so sums to 1.
 
     Raises:
         DataError: another shape, no class, numbers that are negative, infinite or missing, rows that do not
@@ -62,12 +69,10 @@ def check_probabilities(pred_probs: ArrayLike, n: int) -> NDArray[np.float64]:
     >>> check_probabilities([[0.25, 0.75]], 1)
     array([[0.25, 0.75]])
     """
-    try:
-        p = np.asarray(pred_probs, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"pred_probs cannot be read as numbers ({error}); give an array (n, K)") from error
-    if p.ndim != 2 or len(p) != n or p.shape[1] == 0:
-        raise DataError(f"pred_probs has shape {p.shape}; wanted (n, K) with n = {n}, one row for each label")
+    p = _numbers(pred_probs, "pred_probs", "give an array (n, K)")
+    if p.ndim != 2 or 0 in p.shape or n not in (None, len(p)):
+        size = "" if n is None else f" with n = {n}"
+        raise DataError(f"pred_probs has shape {p.shape}; wanted (n, K){size}, one row for each label")
     if not np.isfinite(p).all() or (p < 0).any():
         raise DataError("pred_probs holds negative, infinite or missing numbers; wanted probabilities from 0 to 1")
     sums = p.sum(axis=1)
@@ -104,12 +109,8 @@ def check_features(X: ArrayLike) -> NDArray[np.floating[Any]]:
     >>> check_features([[1, 2]])
     array([[1., 2.]])
     """
-    try:
-        features = np.asarray(X)
-        if features.dtype not in (np.float32, np.float64):
-            features = features.astype(np.float64)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"X cannot be read as numbers ({error}); give an array (n, d)") from error
+    single = isinstance(X, np.ndarray) and X.dtype == np.float32
+    features: NDArray[Any] = np.asarray(X) if single else _numbers(X, "X", "give an array (n, d)")
     if features.ndim != 2 or 0 in features.shape:
         raise DataError(f"X has shape {features.shape}; wanted (n, d), a row for each sample")
     if not np.isfinite(features).all():
@@ -118,23 +119,24 @@ def check_features(X: ArrayLike) -> NDArray[np.floating[Any]]:
 
 
 def check_weight(sample_weight: ArrayLike | None, n: int) -> NDArray[np.float64]:
-    """Weights (n,), 1 where none are given. Raises DataError for negative, missing, or nothing but zeros.
+    """Weights (n,), 1 where none are given. Raises DataError for negative, missing, huge, or nothing but zeros.
 
     >>> check_weight([1, 0], 2)
     array([1., 0.])
     """
     if sample_weight is None:
         return np.ones(n)
-    try:
-        weight = np.array(sample_weight, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"sample_weight cannot be read as numbers ({error}); give one for each row") from error
+    weight = _numbers(sample_weight, "sample_weight", "give one for each row").copy()
     if weight.shape != (n,):
         raise DataError(f"sample_weight has shape {weight.shape}; wanted ({n},), one for each row")
     if not np.isfinite(weight).all() or (weight < 0).any():
         raise DataError("sample_weight holds negative, infinite or missing numbers; wanted 0 or more")
     if not weight.any():
         raise DataError("sample_weight is 0 everywhere; there is nothing to learn from")
+    if weight.max() > _HEAVIEST:
+        raise DataError(
+            f"sample_weight is up to {weight.max():g}; a weight of 1 is one row, and {_HEAVIEST:g} the most"
+        )
     return weight
 
 
@@ -201,14 +203,30 @@ def _plain(values: ArrayLike, name: str) -> NDArray[Any]:
         return array
     if array.dtype.kind == "O" or array.dtype.kind == "T":
         listed = array.tolist()
-        for kind in (str, bool, int):
-            if all(isinstance(value, kind) for value in listed):
-                return np.array(listed, dtype=kind)
+        for kind, types in (("U", str), ("?", bool | np.bool_), ("l", int | np.integer)):
+            if all(isinstance(value, types) for value in listed):
+                try:
+                    return np.array(listed, dtype=kind)
+                except OverflowError:
+                    raise DataError(f"{name} holds whole numbers beyond 64 bits; give strings") from None
         raise DataError(f"{name} mixes kinds or has missing values; give strings, or whole numbers")
     if array.dtype.kind == "f" and array.size:
         if not np.isfinite(array).all() or (array != np.floor(array)).any():
             raise DataError(f"{name} holds fractions or missing values; give whole numbers or strings")
+        if np.abs(array).max() > _EXACT:
+            raise DataError(f"{name} holds floats too large to be exact; give whole numbers or strings")
         return array.astype(np.int64)
     if array.dtype.kind not in "biuf":
         raise DataError(f"{name} holds {array.dtype}; give whole numbers or strings")
     return array
+
+
+def _numbers(values: ArrayLike, name: str, cure: str) -> NDArray[np.float64]:
+    """An array of real numbers as float64, not copied where it is one."""
+    try:
+        array = np.asarray(values)
+        if array.dtype.kind == "c":
+            raise TypeError("complex numbers")
+        return np.asarray(array, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{name} cannot be read as numbers ({' '.join(str(error).split())}); {cure}") from error

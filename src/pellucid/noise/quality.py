@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pellucid.errors import DataError
-from pellucid.heads.statistic import blocks
+from pellucid.heads.statistic import blocks, unit
 from pellucid.noise.inputs import check_features
 from pellucid.noise.pixels import PixelStatistics, as_columns
 
@@ -61,7 +61,7 @@ def image_quality(
 
     Raises:
         DataError: features that are not finite or not (n, d), widths that differ, too few rows to compare with, or
-            as many statistics as there are not rows.
+            another number of statistics than of rows.
 
     >>> rng = np.random.default_rng(0)
     >>> usual = rng.normal(1, 0.05, (60, 8))
@@ -70,21 +70,26 @@ def image_quality(
     ([False, False, False, True], 'unlike anything in the reference')
     """
     alone = X is reference
-    base = _unit(check_features(reference))
-    rows = base if alone else _unit(check_features(X))
+    base = unit(check_features(reference))
+    rows = base if alone else unit(check_features(X))
     if rows.shape[1] != base.shape[1]:
         raise DataError(f"X has {rows.shape[1]} features and the reference {base.shape[1]}; give both the same")
     if len(base) < NEIGHBOURS + 2:
         raise DataError(f"the reference has {len(base)} rows; wanted are at least {NEIGHBOURS + 2} to compare with")
     if pixel_stats is not None and len(pixel_stats) != len(rows):
         raise DataError(f"there are {len(pixel_stats)} pixel statistics for {len(rows)} rows; give one for each")
+    if reference_stats is not None and (pixel_stats is None or len(reference_stats) != len(base)):
+        raise DataError(
+            f"there are {len(reference_stats)} reference statistics for {len(base)} rows of the reference; give one "
+            "for each, and pixel_stats to compare with them"
+        )
     own = _distances(base, base, alone=True)
     novelty = own if alone else _distances(rows, base, alone=False)
     score, suspect = _rarity(novelty, own, above_only=True), _is_far(novelty, own) > 0
     reasons: list[list[str]] = [["unlike anything in the reference"] if far else [] for far in suspect]
-    if pixel_stats:
+    if pixel_stats is not None:
         columns = as_columns(pixel_stats)
-        usual = as_columns(reference_stats or pixel_stats)
+        usual = as_columns(pixel_stats if reference_stats is None else reference_stats)
         rarest = np.zeros(len(rows))
         for name, (below, above) in _WORDS.items():
             rarest = np.maximum(rarest, _rarity(columns[name], usual[name], above_only=not below))
@@ -99,12 +104,6 @@ def image_quality(
         suspect=np.array([bool(found) for found in reasons]),
         reasons=tuple("; ".join(found) for found in reasons),
     )
-
-
-def _unit(X: NDArray[np.floating]) -> NDArray[np.float64]:
-    rows = np.asarray(X, np.float64)
-    length = np.linalg.norm(rows, axis=1, keepdims=True)
-    return rows / np.where(length > 0, length, 1.0)
 
 
 def _distances(rows: NDArray[np.float64], base: NDArray[np.float64], *, alone: bool) -> NDArray[np.float64]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
 from pellucid.errors import DataError, UsageError
+from pellucid.heads.statistic import unit
 
 _SIDE = 2_000  # rows on each side of the distances held at once, 32 MB
 
@@ -36,6 +37,7 @@ def distance_across(
         raise DataError(
             f"rows of shapes {X.shape} and {new.shape} with {len(y)} and {len(y_new)} labels do not fit together"
         )
+    new = np.asarray(new, np.float64)  # once, and not for every block
     found = np.full(len(X), np.inf)
     for start in range(0, len(X), _SIDE):
         rows = slice(start, start + _SIDE)
@@ -70,10 +72,7 @@ def closest_pairs(
 
 
 def _cosine(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.float64]:
-    unit = [np.asarray(rows, np.float64) for rows in (a, b)]
-    lengths = [np.linalg.norm(rows, axis=1, keepdims=True) for rows in unit]
-    left, right = (rows / np.where(length > 0, length, 1.0) for rows, length in zip(unit, lengths, strict=True))
-    return np.asarray(1 - left @ right.T)
+    return np.asarray(1 - unit(a) @ unit(b).T)
 
 
 def _l2(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.float64]:

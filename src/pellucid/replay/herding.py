@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from pellucid.heads.statistic import unit
+
 
 def herding(X: NDArray[np.floating], y: NDArray[np.intp], n_keep: int) -> NDArray[np.intp]:
     """``n_keep`` rows of X (n, d), of each class its share, as sorted indices.
@@ -17,8 +19,9 @@ def herding(X: NDArray[np.floating], y: NDArray[np.intp], n_keep: int) -> NDArra
     >>> herding(X, np.array([0, 0, 0, 1]), 2).tolist()  # three of four are of the first class, and so get both
     [0, 2]
     """
-    length = np.linalg.norm(X, axis=1, keepdims=True)
-    rows = np.asarray(X, np.float64) / np.where(length > 0, length, 1.0)
+    if not len(y) or n_keep < 1:
+        return np.empty(0, dtype=np.intp)
+    rows = unit(X)
     classes, counts = np.unique(y, return_counts=True)
     shares = _shares(counts, min(n_keep, len(y)))
     kept: list[int] = []
