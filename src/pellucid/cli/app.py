@@ -9,7 +9,21 @@ import typer
 from typer.core import TyperGroup
 
 from pellucid import __version__
-from pellucid.cli import bench, clean, datasets, ending, ingest, init, models, predict, queue, retrain, tokens, train
+from pellucid.cli import (
+    bench,
+    clean,
+    datasets,
+    ending,
+    ingest,
+    init,
+    models,
+    predict,
+    queue,
+    retrain,
+    serve,
+    tokens,
+    train,
+)
 from pellucid.cli.context import MORE, Globals
 from pellucid.cli.output import put
 
@@ -35,7 +49,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (init, ingest, clean, train, predict, retrain):
+for module in (init, ingest, clean, train, predict, serve, retrain):
     module.add_commands(app)
 app.add_typer(datasets.app, name="datasets", rich_help_panel=MORE)
 app.add_typer(models.app, name="models", rich_help_panel=MORE)

@@ -1,0 +1,39 @@
+"""What those who run the server ask: is it alive, is it ready, and how it does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastapi import APIRouter
+from fastapi.encoders import jsonable_encoder
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from pellucid.serve.metrics import CONTENT_TYPE
+
+if TYPE_CHECKING:
+    from pellucid.serve.app import Doors
+
+
+def routes(doors: Doors) -> APIRouter:
+    """The routes, on these doors; none needs a token, and none tells a secret."""
+    router = APIRouter(tags=["Operations"])
+
+    @router.get("/health/live")
+    async def live() -> dict[str, bool]:
+        """The process answers."""
+        return {"live": True}
+
+    @router.get("/health/ready")
+    async def ready() -> JSONResponse:
+        """Every part does its work; 503 with the reasons where one does not."""
+        found = doors.service.readiness
+        return JSONResponse(jsonable_encoder(found), 200 if found.ready else 503)
+
+    @router.get("/metrics")
+    async def metrics(request: Request) -> Response:
+        """For Prometheus."""
+        return Response(await run_in_threadpool(doors.metrics.page), media_type=CONTENT_TYPE)
+
+    return router
