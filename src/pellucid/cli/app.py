@@ -13,6 +13,7 @@ from pellucid.cli import (
     bench,
     clean,
     datasets,
+    drift,
     ending,
     ingest,
     init,
@@ -49,7 +50,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (init, ingest, clean, train, predict, serve, retrain):
+for module in (init, ingest, clean, train, predict, serve, retrain, drift):
     module.add_commands(app)
 app.add_typer(datasets.app, name="datasets", rich_help_panel=MORE)
 app.add_typer(models.app, name="models", rich_help_panel=MORE)

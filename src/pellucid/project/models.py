@@ -10,6 +10,7 @@ from pellucid.project.opened import Opened, check_model_name
 from pellucid.types import ModelVersion, Prediction
 
 if TYPE_CHECKING:
+    from pellucid.drift.watching import DriftReport
     from pellucid.evaluate.compare import Comparison
     from pellucid.evaluate.evaluation import Evaluation
     from pellucid.store.aliases import Change
@@ -99,6 +100,12 @@ class ModelVerbs(Opened):
         from pellucid.flow.evaluate import compare_models
 
         return compare_models(self.workspace, first, second, dataset, progress=self._progress)
+
+    def drift(self, model: str | None = None) -> DriftReport:
+        """Whether what the champion is asked about has moved away from its test images."""
+        from pellucid.flow.drift import find_drift
+
+        return find_drift(self.workspace, model)
 
     def promote(self, model: str, **options: Any) -> Change:
         """Makes a model the champion; options as of ``pellucid.flow.promote.promote``."""

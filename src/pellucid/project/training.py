@@ -83,11 +83,12 @@ class TrainingVerbs(Opened):
             retrained: told of each retraining.
             progress: told how far a job is.
         """
+        from pellucid.flow.drift import DriftAlarm
         from pellucid.flow.retrain import Retrainings
         from pellucid.flow.worker import work
 
         shown = progress or (lambda job: self._progress)
-        between = Retrainings(self.workspace, report=retrained, progress=self._progress).look
+        between = Retrainings(self.workspace, report=retrained, drift=DriftAlarm(), progress=self._progress).look
         return work(self.workspace, only=only, watch=watch, between=between, report=report, progress=shown)
 
     def cancel(self, job: int) -> Job:
