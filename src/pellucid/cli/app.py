@@ -19,6 +19,7 @@ from pellucid.cli import (
     init,
     models,
     predict,
+    prune,
     queue,
     retrain,
     serve,
@@ -50,7 +51,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (init, ingest, clean, train, predict, serve, retrain, drift):
+for module in (init, ingest, clean, train, predict, serve, retrain, drift, prune):
     module.add_commands(app)
 app.add_typer(datasets.app, name="datasets", rich_help_panel=MORE)
 app.add_typer(models.app, name="models", rich_help_panel=MORE)
