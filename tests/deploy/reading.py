@@ -42,7 +42,7 @@ def resolve(value: Any, environ: Mapping[str, str]) -> Any:
 def example() -> dict[str, str]:
     """The variables of .env.example."""
     lines = (DEPLOY / ".env.example").read_text(encoding="utf-8").splitlines()
-    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))  # type: ignore[misc]
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
 
 
 def raw_compose() -> dict[str, Any]:
@@ -121,6 +121,6 @@ def health_of(name: str) -> list[str]:
         return of_stage(service["build"]["target"], "HEALTHCHECK").words if "build" in service else []
     if check.get("disable"):
         return []
-    kind, *words = check["test"]
+    kind, *words = map(str, check["test"])
     assert kind == "CMD", "no shell in between"
     return words

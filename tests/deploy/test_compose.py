@@ -152,7 +152,9 @@ def test_the_values_of_the_secrets_stay_out_of_the_repository_and_of_the_image()
     assert (DEPLOY.parent / ".dockerignore").read_text(encoding="utf-8").splitlines()[1] == "*"
 
 
-@pytest.mark.parametrize("name", sorted(name for name in SERVICES if any("PELLUCID_" in key for key in environment(name))))
+@pytest.mark.parametrize(
+    "name", sorted(name for name in SERVICES if any("PELLUCID_" in key for key in environment(name)))
+)
 def test_every_setting_exists_and_loads(name: str) -> None:
     known = {f"PELLUCID_{item.name.upper()}": item.name for item in setting_fields()}
     given = {key: value for key, value in environment(name).items() if key.startswith("PELLUCID_")}
@@ -272,7 +274,9 @@ def test_all_that_is_mounted_exists() -> None:
 def test_images_that_are_built_have_a_stage() -> None:
     for name, service in SERVICES.items():
         if "build" in service:
-            assert (DEPLOY / service["build"]["context"] / service["build"]["dockerfile"]).samefile(DEPLOY / "Dockerfile")
+            assert (DEPLOY / service["build"]["context"] / service["build"]["dockerfile"]).samefile(
+                DEPLOY / "Dockerfile"
+            )
             assert lineage(service["build"]["target"])[-1] == "python:3.11-slim", name
 
 

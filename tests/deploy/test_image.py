@@ -24,7 +24,9 @@ def is_sent(path: str) -> bool:
             pattern = line.removeprefix("!")
             places = [path, *map(str, PurePosixPath(path).parents)][:-1] if "/" in path else [path]
             ends = pattern.removeprefix("**/")
-            if any(fnmatch.fnmatchcase(place, pattern) or fnmatch.fnmatchcase(Path(place).name, ends) for place in places):
+            if any(
+                fnmatch.fnmatchcase(place, pattern) or fnmatch.fnmatchcase(Path(place).name, ends) for place in places
+            ):
                 sent = line.startswith("!")
     return sent
 
@@ -51,7 +53,10 @@ def test_the_wheel_finds_all_that_pyproject_names() -> None:
     copied = {word for item in dockerfile() if (item.stage, item.word) == ("wheel", "COPY") for word in item.words}
     project = PYPROJECT["project"]
     wanted = [project["readme"], *project["license-files"], "pyproject.toml"]
-    wanted += [PYPROJECT["tool"]["hatch"]["version"]["path"], *PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]]
+    wanted += [
+        PYPROJECT["tool"]["hatch"]["version"]["path"],
+        *PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"],
+    ]
     for path in wanted:
         assert copied & {path, path.split("/")[0]}, path
 
