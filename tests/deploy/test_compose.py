@@ -252,7 +252,11 @@ def test_every_part_means_the_same_port() -> None:
     assert SERVICES["minio"]["healthcheck"]["test"] == ["CMD", "mc", "ready", "local"]
 
 
-def test_kafka_takes_the_largest_event() -> None:
+def test_kafka_says_where_its_clients_reach_it_and_takes_the_largest_event() -> None:
+    address = environment("consumer")["PELLUCID_STREAM_URL"].removeprefix("kafka://")
+    assert environment("kafka")["KAFKA_ADVERTISED_LISTENERS"] == f"PLAINTEXT://{address}"
+    assert environment("kafka")["KAFKA_LISTENERS"].startswith(f"PLAINTEXT://:{PORTS['kafka']},")
+    assert environment("kafka")["KAFKA_LOG_DIRS"] == SERVICES["kafka"]["volumes"][0].split(":")[1]
     # librdkafka's own headroom for a batch is below a KiB; see KafkaTransport.
     assert int(environment("kafka")["KAFKA_MESSAGE_MAX_BYTES"]) >= MAX_DATA_BYTES + MAX_HEADER_BYTES + 4096
 

@@ -97,7 +97,7 @@ def test_the_command_of_mlflow_exists_with_its_options() -> None:
 
     verb, *words = SERVICES["mlflow"]["command"]
     given = cli.commands[verb].make_context(verb, list(words)).params
-    assert (given["host"], given["port"], given["workers"]) == ("0.0.0.0", 5000, 1)
+    assert (given["host"], given["port"], int(given["workers"])) == ("0.0.0.0", 5000, 1)
     assert given["backend_store_uri"] == "postgresql+psycopg://mlflow@postgres/mlflow"
     assert "mlflow:5000" in given["allowed_hosts"].split(",")
 
