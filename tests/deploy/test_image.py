@@ -84,6 +84,13 @@ def test_the_wheel_is_installed_by_its_path_with_extras_that_exist() -> None:
     assert all(package in packages for package in ("psycopg", "s3fs", "boto3", "confluent-kafka"))
 
 
+def test_pip_is_as_new_as_the_makefiles_before_anything_is_resolved() -> None:
+    wanted = re.search(r'--upgrade ("pip>=[0-9.]+")', (ROOT / "Makefile").read_text(encoding="utf-8"))
+    assert wanted
+    [line] = [item.rest for item in dockerfile() if (item.stage, item.word) == ("installed", "RUN")]
+    assert line.index(f"--upgrade {wanted[1]}") < line.index("${wheel}")
+
+
 def test_mlflow_is_of_the_version_of_its_client() -> None:
     [line] = [item.rest for item in dockerfile() if (item.stage, item.word) == ("installed-mlflow", "RUN")]
     assert 'version("mlflow-skinny")' in line
