@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from pellucid.cli.context import Globals, JsonOption, open_project, say
+from pellucid.cli.context import JsonOption, open_project, say
 from pellucid.cli.output import plain, print_json, print_table, put
 from pellucid.cli.progress import progress_bar
 from pellucid.errors import UsageError
@@ -62,7 +62,7 @@ def add_commands(app: typer.Typer) -> None:
 def simulate(
     context: typer.Context,
     dataset: Annotated[
-        str | None, typer.Argument(metavar="[DATASET]", help="NAME or NAME@NUMBER; its labels count as true.")
+        str | None, typer.Argument(metavar="DATASET", help="NAME or NAME@NUMBER; its labels count as true.")
     ] = None,
     from_: Annotated[
         Path | None,
@@ -120,8 +120,8 @@ def simulate(
     Monday's images are clean and its labels true. Tuesday's are corrupted, and its users err. The seed decides
     everything, and the same command again says nothing twice; another seed plays another round.
 
-    The images are those that the model was not trained on; give DATASET@NUMBER if training goes on meanwhile. Of a
-    dataset's own test images nothing is learnt on Monday, and --from plays a folder of which all is.
+    The images are those that no model was trained on; name DATASET@NUMBER where training goes on meanwhile. A live
+    model learns nothing from a dataset's own test images, which is what Monday shows; it does from those of --from.
     """
     from pellucid.flow.simulate import Play
     from pellucid.stream.simulation import parse_duration, parse_rate, play

@@ -8,6 +8,7 @@ import threading
 import time
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from pellucid.flow.simulate import Shown, Visit
 from pellucid.stream.event import PREDICTION, Event
@@ -60,7 +61,7 @@ class EventSender:
         Raises:
             StorageError: the stream does not take it.
         """
-        common = {"source": SOURCE, "time": at, "subject": visit.picture.name}
+        common: dict[str, Any] = {"source": SOURCE, "time": at, "subject": visit.picture.name}
         image = image_event(shown.data, id=visit.id, media_type=shown.media_type, **common)
         said = Feedback(visit.said, visit.user, image=shown.data)
         self._transport.publish(self._topics.images, [image])

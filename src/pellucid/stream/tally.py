@@ -171,9 +171,18 @@ def _votes(outcomes: Sequence[Outcome]) -> VoteTally:
     learnt = [item for item in heard if item.reply.action == "learnt"]
     as_said = [item.reply.trust or 0.0 for item in learnt if item.reply.label == item.visit.said]
     believed = sum(trust >= 0.5 for trust in as_said)
-    counts = (believed, len(as_said) - believed, len(learnt) - len(as_said), len(heard) - len(learnt))
-    shares = [round(count / len(heard), 4) if heard else None for count in counts]
-    return VoteTally(len(heard), *shares, trust=round(float(np.mean(as_said)), 4) if as_said else None)
+
+    def share(count: int) -> float | None:
+        return round(count / len(heard), 4) if heard else None
+
+    return VoteTally(
+        heard=len(heard),
+        believed=share(believed),
+        doubted=share(len(as_said) - believed),
+        overruled=share(len(learnt) - len(as_said)),
+        not_learnt=share(len(heard) - len(learnt)),
+        trust=round(float(np.mean(as_said)), 4) if as_said else None,
+    )
 
 
 def _latency(seconds: Iterable[float | None]) -> Latency:
