@@ -16,7 +16,7 @@ import typer
 from pellucid.cli.context import JsonOption, open_project, say
 from pellucid.cli.output import plain, print_json, print_table, put
 from pellucid.cli.progress import progress_bar
-from pellucid.errors import UsageError
+from pellucid.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from pellucid.flow.simulate import Play, Traffic
@@ -110,7 +110,7 @@ def simulate(
     ] = 60.0,
     new_classes: Annotated[bool, typer.Option(help="Let users name classes that the model does not know.")] = False,
     report: Annotated[
-        Path | None, typer.Option("--report", "-r", metavar="FILE", help="Write a line of CSV for every image.")
+        Path | None, typer.Option("--report", metavar="FILE", help="Write a line of CSV for every image.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Only say what would be sent.")] = False,
     json: JsonOption = False,
@@ -148,9 +148,14 @@ def simulate(
         out = stack.enter_context(Report(report)) if report is not None else None
         progress = stack.enter_context(progress_bar(context.obj.quiet))
         played = play(traffic, sender, rate=per_second, duration=seconds, report=out, progress=progress)
-    _print(played, tally(played.outcomes, planned=len(traffic.visits), seconds=played.seconds), to, json=json)
+    found = tally(played.outcomes, planned=len(traffic.visits), seconds=played.seconds)
+    _print(played, found, to, json=json)
     if played.stopped is not None:
         raise played.stopped
+    if found.errors and found.errors == found.sent:
+        raise DataError(
+            f"all of the {found.sent} images met with errors; the most frequent: {next(iter(found.reasons))}"
+        )
 
 
 @contextmanager
