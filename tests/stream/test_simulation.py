@@ -92,7 +92,11 @@ def test_the_duration_ends_a_slow_one_too() -> None:
 
 def test_as_many_are_under_way_as_the_sender_takes() -> None:
     together = threading.Barrier(3, timeout=30)
-    sender = Scripted(3, lambda number: [together.wait()][0] and None)
+
+    def meet(number: int) -> None:
+        together.wait()
+
+    sender = Scripted(3, meet)
     assert len(play(traffic_of(9), sender).outcomes) == 9
     assert sender.most == 3
 
