@@ -23,6 +23,7 @@ from pellucid.cli import (
     queue,
     retrain,
     serve,
+    stream,
     tokens,
     train,
 )
@@ -57,6 +58,7 @@ app.add_typer(datasets.app, name="datasets", rich_help_panel=MORE)
 app.add_typer(models.app, name="models", rich_help_panel=MORE)
 app.add_typer(bench.app, name="bench", rich_help_panel=MORE)
 app.add_typer(queue.app, name="queue", rich_help_panel=MORE)
+app.add_typer(stream.app, name="stream", rich_help_panel=MORE)
 app.add_typer(tokens.app, name="tokens", rich_help_panel=MORE)
 
 
