@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
@@ -24,6 +25,7 @@ _LONGEST_PAUSE = 30.0  # seconds
 
 Handler = Callable[[sa.Connection, Event], None]
 Preparer = Callable[[Sequence[Event]], None]
+Surrounder = Callable[[], AbstractContextManager[object]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +46,19 @@ Watcher = Callable[[Consumed], None]
 def consume(
     database: Database,
     transport: Transport,
-    topic: str,
+    topics: str | Sequence[str],
     consumer: str,
     handle: Handler,
     *,
     prepare: Preparer = lambda events: None,
+    around: Surrounder = nullcontext,
     batch: int = BATCH,
     stop: threading.Event | None = None,
     report: Watcher = lambda consumed: None,
     drain: bool = False,
     wait: float = WAIT,
 ) -> Consumed:
-    """Reads the topic and handles each event once; returns what became of all when it is told to stop.
+    """Reads one topic or several, in turn, and handles each event once; returns what became of all in the end.
 
     A batch is one transaction: receipts, effects and offsets are committed together or not at all, so that a process
     that is killed leaves nothing half done. An event counts once for each consumer, by its source and id, also where it
@@ -69,11 +72,13 @@ def consume(
             undone and the loop ends.
         prepare: is given each batch's events before its transaction begins, for what takes long and has no effect, such
             as computing the vectors of many images at once; a batch that is tried again comes again.
+        around: makes what is entered before each batch's transaction begins and left after it is committed, or left
+            with the error where it is not: what lives in memory follows the database with it.
         batch: events a transaction.
         stop: set it to end the loop after the batch in hand.
         report: told after each batch that was committed, and each that is to be tried again.
         drain: ends where nothing is left to read, and raises the trouble instead of trying again.
-        wait: seconds that one read waits for events.
+        wait: seconds to wait for events where no topic has any.
 
     Raises:
         ConcurrencyError, StorageError: there is trouble, and ``drain`` was asked for.
@@ -81,18 +86,27 @@ def consume(
     """
     check_consumer(consumer)
     stop = stop or threading.Event()
+    names = [topics] if isinstance(topics, str) else list(topics)
     so_far, pause = Consumed(), _FIRST_PAUSE
+    patience = 0.0  # seconds that a read waits: none before all topics have been looked at in vain
     while not stop.is_set():
         try:
-            with database.read() as connection:
-                start = next_offsets(connection, consumer, topic)
-            received = transport.read(topic, consumer, start=start, limit=batch, timeout=0.0 if drain else wait)
-            if not received and drain:
+            quiet = True
+            for topic in names:
+                with database.read() as connection:
+                    start = next_offsets(connection, consumer, topic)
+                received = transport.read(topic, consumer, start=start, limit=batch, timeout=patience)
+                if received:
+                    quiet, patience = False, 0.0
+                    prepare([item.event for item in received if item.event is not None])
+                    with around():
+                        so_far = _commit(database, topic, consumer, handle, start, received, so_far)
+                    report(so_far)
+                if stop.is_set():
+                    break
+            if quiet and drain:
                 break
-            if received:
-                prepare([item.event for item in received if item.event is not None])
-                so_far = _commit(database, topic, consumer, handle, start, received, so_far)
-                report(so_far)
+            patience = wait / len(names) if quiet else 0.0
             pause = _FIRST_PAUSE
         except (ConcurrencyError, StorageError) as error:
             if drain:

@@ -14,6 +14,7 @@ from pellucid.store.events import (
     NewEvent,
     StoredEvent,
     append_events,
+    count_events,
     earliest_event,
     events_from,
     newest_event,
@@ -37,6 +38,8 @@ class EmbeddedTransport:
         keep_for: events that were published longer ago are removed; None for none.
         keep: only the newest so many events of a topic stay; None for all.
     """
+
+    transactional = True
 
     def __init__(self, database: Database, *, max_bytes: int, keep_for: timedelta | None, keep: int | None) -> None:
         self._database = database
@@ -96,6 +99,12 @@ class EmbeddedTransport:
         with self._database.read() as connection:
             newest = newest_event(connection, topic)
         return {PARTITION: newest + 1} if newest else {}
+
+    def lag(self, topic: str, start: Mapping[int, int]) -> int:
+        """See ``Transport``."""
+        check_topic(topic)
+        with self._database.read() as connection:
+            return count_events(connection, topic, start.get(PARTITION, 0))
 
     def close(self) -> None:
         """See ``Transport``; the database stays open, it is the project's."""
