@@ -9,7 +9,21 @@ import typer
 from typer.core import TyperGroup
 
 from pellucid import __version__
-from pellucid.cli import bench, clean, datasets, ending, ingest, init, models, predict, queue, retrain, tokens, train
+from pellucid.cli import (
+    bench,
+    clean,
+    datasets,
+    ending,
+    ingest,
+    init,
+    models,
+    predict,
+    queue,
+    retrain,
+    stream,
+    tokens,
+    train,
+)
 from pellucid.cli.context import MORE, Globals
 from pellucid.cli.output import put
 
@@ -41,6 +55,7 @@ app.add_typer(datasets.app, name="datasets", rich_help_panel=MORE)
 app.add_typer(models.app, name="models", rich_help_panel=MORE)
 app.add_typer(bench.app, name="bench", rich_help_panel=MORE)
 app.add_typer(queue.app, name="queue", rich_help_panel=MORE)
+app.add_typer(stream.app, name="stream", rich_help_panel=MORE)
 app.add_typer(tokens.app, name="tokens", rich_help_panel=MORE)
 
 
