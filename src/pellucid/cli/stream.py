@@ -50,6 +50,7 @@ def consume(
     new_classes: Annotated[
         bool, typer.Option("--new-classes", help="Let labels that nobody has used yet make new classes.")
     ] = False,
+    batch: Annotated[int, typer.Option(min=1, metavar="N", help="Events that are counted together.")] = 100,
     drain: DrainOption = False,
     dry_run: DryOption = False,
     json: JsonOption = False,
@@ -78,6 +79,7 @@ def consume(
                 effects.handle,
                 prepare=effects.prepare,
                 around=effects.around,
+                batch=batch,
                 report=lambda found: tell("events handled", found.handled, found.trouble),
                 drain=drain,
             )
