@@ -55,6 +55,9 @@ class Settings:
     mlflow_url: str = _setting(
         f"sqlite:///{STATE_NAME}/mlflow.db", "MLflow's tracking and registry: a database URL or a server's"
     )
+    stream_url: str = _setting(
+        "embedded", "what carries events: embedded, in the database, or kafka://HOST:PORT[,HOST:PORT...]"
+    )
     cache_dir: str = _setting(f"{STATE_NAME}/cache", "a local folder for feature vectors; safe to delete")
     report_dir: str = _setting("reports", "a local folder for the reports that people open")
     extractor: str = _setting("classical", "what turns images into vectors: classical, onnx:PATH or timm:NAME")

@@ -15,7 +15,7 @@ from pellucid.store.aliases import CHAMPION, alias_state
 from pellucid.store.datasets import get_version
 from pellucid.store.live_vectors import vectors_of
 from pellucid.store.manifests import read_manifest
-from pellucid.store.predictions import count_answers, newest_answers
+from pellucid.store.predictions import count_answers_of, newest_answers
 from pellucid.types import Answer, ModelVersion, Row, Split, Status
 
 WINDOW = 500  # images of each window at most: the newest answers, and test images
@@ -81,7 +81,7 @@ class DriftAlarm:
             if alias_state(connection, name, CHAMPION).version is None:
                 return None
             model = choose_model(workspace, name)
-            newest = count_answers(connection, model)
+            newest = count_answers_of(connection, model)
         if model.ref in self._seen and newest - self._seen[model.ref] < self._every:
             return self._alarm[model.ref]
         self._seen[model.ref] = newest
