@@ -21,9 +21,10 @@ def routes(doors: Doors) -> APIRouter:
     router = APIRouter(tags=["Operations"])
 
     @router.get("/health/live")
-    async def live() -> dict[str, bool]:
-        """The process answers."""
-        return {"live": True}
+    async def live() -> JSONResponse:
+        """Whether the process can go on; 503 where a part has died that only a new process has."""
+        dead = doors.service.dead
+        return JSONResponse({"live": not dead, "reasons": dead}, 503 if dead else 200)
 
     @router.get("/health/ready")
     async def ready() -> JSONResponse:
