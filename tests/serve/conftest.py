@@ -76,7 +76,8 @@ class Served:
             async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
                 return await client.request(method, path, headers=headers, **options)
 
-        return self._run(once())
+        answer: httpx.Response = self._run(once())
+        return answer
 
     def get(self, path: str, **options: Any) -> Any:
         """The JSON of an answer that is 200."""

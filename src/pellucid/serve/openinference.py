@@ -19,6 +19,7 @@ from starlette.responses import JSONResponse
 from pellucid.errors import NotFoundError, RequestError
 from pellucid.flow.answer import Asked
 from pellucid.serve.access import TOKENS
+from pellucid.serve.operations import DOWN
 from pellucid.serve.patience import while_connected
 from pellucid.types import Right
 from pellucid.version import VERSION
@@ -41,20 +42,20 @@ def routes(doors: Doors) -> APIRouter:
         """What the server is."""
         return {"name": "pellucid", "version": VERSION, "extensions": []}
 
-    @router.get("/health/live")
+    @router.get("/health/live", responses=DOWN)
     async def live() -> JSONResponse:
         """The process can go on."""
         found = not service.dead
         return JSONResponse({"live": found}, 200 if found else 503)
 
-    @router.get("/health/ready")
+    @router.get("/health/ready", responses=DOWN)
     async def ready() -> JSONResponse:
         """The server can do its work."""
         found = service.readiness.ready
         return JSONResponse({"ready": found}, 200 if found else 503)
 
-    @router.get("/models/{name}/ready")
-    @router.get("/models/{name}/versions/{version}/ready")
+    @router.get("/models/{name}/ready", responses=DOWN)
+    @router.get("/models/{name}/versions/{version}/ready", responses=DOWN)
     async def model_ready(name: str, version: str | None = None) -> JSONResponse:
         """The model can answer."""
         _check(name, version)
