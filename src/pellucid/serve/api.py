@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Path
 from fastapi.encoders import jsonable_encoder
@@ -14,11 +14,14 @@ from pellucid.errors import RequestError
 from pellucid.flow.answer import Asked
 from pellucid.flow.chain import chain
 from pellucid.flow.feedback import Said
+from pellucid.serve.access import TOKENS
 from pellucid.serve.patience import while_connected
 from pellucid.store.aliases import history_of
 from pellucid.store.predictions import answer_of
 from pellucid.store.samples import stored_ids
 from pellucid.types import Answer, Right
+
+L = TypeVar("L", bound="Label")
 
 if TYPE_CHECKING:
     from pellucid.serve.access import Caller
@@ -38,6 +41,7 @@ _SAMPLE_FORM = {
         "properties": {
             "image": {"type": "string", "format": "binary"},
             "label": {"type": "string"},
+            "note": {"type": "string"},
             "id": {"type": "string"},
             "voter": {"type": "string"},
             "new_class": {"type": "boolean"},
@@ -50,13 +54,11 @@ _IMAGES = {
 }
 
 
-class Feedback(BaseModel):
-    """What somebody says of an answer, or of an image that the project has."""
+class Label(BaseModel):
+    """What somebody says of an image."""
 
     model_config = ConfigDict(extra="forbid")
 
-    prediction: str | None = Field(None, min_length=32, max_length=32, description="the id that the answer came with")
-    sample: str | None = Field(None, min_length=64, max_length=64, description="or the sha256 of an image")
     label: str = Field(min_length=1, max_length=200, description="what the image shows")
     note: str | None = Field(None, max_length=2000)
     id: str | None = Field(None, min_length=1, max_length=200, description="your own name for it: it counts once")
@@ -64,12 +66,19 @@ class Feedback(BaseModel):
     new_class: bool = Field(False, description="the label is a class that nobody has used yet")
 
 
+class Feedback(Label):
+    """What somebody says of an answer, or of an image that the project has."""
+
+    prediction: str | None = Field(None, min_length=32, max_length=32, description="the id that the answer came with")
+    sample: str | None = Field(None, min_length=64, max_length=64, description="or the sha256 of an image")
+
+
 def routes(doors: Doors) -> APIRouter:
     """The routes, on these doors."""
     router = APIRouter(tags=["Pellucid"])
     service, workspace = doors.service, doors.service.workspace
 
-    @router.post("/predict", openapi_extra=_IMAGES)
+    @router.post("/predict", dependencies=TOKENS, openapi_extra=_IMAGES)
     async def predict(request: Request) -> dict[str, Any]:
         """Answers for one image as the body, or several in a form."""
         caller = await doors.admit(request, Right.PREDICT)
@@ -78,7 +87,7 @@ def routes(doors: Doors) -> APIRouter:
         answers = await while_connected(request, service.predict(asked))
         return {"predictions": [_shown(doors, item) for item in answers]}
 
-    @router.post("/feedback", openapi_extra=_body(Feedback))
+    @router.post("/feedback", dependencies=TOKENS, openapi_extra=_body(Feedback))
     async def feedback(request: Request) -> dict[str, Any]:
         """Says what is right; it is learnt at once, and the answer tells what became of it."""
         caller = await doors.admit(request, Right.FEEDBACK)
@@ -90,6 +99,7 @@ def routes(doors: Doors) -> APIRouter:
 
     @router.post(
         "/samples",
+        dependencies=TOKENS,
         openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": _SAMPLE_FORM}}},
     )
     async def samples(request: Request) -> dict[str, Any]:
@@ -98,7 +108,7 @@ def routes(doors: Doors) -> APIRouter:
         received = await doors.uploads.read(request)
         if len(received.images) != 1:
             raise RequestError(f"{len(received.images)} images came; send one image with its label")
-        given = _validated(Feedback, {"sample": "0" * 64, **_typed(received.texts)})
+        given = _validated(Label, dict(received.texts))
         (answer,) = await service.predict([Asked(received.images[0].data, caller.name, received.images[0].field)])
         said = Said(
             answer.sample,
@@ -115,7 +125,7 @@ def routes(doors: Doors) -> APIRouter:
         doors.metrics.note_heard(heard)
         return {"prediction": _shown(doors, answer), "heard": jsonable_encoder(heard)}
 
-    @router.get("/predictions/{uid}")
+    @router.get("/predictions/{uid}", dependencies=TOKENS)
     async def prediction(
         request: Request, uid: Annotated[str, Path(min_length=32, max_length=32, pattern="^[0-9a-f]+$")]
     ) -> dict[str, Any]:
@@ -123,7 +133,7 @@ def routes(doors: Doors) -> APIRouter:
         await doors.admit(request, Right.PREDICT)
         return dict(jsonable_encoder(await run_in_threadpool(chain, workspace, uid)))
 
-    @router.get("/history")
+    @router.get("/history", dependencies=TOKENS)
     async def history(request: Request) -> dict[str, Any]:
         """Who was champion when, by whom, and why; oldest first."""
         await doors.admit(request, Right.PREDICT)
@@ -142,6 +152,9 @@ def routes(doors: Doors) -> APIRouter:
             if given.prediction is not None:
                 answer = answer_of(connection, given.prediction)
                 sample = answer.sample
+                name = service.live.model.name
+                if answer.model.rpartition("@")[0] != name:
+                    raise RequestError(f"{answer.model} gave that answer; this server learns for {name}", status=409)
             elif not stored_ids(connection, [str(sample)]):
                 raise RequestError(f"the project has no image {str(sample)[:12]!r}...; send it to /samples", status=404)
         return Said(
@@ -167,16 +180,12 @@ def _shown(doors: Doors, answer: Answer) -> dict[str, Any]:
     return shown
 
 
-def _voter(given: Feedback, caller: Caller) -> str:
+def _voter(given: Label, caller: Caller) -> str:
     """Nobody can speak in the name of another token."""
     return f"{caller.name}/{given.voter}" if given.voter else caller.name
 
 
-def _typed(texts: Any) -> dict[str, Any]:
-    return {name: text for name, text in texts.items() if name in Feedback.model_fields and name != "sample"}
-
-
-def _validated(kind: type[Feedback], value: Any) -> Feedback:
+def _validated(kind: type[L], value: Any) -> L:
     try:
         return kind.model_validate(value)
     except ValidationError as error:

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from pellucid.features.decode import Limits
 from pellucid.serve import api, invocations, openinference, operations
 from pellucid.serve.access import Access, Caller, OpenAccess
-from pellucid.serve.answers import add_answers
+from pellucid.serve.answers import Refused, add_answers
 from pellucid.serve.metrics import Metrics, Timing
 from pellucid.serve.rates import Rates
 from pellucid.serve.service import Service
@@ -68,7 +68,15 @@ def create_app(service: Service, *, access: Access | OpenAccess | None = None) -
         yield
         await asyncio.to_thread(service.close)
 
-    app = FastAPI(title="Pellucid", version=VERSION, description=_ABOUT, lifespan=lifespan)
+    app = FastAPI(
+        title="Pellucid",
+        version=VERSION,
+        description=_ABOUT,
+        lifespan=lifespan,
+        redirect_slashes=False,  # it would send clients to whatever Host they named
+        swagger_ui_oauth2_redirect_url=None,
+        responses={"default": {"model": Refused, "description": "Refused, or failed."}},
+    )
     add_answers(app)
     for module in (api, openinference, invocations, operations):
         app.include_router(module.routes(doors))

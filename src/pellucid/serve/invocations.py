@@ -8,11 +8,13 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
 from pellucid.errors import RequestError
 from pellucid.flow.answer import Asked
+from pellucid.serve.access import TOKENS
 from pellucid.serve.patience import while_connected
 from pellucid.types import Answer, Right
 
@@ -37,11 +39,11 @@ def routes(doors: Doors) -> APIRouter:
         """Of MLflow, whose protocol this is."""
         return PlainTextResponse(version("mlflow-skinny"))
 
-    @router.post("/invocations")
+    @router.post("/invocations", dependencies=TOKENS)
     async def invocations(request: Request) -> dict[str, Any]:
         """Answers for images in base64, one row each."""
         caller = await doors.admit(request, Right.PREDICT)
-        images = _images(await doors.uploads.read_json(request))
+        images = await run_in_threadpool(_images, await doors.uploads.read_json(request))
         asked = [Asked(data, caller.name) for data in images]
         return {"predictions": [_row(item) for item in await while_connected(request, doors.service.predict(asked))]}
 
@@ -69,8 +71,11 @@ def _rows(body: Any) -> list[Any]:
     if not isinstance(body, dict):
         raise RequestError(f"the body is no JSON object; wanted is {_FORMS}")
     for name in ("inputs", "instances"):
-        if isinstance(body.get(name), list):
-            return [_first(item) for item in body[name]]
+        given = body.get(name)
+        if isinstance(given, dict) and len(given) == 1:  # one column by its name
+            (given,) = given.values()
+        if isinstance(given, list):
+            return [_first(item) for item in given]
     split = body.get("dataframe_split")
     if isinstance(split, dict) and isinstance(split.get("data"), list):
         return [_first(item) for item in split["data"]]

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from pellucid.errors import NotFoundError, RequestError
 from pellucid.flow.answer import Asked
+from pellucid.serve.access import TOKENS
+from pellucid.serve.operations import DOWN
 from pellucid.serve.patience import while_connected
 from pellucid.types import Right
 from pellucid.version import VERSION
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
     from pellucid.serve.app import Doors
 
 _INPUT = "image"
+_OUTPUTS = ("label", "confidence", "probabilities")
 _MOST = 64  # images of one request
 
 
@@ -37,27 +42,28 @@ def routes(doors: Doors) -> APIRouter:
         """What the server is."""
         return {"name": "pellucid", "version": VERSION, "extensions": []}
 
-    @router.get("/health/live")
-    async def live() -> dict[str, bool]:
-        """The process answers."""
-        return {"live": True}
+    @router.get("/health/live", responses=DOWN)
+    async def live() -> JSONResponse:
+        """The process can go on."""
+        found = not service.dead
+        return JSONResponse({"live": found}, 200 if found else 503)
 
-    @router.get("/health/ready")
+    @router.get("/health/ready", responses=DOWN)
     async def ready() -> JSONResponse:
         """The server can do its work."""
         found = service.readiness.ready
         return JSONResponse({"ready": found}, 200 if found else 503)
 
-    @router.get("/models/{name}/ready")
-    @router.get("/models/{name}/versions/{version}/ready")
+    @router.get("/models/{name}/ready", responses=DOWN)
+    @router.get("/models/{name}/versions/{version}/ready", responses=DOWN)
     async def model_ready(name: str, version: str | None = None) -> JSONResponse:
         """The model can answer."""
         _check(name, version)
         found = service.readiness.ready
         return JSONResponse({"name": name, "ready": found}, 200 if found else 503)
 
-    @router.get("/models/{name}")
-    @router.get("/models/{name}/versions/{version}")
+    @router.get("/models/{name}", dependencies=TOKENS)
+    @router.get("/models/{name}/versions/{version}", dependencies=TOKENS)
     async def model(request: Request, name: str, version: str | None = None) -> dict[str, Any]:
         """What the model takes and gives."""
         await doors.admit(request, Right.PREDICT)
@@ -75,8 +81,8 @@ def routes(doors: Doors) -> APIRouter:
             "parameters": {"classes": ",".join(classes)},
         }
 
-    @router.post("/models/{name}/infer")
-    @router.post("/models/{name}/versions/{version}/infer")
+    @router.post("/models/{name}/infer", dependencies=TOKENS)
+    @router.post("/models/{name}/versions/{version}/infer", dependencies=TOKENS)
     async def infer(request: Request, name: str, version: str | None = None) -> dict[str, Any]:
         """Answers for images in base64."""
         caller = await doors.admit(request, Right.PREDICT)
@@ -84,7 +90,8 @@ def routes(doors: Doors) -> APIRouter:
         body = await doors.uploads.read_json(request)
         if not isinstance(body, dict):
             raise RequestError("the body is no JSON object; wanted are an id and inputs")
-        images = _images(body.get("inputs"))
+        wanted = _wanted(body.get("outputs"), _OUTPUTS)
+        images = await run_in_threadpool(_images, body.get("inputs"))
         answers = await while_connected(request, service.predict([Asked(data, caller.name) for data in images]))
         n, classes = len(answers), list(answers[0].probabilities)
         outputs = {
@@ -99,7 +106,7 @@ def routes(doors: Doors) -> APIRouter:
         found["outputs"] = [
             {"name": key, "datatype": kind, "shape": shape, "data": data}
             for key, (kind, shape, data) in outputs.items()
-            if key in _wanted(body.get("outputs"), list(outputs))
+            if key in wanted
         ]
         return found
 
@@ -131,11 +138,12 @@ def _images(inputs: Any) -> list[bytes]:
         raise RequestError("an item of data is no base64 text; BYTES are images in base64") from None
 
 
-def _wanted(outputs: Any, known: list[str]) -> list[str]:
-    if outputs is None:
-        return known
-    names = [item.get("name") if isinstance(item, dict) else None for item in outputs] if outputs else known
+def _wanted(outputs: Any, known: Sequence[str]) -> Sequence[str]:
+    """Names of the outputs that are asked for; all of them where none is named."""
+    if not isinstance(outputs, list | None):
+        raise RequestError('outputs is no list; wanted is [{"name": "label"}, ...]')
+    names = [item.get("name") if isinstance(item, dict) else None for item in outputs or ()]
     unknown = [name for name in names if name not in known]
     if unknown:
         raise RequestError(f"there is no output {str(unknown[0])[:40]!r}; there are {', '.join(known)}")
-    return [str(name) for name in names]
+    return [str(name) for name in names] or known
