@@ -85,10 +85,9 @@ def _answers(answerer: Answerer, good: Sequence[tuple[Asked, Seen]]) -> list[Ans
     if not good:
         return []
     X = np.stack([found.vector for _, found in good])
-    shares = answerer.probabilities(X)
+    shares, novelty = answerer.reply(X)
     held = answerer.sets(shares)
     entropy = -xlogy(shares, shares).sum(axis=1)
-    novelty = answerer.novelty(X)
     now = datetime.now(UTC)
     return [
         Answer(
