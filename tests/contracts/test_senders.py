@@ -27,7 +27,7 @@ from pellucid.stream.sender import Sender
 from pellucid.stream.simulation import play
 from pellucid.stream.table_sender import TableSender
 from pellucid.stream.transport import Transport, open_transport
-from pellucid.types import Prediction
+from pellucid.types import Answer
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 KINDS = ("http", "embedded", "kafka", "table-sqlite", "table-postgresql")
@@ -155,22 +155,20 @@ def test_events_bring_all_that_consumers_need(transport: Transport, topics: Topi
 
 
 def test_predictions_are_matched_by_what_the_image_is(transport: Transport, topics: Topics, shown: Any) -> None:
-    def answer(uid: str, number: int, label: str | None) -> Any:
+    def answer(uid: str, number: int, label: str) -> Any:
         sample = hashlib.sha256(shown(number).data).hexdigest()
-        error = None if label else "truncated: no pixels"
-        found = Prediction("x", sample, label, 0.5 if label else None, {}, "pets@1", error)
-        return prediction_event(found, uid=uid, source="/serve", time=AT)
+        found = Answer(uid, sample, label, 0.5, {label: 0.5}, (label,), 0.0, None, "pets@1", 0, AT)
+        return prediction_event(found, source="/serve")
 
     transport.publish(topics.predictions, [answer("old", 1, "eel")])
     sender = EventSender(transport, topics, wait=30.0)
     for number in (1, 2, 3):
         sender.send(visit(number), shown(number), AT, threading.Event())
     answers = [answer("a", 3, "dog"), answer("b", 1, "cat"), answer("c", 9, "cat"), answer("d", 1, "dog")]
-    transport.publish(topics.predictions, [*answers, answer("e", 2, None)])
+    transport.publish(topics.predictions, answers)
     found = sender.gather()
-    assert {name: reply.prediction for name, reply in found.items()} == {"v-3": "dog", "v-1": "cat", "v-2": None}
+    assert {name: reply.prediction for name, reply in found.items()} == {"v-3": "dog", "v-1": "cat"}
     assert found["v-1"].confidence == 0.5
-    assert found["v-2"].error == "predict: truncated: no pixels"
 
 
 def test_a_topic_that_cannot_be_is_refused() -> None:

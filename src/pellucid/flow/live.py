@@ -45,26 +45,27 @@ class Answerer:
     snapshot: Snapshot | None  # None for a head that cannot learn online
     span: Span | None  # what was learnt in training
 
-    def probabilities(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
-        """(n, K) in the order of ``classes``, of vectors (n, d); a class never learnt gets 0."""
-        if self.snapshot is None:
-            return self.predictor.predict_vectors(X)
-        found = np.zeros((len(X), len(self.classes)))
-        if len(X):
-            found[:, self.snapshot.classes] = self.snapshot.predict_proba(self.snapshot.lift(X))
-        return found
+    def reply(self, X: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+        """Probabilities and novelty of vectors (n, d).
+
+        The probabilities (n, K) are in the order of ``classes``; a class never learnt gets 0. The novelty (n,), 0..1,
+        is the share of training images that lie nearer to what was learnt; None where nothing tells.
+        """
+        if self.snapshot is None or not len(X):
+            return self.predictor.predict_vectors(X), None
+        rows = self.snapshot.look(X)
+        return self._shares(self.snapshot, rows), None if self.span is None else self.span.novelty(rows)
 
     def probabilities_of(self, views: Views) -> NDArray[np.float64]:
-        """The same of views."""
+        """Probabilities (n, K) in the order of ``classes``."""
         if self.snapshot is None:
             return self.predictor.predict_vectors(views.X)
-        found = np.zeros((len(views.X), len(self.classes)))
-        found[:, self.snapshot.classes] = self.snapshot.predict_proba(views.rows)
-        return found
+        return self._shares(self.snapshot, views.rows)
 
-    def novelty(self, X: NDArray[np.float32]) -> NDArray[np.float64] | None:
-        """The share, (n,) 0..1, of training images that lie nearer to what was learnt; None where nothing tells."""
-        return None if self.span is None or self.snapshot is None else self.span.novelty(self.snapshot.lift(X))
+    def _shares(self, snapshot: Snapshot, rows: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        found = np.zeros((len(rows), len(self.classes)))
+        found[:, snapshot.classes] = snapshot.predict_proba(rows)
+        return found
 
     def sets(self, shares: NDArray[np.float64], alpha: float = 0.1) -> NDArray[np.bool_]:
         """Which classes, (n, K), hold the true one with probability 1 - alpha."""

@@ -35,6 +35,10 @@ class Snapshot:
     temperature: float
     sets: ConformalSets | None
 
+    def look(self, X: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+        """Vectors (n, d) as rows (n, p) that are good enough to be answered, and not exact enough to be learnt."""
+        return self.lift.nearly(X) if isinstance(self.lift, Lift) else X
+
     def scores(self, rows: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """x'W (n, K) of lifted rows (n, p)."""
         return predict_scores(rows, self.weights)
@@ -63,7 +67,7 @@ class Span:
         x = design(rows).astype(np.float32)
         leverage = np.einsum("ij,ij->i", x @ self.R, x)
         if self.unseen:
-            shown = np.clip(np.square(rows).sum(axis=1), 0, 1)  # of the unit length that a kernel's features have
+            shown = np.clip(np.einsum("ij,ij->i", rows, rows), 0, 1)  # of the unit length that a kernel's features have
             leverage = shown * leverage + (1 - shown) * self.unseen
         return np.asarray(np.searchsorted(self.known, leverage) / len(self.known))
 

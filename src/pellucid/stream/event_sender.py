@@ -101,11 +101,9 @@ def _answer(event: Event) -> tuple[str, Reply] | None:
         return None
     try:
         said = json.loads(event.data)
-        sample, label, confidence, error = (said.get(name) for name in ("sample", "label", "confidence", "error"))
+        sample, label, confidence = (said.get(name) for name in ("sample", "label", "confidence"))
     except (ValueError, AttributeError):
         return None
-    if not isinstance(sample, str):
+    if not isinstance(sample, str) or not isinstance(label, str):
         return None
-    if label is None:
-        return sample, Reply(error=f"predict: {error}")
-    return sample, Reply(str(label), float(confidence) if isinstance(confidence, int | float) else None)
+    return sample, Reply(label, float(confidence) if isinstance(confidence, int | float) else None)
