@@ -6,17 +6,21 @@ import os
 import re
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import boto3
+import httpx
 import pytest
 import sqlalchemy as sa
+import yaml
 from typer.main import get_command
 
 from pellucid import Project
@@ -160,6 +164,34 @@ def test_a_check_by_http_tells_good_from_bad(name: str, answering: Answering) ->
     answering.shutdown()
     answering.server_close()
     assert check() != 0, "nobody listens"
+
+
+def test_the_real_server_is_healthy_before_it_has_a_champion_and_says_how_it_does(
+    tmp_path: Path, child_environ: dict[str, str]
+) -> None:
+    (tmp_path / "pellucid.toml").write_bytes((DEPLOY / "project" / "pellucid.toml").read_bytes())
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    words = [port if word == "8000" else word for word in SERVICES["server"]["command"]]
+    check = [sys.executable, *(word.replace(":8000", f":{port}") for word in health_of("server")[1:])]
+    with subprocess.Popen(
+        [sys.executable, "-m", "pellucid", *words], cwd=tmp_path, env=child_environ, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as server:  # fmt: skip
+        try:
+            until = time.monotonic() + 120
+            while subprocess.run(check, capture_output=True, timeout=60).returncode:
+                assert server.poll() is None, "the server ended"
+                assert time.monotonic() < until
+                time.sleep(0.2)
+            [job] = yaml.safe_load((DEPLOY / "prometheus.yml").read_text(encoding="utf-8"))["scrape_configs"]
+            page = httpx.get(f"http://127.0.0.1:{port}{job['metrics_path']}", trust_env=False)
+            assert page.status_code == 200, "without a token"
+            assert "# TYPE pellucid_" in page.text
+            assert httpx.get(f"http://127.0.0.1:{port}/health/ready", trust_env=False).status_code == 503
+        finally:
+            server.terminate()
+        assert server.wait(30) == 130, "stopped, as by Ctrl-C"
 
 
 def test_the_check_of_the_worker_looks_at_its_stores(tmp_path: Path, child_environ: dict[str, str]) -> None:
