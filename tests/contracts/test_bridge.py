@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -246,13 +247,12 @@ def test_what_is_not_there_is_said(make_yard: MakeYard, tmp_path: Path) -> None:
         Rows(yard.foreign, yard.name, Columns(time="label", image=ODD), folder=None, max_bytes=1)
     with pytest.raises(ConfigError, match="is no URL"):
         Foreign("no url:secret")
-    with pytest.raises(StorageError, match=r"(?!.*secret)"):
+    with pytest.raises(StorageError, match="ann:") as refused:
         Foreign("postgresql://ann:secret@127.0.0.1:1/x").table("t", ["id"])
+    assert "secret" not in str(refused.value)
 
 
 def test_a_table_that_is_out_of_reach_is_waited_for(make_yard: MakeYard) -> None:
-    import threading
-
     yard, stop, told = make_yard(), threading.Event(), list[Bridged]()
     yard.add(1, b"one")
     bridge = yard.bridge()
