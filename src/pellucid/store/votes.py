@@ -133,13 +133,13 @@ def votes_of(
 
 
 def supports_of(connection: sa.Connection, dataset: str, voter: str, newest: int) -> list[float]:
-    """What others gave the labels of the voter's newest votes when they were said, 0..1; those that count only."""
-    query = (
-        sa.select(vote.c.support)
-        .where(vote.c.dataset == dataset, vote.c.voter == voter, vote.c.support.is_not(None), _stands())
-        .order_by(vote.c.id.desc())
-        .limit(newest)
-    )
+    """What others gave the labels of the voter's newest votes when they were said, 0..1; those that count only.
+
+    Of each image only the last one: who repeats a word gains no record by it.
+    """
+    fits = (vote.c.dataset == dataset, vote.c.voter == voter, vote.c.support.is_not(None), _stands())
+    last = sa.select(sa.func.max(vote.c.id)).where(*fits).group_by(vote.c.sample_id)
+    query = sa.select(vote.c.support).where(vote.c.id.in_(last)).order_by(vote.c.id.desc()).limit(newest)
     return [float(value) for value in connection.execute(query).scalars()]
 
 
