@@ -7,15 +7,16 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
-from pellucid.errors import ConcurrencyError, UsageError
+from pellucid.errors import ConcurrencyError, NotFoundError, UsageError
 from pellucid.flow.belief import Belief, believe_votes
-from pellucid.flow.live import Answerer, LiveModel, Views
+from pellucid.flow.live import Answerer, LiveModel, Undo, Views
 from pellucid.store.ledger import Entry, add_entries, hold
+from pellucid.store.live_vectors import keep_vectors
 from pellucid.store.receipts import answer_to, claim
+from pellucid.store.samples import stored_ids
 from pellucid.store.votes import add_vote, votes_of
-from pellucid.types import Role, Split, Vote
+from pellucid.types import Role, Vote
 
-HURTS = 0.01  # of the guard's accuracy: a step that takes it lower than so far below the champion's is undone
 _ATTEMPTS = 5  # where the same comes several times at once
 
 
@@ -82,8 +83,14 @@ def _hear(live: LiveModel, said: Said, source: str) -> Heard:
                 return Heard(**earlier)
             hold(connection, live.model)
             live.follow(connection)
+            live.refresh(connection)
             _check_label(live, said)
+            if not stored_ids(connection, [said.sample]):
+                raise NotFoundError(
+                    f"the project has no image {said.sample[:12]!r}; send the image itself, or ingest it"
+                )
             view = live.look_up(connection, [said.sample])
+            keep_vectors(live.workspace.database, connection, live.model.fingerprint, {said.sample: view.X[0]})
             vote = Vote(
                 dataset=live.model.name,
                 sample=said.sample,
@@ -128,8 +135,7 @@ class _Step:
 
     def __init__(self, live: LiveModel) -> None:
         self._live = live
-        self._before: dict[str, tuple[int, float]] = {}
-        self._view: Views | None = None
+        self._undo: Undo | None = None
         self.ledger = live.ledger
 
     def take(self, connection: sa.Connection, sample: str, view: Views, belief: Belief, vote: int) -> tuple[str, str]:
@@ -142,8 +148,9 @@ class _Step:
         if belief.label is None or weight <= 0:
             return "recorded", "near-copies of the image have been learnt with all the weight that one image has"
         entry = Entry(sample, belief.label, weight, "learn", "", vote)
-        self._before, self._view = live.apply([entry], view), view
-        if hurt := self._hurts():
+        before = live.guarded()
+        self._undo = live.apply([entry], view)
+        if hurt := live.hurt(before):
             self.undo()
             number, share = live.stands(sample)
             label = live.classes[number] if share > 0 else None
@@ -153,18 +160,9 @@ class _Step:
 
     def undo(self) -> None:
         """The model stands as before."""
-        if self._view is not None:
-            self._live.restore(self._before, self._view)
-            self._view = None
-
-    def _hurts(self) -> str:
-        now, guard = self._live.guarded(), self._live.guard
-        if now is None or guard is None or self._live.best is None:
-            return ""
-        allowed = max(HURTS, 1 / len(guard.y))
-        if now >= self._live.best - allowed - 1e-9:
-            return ""
-        return f"the accuracy on {len(guard.y)} trusted images would fall from {self._live.best:.3f} to {now:.3f}"
+        if self._undo is not None:
+            self._live.restore(self._undo)
+            self._undo = None
 
 
 def _claim(connection: sa.Connection, source: str, key: str, heard: Heard) -> None:
@@ -175,16 +173,15 @@ def _claim(connection: sa.Connection, source: str, key: str, heard: Heard) -> No
 def _untouchable(live: LiveModel, sample: str) -> str:
     if not live.learns:
         return f"the head of {live.model.ref} learns with the next training"
-    row = live.rows.get(sample)
-    if row is not None and row.split is not Split.TRAIN:
-        return f"the image is in the {row.split} split, which no feedback touches"
+    if not live.may_learn(sample):
+        return f"the image is in the {live.rows[sample].split} split, which no feedback touches"
     return ""
 
 
 def _check_label(live: LiveModel, said: Said) -> None:
-    if said.label not in live.classes and not said.new_class:
+    if said.label not in live.known() and not said.new_class:
         raise UsageError(
-            f"{said.label!r} is none of the classes {', '.join(live.classes)}; choose one, or set new_class"
+            f"{said.label!r} is none of the classes {', '.join(live.known())}; choose one, or set new_class"
         )
 
 
