@@ -31,3 +31,9 @@ def retract(connection: sa.Connection, dataset: str, votes: Sequence[int], *, ac
     except sa.exc.IntegrityError as error:
         raise ConcurrencyError("some of these votes were taken back meanwhile; look again and retry") from error
     return int(key[0])
+
+
+def newest_retraction(connection: sa.Connection, dataset: str) -> int:
+    """The highest number of the dataset's retractions, 0 where there is none; no lower one will appear any more."""
+    query = sa.select(sa.func.max(retraction.c.id)).where(retraction.c.dataset == dataset)
+    return int(connection.execute(query).scalar() or 0)
