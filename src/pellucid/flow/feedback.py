@@ -144,7 +144,7 @@ class _Step:
         self.ledger = live.ledger
         if why := _untouchable(live, sample):
             return "recorded", why
-        weight = round(min(belief.trust, 1 - live.weight_of_copies(sample, view.X[0])), 6)
+        weight = round(min(belief.trust, 1 - float(live.weights_of_copies([sample], view.X)[0])), 6)
         if belief.label is None or weight <= 0:
             return "recorded", "near-copies of the image have been learnt with all the weight that one image has"
         entry = Entry(sample, belief.label, weight, "learn", "", vote)

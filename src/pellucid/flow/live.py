@@ -281,16 +281,20 @@ class LiveModel:
             return ""
         return f"the accuracy on {len(self.guard.y)} trusted images would fall from {before:.3f} to {now:.3f}"
 
-    def weight_of_copies(self, sample: str, x: NDArray[np.float32]) -> float:
-        """The weight, 0 or more, with which near-copies of the vector x (d,) have been learnt from feedback.
+    def weights_of_copies(self, names: Sequence[str], X: NDArray[np.float32]) -> NDArray[np.float64]:
+        """The weight, 0 or more, with which near-copies of each vector, (n, d), have been learnt from feedback, (n,).
 
         All copies of an image together get the weight of one, so that nobody gains by repeating a picture.
+
+        Args:
+            names: samples that are left out of account.
         """
-        names = [name for name in self._fresh if name != sample and self.stands(name) != self.trained(name)]
-        if not names:
-            return 0.0
-        likeness = np.stack([self._fresh[name] for name in names]) @ _unit(x)
-        return float(sum(self.stands(name)[1] for name, is_copy in zip(names, likeness > COPY, strict=True) if is_copy))
+        out = set(names)
+        others = [name for name in self._fresh if name not in out and self.stands(name) != self.trained(name)]
+        if not others:
+            return np.zeros(len(X))
+        alike = unit(X) @ np.stack([self._fresh[name] for name in others]).T > COPY
+        return np.asarray(alike @ np.array([self.stands(name)[1] for name in others], np.float64))
 
     def _move(self, views: Views, old: Mapping[str, tuple[int, float]], new: Mapping[str, tuple[int, float]]) -> None:
         """Learns first and forgets then, all of it or nothing: a statistic never runs empty on the way.
@@ -315,9 +319,9 @@ class LiveModel:
                 self._stands[name] = new[name]
             else:
                 self._stands.pop(name, None)
-        for row, name in enumerate(names):
+        for name, direction in zip(names, unit(views.X), strict=True):
             self._fresh.pop(name, None)
-            self._fresh[name] = _unit(views.X[row])
+            self._fresh[name] = direction
         while len(self._fresh) > FRESH:
             self._fresh.pop(next(iter(self._fresh)))
 
@@ -365,5 +369,6 @@ def _places(
     return (views.rows[learnt], numbers[learnt], weights[learnt]) if learnt.any() else None
 
 
-def _unit(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.asarray(x / max(float(np.linalg.norm(x)), 1e-12), np.float32)
+def unit(X: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Vectors (n, d) of length 1; a zero vector stays one."""
+    return np.asarray(X / np.maximum(np.linalg.norm(X, axis=1, keepdims=True), 1e-12), np.float32)
