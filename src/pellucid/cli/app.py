@@ -26,6 +26,7 @@ from pellucid.cli import (
     stream,
     tokens,
     train,
+    votes,
 )
 from pellucid.cli.context import MORE, Globals
 from pellucid.cli.output import put
@@ -52,7 +53,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (init, ingest, clean, train, predict, serve, retrain, drift, prune):
+for module in (init, ingest, clean, train, predict, serve, retrain, votes, drift, prune):
     module.add_commands(app)
 app.add_typer(datasets.app, name="datasets", rich_help_panel=MORE)
 app.add_typer(models.app, name="models", rich_help_panel=MORE)

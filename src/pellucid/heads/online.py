@@ -144,16 +144,20 @@ class OnlineHead:
     def learn(self, rows: NDArray[np.floating[Any]], y: NDArray[np.intp], weight: NDArray[np.float64]) -> None:
         """Add rows (m, p) with class numbers, of which some may be new, and weights above 0."""
         known = join_classes(self.classes, np.unique(y))
-        if len(known) > len(self.classes):
-            self._running = self._running.spread(known)
-        self._running.learn(rows, class_index(known, y), weight)
+        running = self._running.spread(known)
+        running.learn(rows, class_index(known, y), weight)
+        self._running = running
 
     def forget(self, rows: NDArray[np.floating[Any]], y: NDArray[np.intp], weight: NDArray[np.float64]) -> None:
-        """Take rows out, exactly. Raises NeverLearntError where that cannot be, and changes nothing."""
+        """Take rows out, exactly; a class without a row is known no longer.
+
+        Raises NeverLearntError where that cannot be, and changes nothing.
+        """
         index = class_index(self.classes, y)
         if (index < 0).any():
             raise NeverLearntError(f"class {y[index < 0][0]} was never learnt; give rows as they were learnt")
         self._running.forget(rows, index, weight)
+        self._running = self._running.shed()
 
     def without(
         self, rows: NDArray[np.floating[Any]], y: NDArray[np.intp], weight: NDArray[np.float64]

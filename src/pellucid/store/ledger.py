@@ -30,12 +30,12 @@ class Entry:
 def hold(connection: sa.Connection, model: ModelVersion) -> None:
     """Keeps all others from adding to the model's ledger until this transaction ends.
 
-    Numbers then become visible in their order, so that whoever has read up to one has missed none below it. On SQLite
-    a write transaction alone does that.
+    Numbers then become visible in their order, so that whoever has read up to one has missed none below it. Answers,
+    which refer to the model, are not kept waiting. On SQLite a write transaction alone does that.
     """
     if connection.dialect.name == "postgresql":
         mine = (model_table.c.name == model.name, model_table.c.version == model.version)
-        connection.execute(sa.select(model_table.c.id).where(*mine).with_for_update())
+        connection.execute(sa.select(model_table.c.id).where(*mine).with_for_update(key_share=True))
 
 
 def add_entries(connection: sa.Connection, model: ModelVersion, entries: Sequence[Entry]) -> int:

@@ -75,6 +75,13 @@ def add_answers(connection: sa.Connection, model: ModelVersion, answers: Sequenc
         connection.execute(sa.insert(prediction), rows)
 
 
+def newest_answered(connection: sa.Connection, model: ModelVersion, most: int) -> list[str]:
+    """The samples of the model's newest answers, each once; of so many answers at most."""
+    mine = (prediction.c.model_name == model.name, prediction.c.model_version == model.version)
+    query = sa.select(prediction.c.sample_id).where(*mine, prediction.c.uid.is_not(None))
+    return list(dict.fromkeys(connection.execute(query.order_by(prediction.c.id.desc()).limit(most)).scalars()))
+
+
 def answer_of(connection: sa.Connection, uid: str) -> Answer:
     """The answer of that uid.
 
