@@ -13,9 +13,11 @@ from typing import cast
 
 from pellucid.errors import NotFoundError, NotReadyError, PellucidError
 from pellucid.flow.answer import Asked, answer
+from pellucid.flow.carry import carry_over
 from pellucid.flow.feedback import Heard, Said, hear
 from pellucid.flow.live import Answerer, LiveModel
 from pellucid.flow.predict import choose_model
+from pellucid.flow.reaudit import reaudit
 from pellucid.flow.workspace import Workspace
 from pellucid.serve.batcher import Batcher, BatchStats
 from pellucid.store.aliases import CHAMPION, alias_state
@@ -26,6 +28,8 @@ from pellucid.types import Answer, ModelVersion
 FOLLOW_SECONDS = 0.05  # how often others' learning and promotions are looked for
 PATIENCE_SECONDS = 5.0  # without word from the database, or without end of a batch: then the service is not ready
 RETRY_SECONDS = 1.0  # after which a champion that cannot be loaded is tried again
+REAUDIT_AFTER = 50  # labels heard, after which all of them are judged anew
+REAUDIT_SHARE = 0.1  # of the learner's time that judging anew may take
 _LOG = logging.getLogger(__name__)
 
 
@@ -80,6 +84,8 @@ class Service:
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="pellucid-load")
         self._coming: _Coming | None = None
         self._batcher: Batcher[_Waiting, Answer | PellucidError] = Batcher(self._answer, most=most, depth=depth)
+        self._heard = 0  # labels since all were judged anew
+        self._rests_until = 0.0
         self._follower = threading.Thread(target=self._follow, name="pellucid-follow", daemon=True)
 
     def start(self) -> None:
@@ -161,7 +167,24 @@ class Service:
         return await asyncio.get_running_loop().run_in_executor(self._learner, lambda: self._hear(said, source))
 
     def _hear(self, said: Said, source: str) -> Heard:
-        return hear(self.live, said, source=source)
+        heard = hear(self.live, said, source=source)
+        self._heard += 1
+        if self._heard >= REAUDIT_AFTER and time.monotonic() >= self._rests_until and not self._stop.is_set():
+            self._heard = 0
+            self._learner.submit(self._reaudit, self.live)
+        return heard
+
+    def _reaudit(self, live: LiveModel) -> None:
+        """Judges all labels anew; what turns out wrong is unlearnt."""
+        started = time.monotonic()
+        try:
+            found = reaudit(live)
+            self._trouble.pop("reaudit", None)
+            if found.unlearnt or found.relabelled:
+                _LOG.info("%s: %d labels unlearnt, %d relabelled", found.model, found.unlearnt, found.relabelled)
+        except Exception as error:  # noqa: BLE001 - the thread has to live on, whatever happens
+            self._trouble["reaudit"] = self._said_of(error, "judging the labels anew failed")
+        self._rests_until = time.monotonic() + (time.monotonic() - started) / REAUDIT_SHARE
 
     def _answer(self, waiting: list[_Waiting]) -> list[Answer | PellucidError]:
         newest = self.live.answerer
@@ -224,6 +247,7 @@ class Service:
             live = LiveModel(self.workspace, champion)
             with self.workspace.database.read() as connection:
                 live.follow(connection)
+            carry_over(live)
         except Exception as error:
             self._trouble["model"] = self._said_of(error, f"{champion.ref} cannot be loaded")
             self._stop.wait(RETRY_SECONDS)
