@@ -531,7 +531,7 @@ def test_two_consumers_each_get_all_and_offsets_are_theirs(stage: Stage) -> None
 def test_a_new_champion_answers_from_the_next_batch_on(stage: Stage) -> None:
     stage.publish(stage.images(0))
     effects = Effects(stage.project.workspace, "c")
-    run = {"prepare": effects.prepare, "around": effects.around, "drain": True}
+    run: dict[str, Any] = {"prepare": effects.prepare, "around": effects.around, "drain": True}
     consume(stage.database, stage.open(), stage.topics, "c", effects.handle, **run)
     stage.project.train("pets", models=["ridge"])
     stage.project.promote("pets@2")
