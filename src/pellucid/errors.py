@@ -110,6 +110,12 @@ class BusyError(PellucidError):
         self.retry_after = retry_after
 
 
+class NotReadyError(BusyError):
+    """There is no model that could answer yet; the message says why, and how to get one."""
+
+    exit_code = 20
+
+
 class RateError(BusyError):
     """One caller asks more often than its token allows; others are answered all the same."""
 

@@ -307,7 +307,7 @@ def test_new_classes_are_taken_where_that_is_wanted(stage: Stage) -> None:
 def test_what_was_learnt_is_undone_where_the_batch_is_not_committed(stage: Stage) -> None:
     effects = Effects(stage.project.workspace, "c")
     fail = [True]
-    before = effects.live.answerer.probabilities(vectors(effects.live))
+    before = effects.live.answerer.reply(vectors(effects.live))[0]
     told: list[Consumed] = []
     stop = threading.Event()
 
@@ -321,7 +321,7 @@ def test_what_was_learnt_is_undone_where_the_batch_is_not_committed(stage: Stage
     def report(found: Consumed) -> None:
         told.append(found)
         if found.trouble:
-            assert effects.live.answerer.probabilities(vectors(effects.live)) == pytest.approx(before, abs=1e-6)
+            assert effects.live.answerer.reply(vectors(effects.live))[0] == pytest.approx(before, abs=1e-6)
             assert effects.live.stands(stage.sample(1)) == (-1, 0.0)
         if found.handled == 12:
             stop.set()
@@ -348,7 +348,7 @@ def test_what_was_learnt_is_undone_where_the_batch_is_not_committed(stage: Stage
         other.follow(connection)
     assert other.learnt().keys() == effects.live.learnt().keys()
     X = vectors(other)
-    assert other.answerer.probabilities(X) == pytest.approx(effects.live.answerer.probabilities(X), abs=1e-5)
+    assert other.answerer.reply(X)[0] == pytest.approx(effects.live.answerer.reply(X)[0], abs=1e-5)
     effects.close()
 
 

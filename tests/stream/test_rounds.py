@@ -23,8 +23,8 @@ class Clock(threading.Event):
         return self.is_set()
 
 
-def unexpected(error: PellucidError) -> None:
-    raise AssertionError(error)
+def refuse(error: PellucidError) -> None:
+    raise AssertionError(f"no trouble was to be told, and it was {error}")
 
 
 def script(*steps: bool | Exception, stop: threading.Event) -> Callable[[], bool]:
@@ -43,13 +43,13 @@ def script(*steps: bool | Exception, stop: threading.Event) -> Callable[[], bool
 
 def test_it_pauses_only_where_there_is_nothing_to_do() -> None:
     stop = Clock()
-    go_round(script(True, True, False, True, stop=stop), stop=stop, drain=False, trouble=unexpected, wait=7.0)
+    go_round(script(True, True, False, True, stop=stop), stop=stop, drain=False, trouble=refuse, wait=7.0)
     assert stop.waits == [7.0]
 
 
 def test_a_drained_round_ends_where_there_is_nothing_to_do() -> None:
     stop = Clock()
-    go_round(script(True, False, True, stop=stop), stop=stop, drain=True, trouble=unexpected)
+    go_round(script(True, False, True, stop=stop), stop=stop, drain=True, trouble=refuse)
     assert not stop.is_set()
     assert stop.waits == []
 
@@ -70,4 +70,4 @@ def test_other_errors_and_those_of_a_drained_round_are_raised() -> None:
     for drain, error in ((False, ZeroDivisionError()), (True, StorageError("down"))):
         stop = Clock()
         with pytest.raises(type(error)):
-            go_round(script(error, True, stop=stop), stop=stop, drain=drain, trouble=unexpected)
+            go_round(script(error, True, stop=stop), stop=stop, drain=drain, trouble=refuse)

@@ -13,16 +13,20 @@ from pellucid.cli import (
     bench,
     clean,
     datasets,
+    drift,
     ending,
     ingest,
     init,
     models,
     predict,
+    prune,
     queue,
     retrain,
+    serve,
     stream,
     tokens,
     train,
+    votes,
 )
 from pellucid.cli.context import MORE, Globals
 from pellucid.cli.output import put
@@ -49,7 +53,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (init, ingest, clean, train, predict, retrain):
+for module in (init, ingest, clean, train, predict, serve, retrain, votes, drift, prune):
     module.add_commands(app)
 app.add_typer(datasets.app, name="datasets", rich_help_panel=MORE)
 app.add_typer(models.app, name="models", rich_help_panel=MORE)

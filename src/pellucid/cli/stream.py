@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pellucid.cli import simulate
 from pellucid.cli.context import JsonOption, open_project, say
 from pellucid.cli.output import one_line, plain, print_json, print_table, put
 from pellucid.cli.progress import progress_bar
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pellucid.stream.transport import Transport
 
 app = typer.Typer(help="Answer and learn from events, embedded or on Kafka (`stream_url`).", no_args_is_help=True)
+simulate.add_commands(app)
 
 
 class Capacity(StrEnum):

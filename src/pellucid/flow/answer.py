@@ -101,10 +101,9 @@ def give_answers(answerer: Answerer, asked: Sequence[tuple[Asked, Seen]]) -> lis
     if not asked:
         return []
     X = np.stack([found.vector for _, found in asked])
-    shares = answerer.probabilities(X)
+    shares, novelty = answerer.reply(X)
     held = answerer.sets(shares)
     entropy = -xlogy(shares, shares).sum(axis=1)
-    novelty = answerer.novelty(X)
     now = datetime.now(UTC)
     return [
         Answer(

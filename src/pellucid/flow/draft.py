@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import sqlalchemy as sa
 
-from pellucid.flow.live import LiveModel, Views
+from pellucid.flow.live import LiveModel, Undo, Views
 from pellucid.store.ledger import Entry, add_entries, hold
 
 
@@ -18,7 +18,7 @@ class Draft:
         self.live = live
         self.ledger = live.ledger  # the newest entry of the model's ledger, those of the draft included
         self._held = False
-        self._steps: list[tuple[Mapping[str, tuple[int, float]], Views]] = []
+        self._steps: list[Undo] = []
 
     @property
     def steps(self) -> int:
@@ -33,12 +33,13 @@ class Draft:
         if not self._held:
             hold(connection, self.live.model)
             self.live.follow(connection)
+            self.live.refresh(connection)
             self.ledger = self.live.ledger
             self._held = True
 
     def learn(self, entries: Sequence[Entry], views: Views) -> None:
         """Puts samples where the entries say, without a word in the ledger."""
-        self._steps.append((self.live.apply(entries, views), views))
+        self._steps.append(self.live.apply(entries, views))
 
     def record(self, connection: sa.Connection, entries: Sequence[Entry]) -> None:
         """Adds the entries to the ledger."""
@@ -47,7 +48,7 @@ class Draft:
     def undo(self, steps: int = 0) -> None:
         """The model stands as it did after the first so many steps of the draft."""
         while self.steps > steps:
-            self.live.restore(*self._steps.pop())
+            self.live.restore(self._steps.pop())
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:

@@ -7,16 +7,17 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
-from pellucid.errors import ConcurrencyError, UsageError
+from pellucid.errors import ConcurrencyError, NotFoundError, UsageError
 from pellucid.flow.belief import Belief, believe_votes
 from pellucid.flow.draft import Draft, drafting
 from pellucid.flow.live import Answerer, LiveModel, Views
 from pellucid.store.ledger import Entry
+from pellucid.store.live_vectors import keep_vectors
 from pellucid.store.receipts import answer_to, claim
+from pellucid.store.samples import stored_ids
 from pellucid.store.votes import add_vote, votes_of
-from pellucid.types import Role, Split, Vote
+from pellucid.types import Role, Vote
 
-HURTS = 0.01  # of the guard's accuracy: a step that takes it lower than so far below the champion's is undone
 _ATTEMPTS = 5  # where the same comes several times at once
 
 
@@ -97,7 +98,10 @@ def hear_within(draft: Draft, connection: sa.Connection, said: Said, *, source: 
 def _hear(draft: Draft, connection: sa.Connection, said: Said) -> Heard:
     live = draft.live
     _check_label(live, said)
+    if not stored_ids(connection, [said.sample]):
+        raise NotFoundError(f"the project has no image {said.sample[:12]!r}; send the image itself, or ingest it")
     view = live.look_up(connection, [said.sample])
+    keep_vectors(live.workspace.database, connection, live.model.fingerprint, {said.sample: view.X[0]})
     vote = Vote(
         dataset=live.model.name,
         sample=said.sample,
@@ -137,30 +141,19 @@ def _take(
     live = draft.live
     if why := _untouchable(live, sample):
         return "recorded", why
-    weight = round(min(belief.trust, 1 - live.weight_of_copies(sample, view.X[0])), 6)
+    weight = round(min(belief.trust, 1 - float(live.weights_of_copies([sample], view.X)[0])), 6)
     if belief.label is None or weight <= 0:
         return "recorded", "near-copies of the image have been learnt with all the weight that one image has"
     stood = live.stands(sample)
     entry = Entry(sample, belief.label, weight, "learn", "", vote)
-    steps = draft.steps
+    steps, before = draft.steps, live.guarded()
     draft.learn([entry], view)
-    if hurt := _hurts(live):
+    if hurt := live.hurt(before):
         draft.undo(steps)
         label = live.classes[stood[0]] if stood[1] > 0 else None
         entry = Entry(sample, label, stood[1], "guard", hurt, vote)
     draft.record(connection, [entry])
     return ("undone", hurt) if hurt else ("learnt", "")
-
-
-def _hurts(live: LiveModel) -> str:
-    """Why the model as it now is must not be; empty where it may."""
-    now, guard = live.guarded(), live.guard
-    if now is None or guard is None or live.best is None:
-        return ""
-    allowed = max(HURTS, 1 / len(guard.y))
-    if now >= live.best - allowed - 1e-9:
-        return ""
-    return f"the accuracy on {len(guard.y)} trusted images would fall from {live.best:.3f} to {now:.3f}"
 
 
 def _claim(connection: sa.Connection, source: str, key: str, heard: Heard) -> None:
@@ -171,16 +164,15 @@ def _claim(connection: sa.Connection, source: str, key: str, heard: Heard) -> No
 def _untouchable(live: LiveModel, sample: str) -> str:
     if not live.learns:
         return f"the head of {live.model.ref} learns with the next training"
-    row = live.rows.get(sample)
-    if row is not None and row.split is not Split.TRAIN:
-        return f"the image is in the {row.split} split, which no feedback touches"
+    if not live.may_learn(sample):
+        return f"the image is in the {live.rows[sample].split} split, which no feedback touches"
     return ""
 
 
 def _check_label(live: LiveModel, said: Said) -> None:
-    if said.label not in live.classes and not said.new_class:
+    if said.label not in live.known() and not said.new_class:
         raise UsageError(
-            f"{said.label!r} is none of the classes {', '.join(live.classes)}; choose one, or set new_class"
+            f"{said.label!r} is none of the classes {', '.join(live.known())}; choose one, or set new_class"
         )
 
 

@@ -11,12 +11,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from fastapi import Security
+from fastapi.security import APIKeyHeader, HTTPBearer
+
 from pellucid.errors import AccessError, PellucidError, RightError, UsageError
 from pellucid.flow.tokens import digest_of
 from pellucid.store.database import Database
 from pellucid.store.tokens import Token, good_tokens
 from pellucid.types import Right
 
+TOKENS = [
+    Security(HTTPBearer(scheme_name="bearer", description="`pellucid tokens create` makes one", auto_error=False)),
+    Security(APIKeyHeader(name="X-Api-Key", scheme_name="key", auto_error=False)),
+]  # for the dependencies of a route: they say in OpenAPI what it takes, and check nothing
 _MOST_KEEP = 2.0  # seconds: how long a revoked token may still work
 _HOW = "send `Authorization: Bearer TOKEN` or `X-Api-Key: TOKEN`; `pellucid tokens create` makes one"
 

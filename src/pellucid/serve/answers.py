@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
@@ -40,6 +41,12 @@ IMAGE_STATUSES: Mapping[str, int] = {
 _FAULT = 500
 _STORAGE_WAIT = 5  # seconds after which a client may ask again where the database is away
 _BEFORE_THE_BODY = frozenset({400, 401, 403, 408, 411, 413, 415, 429, 503})  # may be answered with the body unread
+
+
+class Refused(BaseModel):
+    """The body of every answer that is an error."""
+
+    error: str = Field(description="what was offered, what is wanted, and how to mend it")
 
 
 def status_of(error: errors.PellucidError) -> int:

@@ -88,6 +88,7 @@ class Batcher(Generic[T, R]):
         self._sizes: Counter[int] = Counter()
         self._dropped = self._refused = 0
         self._seconds = _FIRST_GUESS  # that a batch takes
+        self._began: float | None = None  # when the batch at work was begun; None where none is
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
@@ -111,6 +112,17 @@ class Batcher(Generic[T, R]):
                 waiting=len(self._queue),
                 sizes=MappingProxyType(dict(sorted(self._sizes.items()))),
             )
+
+    @property
+    def alive(self) -> bool:
+        """Whether there is still somebody at work; once false, it stays so."""
+        return self._thread.is_alive()
+
+    @property
+    def at_work(self) -> float:
+        """Seconds that the present batch has taken by now; 0 where there is none."""
+        began = self._began
+        return 0.0 if began is None else time.monotonic() - began
 
     async def submit(self, item: T) -> R:
         """The result for the item. A caller who is cancelled before its batch has begun costs nothing more.
@@ -177,7 +189,7 @@ class Batcher(Generic[T, R]):
                     return batch
 
     def _answer(self, batch: list[_Entry[T, R]]) -> None:
-        began = time.monotonic()
+        began = self._began = time.monotonic()
         outcomes: Sequence[R | BaseException]
         try:
             outcomes = self._work([entry.item for entry in batch])
@@ -185,6 +197,7 @@ class Batcher(Generic[T, R]):
                 raise RuntimeError(f"the work gave {len(outcomes)} results for {len(batch)} items; wanted one each")
         except BaseException as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
             outcomes = [error] * len(batch)
+        self._began = None
         with self._changed:
             self._sizes[len(batch)] += 1
             spent = time.monotonic() - began

@@ -7,14 +7,14 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import cast
 
-from pellucid.errors import NotFoundError, PellucidError, StorageError
+from pellucid.errors import NotFoundError, NotReadyError, PellucidError
 from pellucid.flow.answer import Asked, answer
 from pellucid.flow.feedback import Heard, Said, hear
-from pellucid.flow.live import LiveModel
+from pellucid.flow.live import Answerer, LiveModel
 from pellucid.flow.predict import choose_model
 from pellucid.flow.workspace import Workspace
 from pellucid.serve.batcher import Batcher, BatchStats
@@ -24,7 +24,8 @@ from pellucid.store.models import get_model
 from pellucid.types import Answer, ModelVersion
 
 FOLLOW_SECONDS = 0.05  # how often others' learning and promotions are looked for
-PATIENCE_SECONDS = 5.0  # without word from the database after which the service is not ready
+PATIENCE_SECONDS = 5.0  # without word from the database, or without end of a batch: then the service is not ready
+RETRY_SECONDS = 1.0  # after which a champion that cannot be loaded is tried again
 _LOG = logging.getLogger(__name__)
 
 
@@ -38,10 +39,27 @@ class Readiness:
     reasons: tuple[str, ...]  # why not, where it is not ready
 
 
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """An image that waits to be answered."""
+
+    asked: Asked
+    by: Answerer | None  # the state of the model that answers it; the newest where None
+
+
+@dataclass(frozen=True, slots=True)
+class _Coming:
+    """A champion that is being loaded."""
+
+    ref: str
+    model: Future[LiveModel]
+
+
 class Service:
     """Serves the champion of one name. `start` and `close` it, from any thread; the rest from one event loop.
 
-    Where a new champion cannot be loaded, the old one goes on, and `readiness` says why.
+    A new champion is loaded beside the old one, which answers and learns until then. Where it cannot be loaded, the old
+    one goes on, and `readiness` says why.
 
     Args:
         workspace: the project.
@@ -59,12 +77,17 @@ class Service:
         self._stop = threading.Event()
         self._lookers = ThreadPoolExecutor(workspace.threads, thread_name_prefix="pellucid-look")
         self._learner = ThreadPoolExecutor(1, thread_name_prefix="pellucid-learn")
-        self._batcher: Batcher[Asked, Answer | PellucidError] = Batcher(self._answer, most=most, depth=depth)
+        self._loader = ThreadPoolExecutor(1, thread_name_prefix="pellucid-load")
+        self._coming: _Coming | None = None
+        self._batcher: Batcher[_Waiting, Answer | PellucidError] = Batcher(self._answer, most=most, depth=depth)
         self._follower = threading.Thread(target=self._follow, name="pellucid-follow", daemon=True)
 
     def start(self) -> None:
         """Loads the champion, as far as there is one, and follows what is learnt and promoted from now on."""
         self._look()
+        if self._coming is not None:
+            wait([self._coming.model])
+            self._look()
         self._follower.start()
 
     def close(self) -> None:
@@ -75,12 +98,13 @@ class Service:
         self._lookers.shutdown()
         if self._follower.is_alive():
             self._follower.join(timeout=10)
+        self._loader.shutdown(cancel_futures=True)
 
     @property
     def live(self) -> LiveModel:
-        """The model that answers. Raises StorageError where there is none yet."""
+        """The model that answers. Raises NotReadyError where there is none yet."""
         if self._live is None:
-            raise StorageError(self._trouble.get("model", "no model has been loaded yet"))
+            raise NotReadyError(self._trouble.get("model", "no model has been loaded yet"))
         return self._live
 
     @property
@@ -89,29 +113,44 @@ class Service:
         return self._batcher.stats
 
     @property
+    def dead(self) -> tuple[str, ...]:
+        """Parts of a started service that have died, which only a new process mends; as a rule none."""
+        parts = {"follows the ledger": self._follower.is_alive(), "answers": self._batcher.alive}
+        return tuple(
+            f"the thread that {what} is dead; restart the server" for what, alive in parts.items() if not alive
+        )
+
+    @property
     def readiness(self) -> Readiness:
         """Whether the service can do its work now, and else why not."""
         reasons = list(self._trouble.values())
         silent = time.monotonic() - self._heard_from
         if silent > PATIENCE_SECONDS:
             reasons.append(f"the database has not answered for {silent:.0f} s")
-        if not self._follower.is_alive():
-            reasons.append("the thread that follows the ledger is dead; restart the server")
+        if (spent := self._batcher.at_work) > PATIENCE_SECONDS:
+            reasons.append(f"answers have been waited for for {spent:.0f} s")
+        reasons += self.dead
         live = self._live
         if live is None:
             return Readiness(False, None, 0, tuple(reasons) or ("no model has been loaded yet",))
         return Readiness(not reasons, live.model.ref, live.ledger, tuple(reasons))
 
     async def predict(self, asked: Sequence[Asked]) -> list[Answer]:
-        """Answers in order, all of them or none.
+        """Answers in order, all of them or none, and all by one state of the model.
 
         Raises:
             ImageError: an image cannot be used.
-            BusyError: too many are waiting.
-            StorageError: there is no champion, or its answers cannot be kept.
+            BusyError: too many are waiting; NotReadyError, which is one: there is no champion.
+            StorageError: the answers cannot be kept.
         """
-        self.live  # noqa: B018 - says at once that there is none
-        found = await asyncio.gather(*map(self._batcher.submit, asked))
+        state = self.live.answerer  # also says at once that there is none
+        waiting = [_Waiting(item, state if len(asked) > 1 else None) for item in asked]
+        tasks = [asyncio.ensure_future(self._batcher.submit(item)) for item in waiting]
+        try:
+            found = await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:  # where one is refused, nobody waits for the others
+                task.cancel()
         for item in found:
             if isinstance(item, PellucidError):
                 raise item
@@ -124,8 +163,14 @@ class Service:
     def _hear(self, said: Said, source: str) -> Heard:
         return hear(self.live, said, source=source)
 
-    def _answer(self, asked: list[Asked]) -> list[Answer | PellucidError]:
-        return answer(self.workspace, self.live.answerer, asked, pool=self._lookers)
+    def _answer(self, waiting: list[_Waiting]) -> list[Answer | PellucidError]:
+        newest = self.live.answerer
+        found: dict[int, Answer | PellucidError] = {}
+        for state in dict.fromkeys(item.by or newest for item in waiting):  # one, but for a request torn by a swap
+            places = [place for place, item in enumerate(waiting) if (item.by or newest) is state]
+            answers = answer(self.workspace, state, [waiting[place].asked for place in places], pool=self._lookers)
+            found.update(zip(places, answers, strict=True))
+        return [found[place] for place in range(len(waiting))]
 
     def _follow(self) -> None:
         while not self._stop.wait(FOLLOW_SECONDS):
@@ -135,7 +180,7 @@ class Service:
         """Takes in what others have learnt and promoted."""
         try:
             champion = self._champion()
-            if champion is not None and (self._live is None or champion.ref != self._live.model.ref):
+            if champion is not None:
                 self._swap(champion)
             if (live := self._live) is not None:
                 with self.workspace.database.read() as connection:
@@ -145,38 +190,51 @@ class Service:
                         live.follow(connection)
             self._heard_from = time.monotonic()
             self._trouble.pop("ledger", None)
-        except PellucidError as error:
-            self._trouble["ledger"] = str(error)
         except Exception as error:  # noqa: BLE001 - the thread has to live on, whatever happens
-            _LOG.exception("following the ledger failed")
-            self._trouble["ledger"] = f"following the ledger failed: {type(error).__name__}; the log says more"
+            self._trouble["ledger"] = self._said_of(error, "following the ledger failed")
 
     def _champion(self) -> ModelVersion | None:
         try:
             name = self._live.model.name if self._live is not None else choose_model(self.workspace, self._wanted).name
             with self.workspace.database.read() as connection:
                 state = alias_state(connection, name, CHAMPION)
-                if state.version is None:
-                    raise NotFoundError(f"{name} has no champion; `pellucid models promote {name}@VERSION` makes one")
                 if self._live is not None and self._live.model.version == state.version:
-                    self._trouble.pop("model", None)
                     return self._live.model
-                return get_model(connection, f"{name}@{state.version}")
+                return get_model(connection, f"{name}@{CHAMPION}")
         except NotFoundError as error:
             self._trouble["model"] = str(error)
             return None
 
     def _swap(self, champion: ModelVersion) -> None:
-        failed = f"{champion.ref} cannot be loaded"
-        if self._trouble.get("model", "").startswith(failed) and self._stop.wait(1.0):
+        """Begins to load the champion, and lets it answer once that is done; nobody waits for it."""
+        if self._live is not None and champion.ref == self._live.model.ref:
+            self._coming = None
+            self._trouble.pop("model", None)
             return
+        coming = self._coming
+        if coming is None or coming.ref != champion.ref or (coming.model.done() and coming.model.exception()):
+            self._coming = _Coming(champion.ref, self._loader.submit(self._load, champion))
+        elif coming.model.done():
+            self._live, self._coming = coming.model.result(), None
+            self._trouble.pop("model", None)
+            _LOG.info("%s answers from now on", champion.ref)
+
+    def _load(self, champion: ModelVersion) -> LiveModel:
         try:
             live = LiveModel(self.workspace, champion)
             with self.workspace.database.read() as connection:
                 live.follow(connection)
-        except PellucidError as error:
-            self._trouble["model"] = f"{failed}: {error}"
-            return
-        self._live = live
-        self._trouble.pop("model", None)
-        _LOG.info("%s answers from now on", champion.ref)
+        except Exception as error:
+            self._trouble["model"] = self._said_of(error, f"{champion.ref} cannot be loaded")
+            self._stop.wait(RETRY_SECONDS)
+            raise
+        return live
+
+    def _said_of(self, error: Exception, what: str) -> str:
+        """What readiness says of an error; the log has those that nobody expected, once while they last."""
+        if isinstance(error, PellucidError):
+            return f"{what}: {error}"
+        said = f"{what}: {type(error).__name__}; the log says more"
+        if said not in self._trouble.values():
+            _LOG.error("%s", what, exc_info=error)
+        return said

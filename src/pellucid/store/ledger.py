@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -29,12 +30,12 @@ class Entry:
 def hold(connection: sa.Connection, model: ModelVersion) -> None:
     """Keeps all others from adding to the model's ledger until this transaction ends.
 
-    Numbers then become visible in their order, so that whoever has read up to one has missed none below it. On SQLite
-    a write transaction alone does that.
+    Numbers then become visible in their order, so that whoever has read up to one has missed none below it. Answers,
+    which refer to the model, are not kept waiting. On SQLite a write transaction alone does that.
     """
     if connection.dialect.name == "postgresql":
         mine = (model_table.c.name == model.name, model_table.c.version == model.version)
-        connection.execute(sa.select(model_table.c.id).where(*mine).with_for_update())
+        connection.execute(sa.select(model_table.c.id).where(*mine).with_for_update(key_share=True))
 
 
 def add_entries(connection: sa.Connection, model: ModelVersion, entries: Sequence[Entry]) -> int:
@@ -64,10 +65,18 @@ def newest_entry(connection: sa.Connection, model: ModelVersion) -> int:
 
 def entries_after(connection: sa.Connection, model: ModelVersion, after: int) -> list[Entry]:
     """The entries with a number above ``after``, in their order."""
-    query = sa.select(table).where(*_of(model), table.c.id > after).order_by(table.c.id)
+    return _entries(connection, sa.select(table).where(*_of(model), table.c.id > after))
+
+
+def entries_of(connection: sa.Connection, model: ModelVersion, sample: str) -> list[Entry]:
+    """The entries of one sample, in their order."""
+    return _entries(connection, sa.select(table).where(*_of(model), table.c.sample_id == sample))
+
+
+def _entries(connection: sa.Connection, query: sa.Select[Any]) -> list[Entry]:
     return [
         Entry(row.sample_id, row.label, row.weight, row.action, row.reason, row.vote_id, row.id)
-        for row in connection.execute(query).all()
+        for row in connection.execute(query.order_by(table.c.id)).all()
     ]
 
 

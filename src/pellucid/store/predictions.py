@@ -75,6 +75,13 @@ def add_answers(connection: sa.Connection, model: ModelVersion, answers: Sequenc
         connection.execute(sa.insert(prediction), rows)
 
 
+def newest_answered(connection: sa.Connection, model: ModelVersion, most: int) -> list[str]:
+    """The samples of the model's newest answers, each once; of so many answers at most."""
+    mine = (prediction.c.model_name == model.name, prediction.c.model_version == model.version)
+    query = sa.select(prediction.c.sample_id).where(*mine, prediction.c.uid.is_not(None))
+    return list(dict.fromkeys(connection.execute(query.order_by(prediction.c.id.desc()).limit(most)).scalars()))
+
+
 def answer_of(connection: sa.Connection, uid: str) -> Answer:
     """The answer of that uid.
 
@@ -85,6 +92,21 @@ def answer_of(connection: sa.Connection, uid: str) -> Answer:
     if row is None:
         raise NotFoundError(f"there is no prediction {uid[:40]!r}; give the id that the answer came with")
     return _answer(row)
+
+
+def newest_answers(connection: sa.Connection, model: ModelVersion, most: int) -> list[Answer]:
+    """The newest answers of the model that were asked for from outside, newest first."""
+    query = sa.select(prediction).where(*_of(model), prediction.c.uid.is_not(None))
+    return [_answer(row) for row in connection.execute(query.order_by(prediction.c.id.desc()).limit(most))]
+
+
+def count_answers_of(connection: sa.Connection, model: ModelVersion) -> int:
+    """How many answers the model has given."""
+    return int(connection.execute(sa.select(sa.func.count()).select_from(prediction).where(*_of(model))).scalar_one())
+
+
+def _of(model: ModelVersion) -> tuple[sa.ColumnElement[bool], ...]:
+    return (prediction.c.model_name == model.name, prediction.c.model_version == model.version)
 
 
 def settled_answers(connection: sa.Connection) -> int:
