@@ -64,8 +64,11 @@ def consume(
     """
     from pellucid.stream.consume import consume as consume_events
     from pellucid.stream.effects import Effects
+    from pellucid.stream.transport import check_topic
     from pellucid.types import Role
 
+    for topic in (images, feedback):
+        check_topic(topic)
     with _opened(context) as (project, transport, tell):
         if dry_run:
             _tell_lags(project, transport, name, (images, feedback), json=json)

@@ -23,6 +23,7 @@ from pellucid.store.samples import stored_ids
 from pellucid.stream.consume import refuse
 from pellucid.stream.event import FEEDBACK, IMAGE, Event
 from pellucid.stream.payload import Feedback, feedback_of, image_of
+from pellucid.stream.transport import check_consumer
 from pellucid.stream.waiting import check_order, expect, put_off, wake
 from pellucid.types import KEEPER, Answer, Role
 
@@ -43,6 +44,7 @@ class Effects:
 
     Raises:
         NotFoundError: there is no champion.
+        UsageError: the consumer cannot be called that.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Effects:
         role: Role = Role.USER,
         new_classes: bool = False,
     ) -> None:
+        check_consumer(consumer)
         self._workspace = workspace
         self._consumer = consumer
         self._name = choose_model(workspace, name).name
