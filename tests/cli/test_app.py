@@ -59,7 +59,7 @@ def test_every_command_that_prints_data_prints_json_too() -> None:
 
 def test_whatever_changes_production_can_be_tried_dry() -> None:
     seen = {name for name, command in commands() if any("--dry-run" in item.opts for item in command.params)}
-    assert seen == {"clean", "corrupt", "models promote", "models rollback", "models mirror"}
+    assert seen == {"clean", "corrupt", "forget", "retrain", "models promote", "models rollback", "models mirror"}
     for name, command in commands():
         if name in seen:
             assert any("-n" in item.opts for item in command.params), name
