@@ -62,10 +62,15 @@ def test_whatever_changes_production_can_be_tried_dry() -> None:
     assert seen == {
         "clean",
         "corrupt",
+        "forget",
         "models promote",
         "models rollback",
         "models mirror",
+        "prune",
         "retrain",
+        "stream bridge",
+        "stream consume",
+        "stream publish",
         "stream simulate",
     }
     for name, command in commands():

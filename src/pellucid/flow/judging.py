@@ -50,7 +50,8 @@ def judge(
         together: judges all voters anew by what they said of just these samples; trusted ones tell most.
     """
     dataset, upto = live.model.name, _votes_upto(live, connection)
-    open_ = samples_said(connection, dataset, upto).keys() | set(samples_retracted(connection, dataset, counted=upto))
+    held = (upto, live.version.created_at)
+    open_ = samples_said(connection, dataset, upto).keys() | set(samples_retracted(connection, dataset, held=held))
     refused = refused_samples(live, connection)
     views = live.look_up(connection, names)
     votes = votes_of(connection, dataset, names)

@@ -84,21 +84,23 @@ def samples_said(connection: sa.Connection, dataset: str, after: int = 0) -> dic
 
 
 def samples_retracted(
-    connection: sa.Connection, dataset: str, after: int = 0, *, counted: int | None = None
+    connection: sa.Connection, dataset: str, after: int = 0, *, held: tuple[int, datetime] | None = None
 ) -> list[str]:
     """The samples of votes that retractions with a number above ``after`` have taken back.
 
     Args:
-        counted: of ingests, as ground truth, or directly with a number up to this only: what a version may hold.
+        held: only votes that a version of that time may hold: said directly with a number up to the first, or brought
+            by an ingest or said as ground truth before the second.
     """
     query = (
         sa.select(vote.c.sample_id)
         .join(retracted_vote, retracted_vote.c.vote_id == vote.c.id)
         .where(vote.c.dataset == dataset, retracted_vote.c.retraction_id > after)
     )
-    if counted is not None:
-        held = (vote.c.ingest_id.is_not(None), vote.c.role == Role.GROUND_TRUTH, vote.c.id <= counted)
-        query = query.where(sa.or_(*held))
+    if held is not None:
+        upto, at = held
+        brought = sa.or_(vote.c.ingest_id.is_not(None), vote.c.role == Role.GROUND_TRUTH)
+        query = query.where(sa.or_(vote.c.id <= upto, sa.and_(brought, vote.c.at <= at)))
     return list(connection.execute(query.distinct()).scalars())
 
 
