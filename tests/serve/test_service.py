@@ -56,7 +56,8 @@ def rewrite(folder: Path, version: int) -> None:
     assert found
     for path in found:
         path.chmod(0o644)
-        path.write_bytes(path.read_bytes()[:-1] + b"?")
+        data = path.read_bytes()
+        path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
 
 
 def test_before_a_champion_there_is_a_cure_and_after_it_answers(
