@@ -21,6 +21,8 @@ from pellucid.store.predictions import answer_of
 from pellucid.store.samples import stored_ids
 from pellucid.types import Answer, Right
 
+_LINE = r"^[^\x00-\x1f\x7f]*$"  # no control characters, which no database and no page would take
+_TEXT = r"^[^\x00]*$"
 L = TypeVar("L", bound="Label")
 
 if TYPE_CHECKING:
@@ -59,10 +61,14 @@ class Label(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    label: str = Field(min_length=1, max_length=200, description="what the image shows")
-    note: str | None = Field(None, max_length=2000)
-    id: str | None = Field(None, min_length=1, max_length=200, description="your own name for it: it counts once")
-    voter: str | None = Field(None, min_length=1, max_length=200, description="who says so, of those behind the token")
+    label: str = Field(min_length=1, max_length=200, pattern=_LINE, description="what the image shows")
+    note: str | None = Field(None, max_length=2000, pattern=_TEXT)
+    id: str | None = Field(
+        None, min_length=1, max_length=200, pattern=_LINE, description="your own name for it: it counts once"
+    )
+    voter: str | None = Field(
+        None, min_length=1, max_length=200, pattern=_LINE, description="who says so, of those behind the token"
+    )
     new_class: bool = Field(False, description="the label is a class that nobody has used yet")
 
 

@@ -1,0 +1,354 @@
+"""One live model behind the routes: swapped whole under load, followed by others, and honest about what is broken."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import sqlite3
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pellucid import Project
+from pellucid.errors import BusyError, ImageError, NotReadyError, PellucidError
+from pellucid.flow.answer import Asked
+from pellucid.flow.feedback import Said
+from pellucid.flow.live import LiveModel
+from pellucid.serve import service as module
+from pellucid.serve.service import Service
+from pellucid.types import Answer
+
+from .conftest import PATIENCE, Picture, Ready, Served, until
+
+
+@pytest.fixture
+def service(ready_project: Project) -> Iterator[Service]:
+    """The service of a copy of `ready`, started."""
+    made = Service(ready_project.workspace)
+    made.start()
+    yield made
+    made.close()
+
+
+def answers(service: Service, *images: bytes) -> list[Answer]:
+    return asyncio.run(service.predict([Asked(data) for data in images]))
+
+
+def say(service: Service, sample: str, label: str, **more: Any) -> Any:
+    return asyncio.run(service.hear(Said(sample, label, "ann", **more), "test"))
+
+
+def ready(service: Service) -> Any:
+    return until(lambda: service.readiness if service.readiness.ready else None)
+
+
+def rewrite(folder: Path, version: int) -> None:
+    """Damages every file of a model where it is kept and where it was fetched to."""
+    with closing(sqlite3.connect(folder / ".pellucid" / "pellucid.db")) as database:
+        (name,) = database.execute("SELECT id FROM model WHERE version = ?", [version]).fetchone()
+    found = list((folder / ".pellucid").rglob(f"{name}/head.safetensors"))
+    assert found
+    for path in found:
+        path.chmod(0o644)
+        data = path.read_bytes()
+        path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+
+
+def test_before_a_champion_there_is_a_cure_and_after_it_answers(
+    make_project: Any, trained_folder: Path, picture: Picture
+) -> None:
+    project = make_project(of=trained_folder)
+    with Served(project) as served:
+        for path in ("/health/ready", "/ping", "/v2/health/ready", "/v2/models/pets/ready"):
+            assert served.ask("GET", path).status_code == 503, path
+        assert served.get("/health/live") == {"live": True, "reasons": []}
+        said = served.ask("GET", "/health/ready").json()
+        cure = "pets has no champion yet; `pellucid models promote pets@1` makes one"
+        assert said == {"ready": False, "model": None, "ledger": 0, "reasons": [cure]}
+        refused = served.ask("POST", "/predict", content=picture("cat", 50), headers={"content-type": "image/png"})
+        assert (refused.status_code, refused.json()) == (503, {"error": cure})
+        assert int(refused.headers["retry-after"]) >= 1
+        with pytest.raises(NotReadyError, match="no champion yet"):
+            answers(served.service, picture("cat", 50))
+        project.promote("pets@1")
+        assert ready(served.service).model == "pets@1"
+        assert served.predict(picture("cat", 50))["model"] == "pets@1"
+        assert served.get("/health/ready")["reasons"] == []
+
+
+def test_an_empty_project_says_what_to_do(project: Project) -> None:
+    with Served(project) as served:
+        (reason,) = served.ask("GET", "/health/ready").json()["reasons"]
+    assert reason == "the project has no model yet; `pellucid ingest` and `pellucid train` make one"
+
+
+def test_all_or_none_and_the_refused_one_is_named(service: Service, picture: Picture) -> None:
+    with pytest.raises(ImageError, match="not an image"):
+        answers(service, picture("cat", 1), b"no image", picture("cat", 2))
+    assert len(answers(service, picture("cat", 1), picture("dog", 1))) == 2
+
+
+def test_where_one_image_finds_no_room_nobody_waits_for_the_others(ready_project: Project, picture: Picture) -> None:
+    service = Service(ready_project.workspace, most=1, depth=2)
+    service.start()
+    with pytest.raises(BusyError, match="2 requests are waiting"):
+        answers(service, *(picture("cat", number) for number in range(8)))
+    service.close()
+    assert service.stats.refused >= 1
+    assert service.stats.items <= 3
+    assert service.stats.items + service.stats.dropped <= 3
+
+
+def test_the_model_a_swap_and_every_answer_has_its_own_model_s_shares(service: Service, picture: Picture) -> None:
+    """Eight ask without a pause while champions come and go; nobody fails, and no request is of two versions."""
+    project = service.workspace
+    images = [picture(label, number) for label in ("cat", "dog") for number in range(40, 60)]
+    expected = {ref: shares_of(Project(project.root, environ={}), ref, images) for ref in ("pets@1", "pets@2")}
+    assert expected["pets@1"] != expected["pets@2"]
+    stop = threading.Event()
+    seen: list[str] = []
+
+    def ask(start: int) -> None:
+        for step in itertools.count(start):
+            some = [(step + offset) % len(images) for offset in range(1 + step % 20)]
+            found = answers(service, *(images[number] for number in some))
+            assert len({answer.model for answer in found}) == 1, "one request, one model"
+            assert len({answer.ledger for answer in found}) == 1
+            for number, answer in zip(some, found, strict=True):
+                assert answer.probabilities == pytest.approx(expected[answer.model][number], abs=1e-9)
+            seen.append(found[0].model)
+            if stop.is_set():
+                return
+
+    with ThreadPoolExecutor(8) as pool, Project(project.root, environ={}) as other:
+        asking = [pool.submit(ask, start) for start in range(8)]
+        try:
+            for turn in range(6):
+                wanted = f"pets@{1 + (turn + 1) % 2}"
+                other.promote(wanted, force=True)
+                until(partial(answers_by, service, wanted))
+                until(partial(has_grown, seen, len(seen) + 8))
+        finally:
+            stop.set()
+        for item in asking:
+            item.result(PATIENCE)
+    assert set(seen) == {"pets@1", "pets@2"}
+    assert service.readiness.ready
+
+
+def answers_by(service: Service, ref: str) -> bool:
+    return service.readiness.model == ref
+
+
+def has_grown(seen: list[str], size: int) -> bool:
+    return len(seen) >= size
+
+
+def shares_of(project: Project, ref: str, images: list[bytes]) -> list[dict[str, float]]:
+    """What that model says, without any server."""
+    with project:
+        live = LiveModel(project.workspace, project.model(ref))
+        from pellucid.flow.answer import look
+
+        extractor = live.predictor.extractor
+        vectors = [look(project.workspace, extractor, data).vector for data in images]
+        return [
+            dict(zip(live.classes, map(float, live.answerer.probabilities(vector[None])[0]), strict=True))
+            for vector in vectors
+        ]
+
+
+def test_loading_a_champion_holds_nothing_up(
+    service: Service, picture: Picture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, at_it = threading.Event(), threading.Event()
+
+    def slowly(*words: Any) -> LiveModel:
+        at_it.set()
+        assert gate.wait(PATIENCE)
+        return LiveModel(*words)
+
+    monkeypatch.setattr(module, "LiveModel", slowly)
+    monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.5)
+    with Project(service.workspace.root, environ={}) as other:
+        other.promote("pets@2", force=True)
+        assert at_it.wait(PATIENCE)
+        (found,) = answers(service, picture("cat", 70))
+        assert found.model == "pets@1"
+        threading.Event().wait(1.0)
+        assert service.readiness.ready, service.readiness
+        heard = say(service, found.sample, "dog")
+        assert heard.model == "pets@1"
+        gate.set()
+        until(lambda: service.readiness.model == "pets@2")
+
+
+def test_a_damaged_champion_is_refused_and_the_old_one_goes_on(service: Service, picture: Picture) -> None:
+    root = service.workspace.root
+    with Project(root, environ={}) as other:
+        other.promote("pets@2", force=True)
+        until(lambda: service.readiness.model == "pets@2")
+        other.rollback("pets")
+        until(lambda: service.readiness.model == "pets@1")
+        rewrite(root, 2)
+        force_champion(root, 2)
+        reason = until(lambda: service.readiness.reasons)
+        assert not service.readiness.ready
+        assert reason[0].startswith("pets@2 cannot be loaded: ")
+        assert "damaged" in reason[0]
+        (found,) = answers(service, picture("cat", 71))
+        assert found.model == "pets@1"
+        heard = say(service, found.sample, "dog")
+        assert heard.action == "learnt"
+        (again,) = answers(service, picture("cat", 71))
+        assert again.ledger == heard.ledger > found.ledger
+        other.rollback("pets", to=1)
+        assert ready(service).model == "pets@1"
+
+
+def test_a_champion_that_fails_as_nobody_expected_is_no_other_s_fault(
+    service: Service, picture: Picture, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*words: Any) -> LiveModel:
+        raise KeyError("weights")
+
+    with monkeypatch.context() as patch, Project(service.workspace.root, environ={}) as other:
+        patch.setattr(module, "LiveModel", fail)
+        patch.setattr(module, "RETRY_SECONDS", 0.01)
+        other.promote("pets@2", force=True)
+        reason = until(lambda: service.readiness.reasons)
+        assert reason == ("pets@2 cannot be loaded: KeyError; the log says more",)
+        (found,) = answers(service, picture("cat", 72))
+        assert found.model == "pets@1"
+        assert service.dead == ()
+        threading.Event().wait(0.2)
+        assert len([line for line in caplog.records if "cannot be loaded" in line.message]) == 1, "said once"
+    assert ready(service).model == "pets@2"
+
+
+def force_champion(root: Path, version: int) -> None:
+    """As another machine would have done it before the model was damaged."""
+    with closing(sqlite3.connect(root / ".pellucid" / "pellucid.db")) as database, database:
+        database.execute("UPDATE alias SET version = ?, revision = revision + 1 WHERE alias = 'champion'", [version])
+
+
+def test_what_one_server_learns_the_other_answers_by(ready_project: Project, ready: Ready, picture: Picture) -> None:
+    with Project(ready_project.workspace.root, environ={}) as same, Served(ready_project) as one, Served(same) as two:
+        image = picture("cat", 80)
+        before = two.predict(image)
+        heard = one.post("/feedback", {"prediction": before["id"], "label": "dog"})
+        assert heard["action"] == "learnt"
+        after = until(lambda: found if (found := two.predict(image))["ledger"] == heard["ledger"] else None)
+        assert after["probabilities"]["dog"] > before["probabilities"]["dog"]
+        assert after["probabilities"]["dog"] == pytest.approx(heard["after"], abs=1e-6)
+        assert one.predict(image)["probabilities"] == pytest.approx(after["probabilities"], abs=1e-9)
+
+
+def test_two_servers_hear_at_once_and_end_up_the_same(ready_project: Project, picture: Picture) -> None:
+    with Project(ready_project.workspace.root, environ={}) as same, Served(ready_project) as one, Served(same) as two:
+        found = [one.predict(picture("cat", number)) for number in range(100, 112)]
+
+        def tell(number: int) -> Any:
+            server = (one, two)[number % 2]
+            return server.post("/feedback", {"prediction": found[number]["id"], "label": "dog", "id": f"k{number}"})
+
+        with ThreadPoolExecutor(4) as pool:
+            heard = list(pool.map(tell, range(12)))
+            again = list(pool.map(tell, range(12)))
+        assert heard == again
+        assert len({item["vote"] for item in heard}) == 12
+        newest = max(item["ledger"] for item in heard)
+        for server in (one, two):
+            until(partial(has_learnt, server.service, newest))
+        image = picture("cat", 120)
+        assert one.predict(image)["probabilities"] == pytest.approx(two.predict(image)["probabilities"], abs=1e-9)
+
+
+def has_learnt(service: Service, entry: int) -> bool:
+    return service.readiness.ledger == entry
+
+
+def test_a_database_that_is_held_is_waited_for(service: Service, picture: Picture) -> None:
+    (found,) = answers(service, picture("cat", 81))
+    path = service.workspace.root / ".pellucid" / "pellucid.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as holder, ThreadPoolExecutor(2) as pool:
+        holder.execute("BEGIN IMMEDIATE")
+        asked = pool.submit(answers, service, picture("cat", 82))
+        said = pool.submit(say, service, found.sample, "dog", key="once")
+        threading.Event().wait(1.0)
+        assert not asked.done()
+        assert not said.done()
+        holder.execute("ROLLBACK")
+        assert asked.result(PATIENCE)[0].model == "pets@1"
+        assert said.result(PATIENCE).action == "learnt"
+    assert ready(service)
+
+
+def test_waiting_answers_make_it_unready_for_as_long_as_they_wait(
+    service: Service, picture: Picture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.3)
+    path = service.workspace.root / ".pellucid" / "pellucid.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as holder, ThreadPoolExecutor(1) as pool:
+        holder.execute("BEGIN IMMEDIATE")
+        asked = pool.submit(answers, service, picture("cat", 83))
+        reason = until(lambda: service.readiness.reasons)
+        assert reason[0].startswith("answers have been waited for for ")
+        holder.execute("ROLLBACK")
+        asked.result(PATIENCE)
+    assert ready(service)
+
+
+def test_a_database_that_does_not_answer_is_said_and_forgiven(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pellucid.errors import StorageError
+
+    def fail(*words: Any) -> None:
+        raise StorageError("the database failed: gone; check that it exists")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "newest_entry", fail)
+        reasons = until(lambda: service.readiness.reasons)
+        assert reasons == ("following the ledger failed: the database failed: gone; check that it exists",)
+        assert service.dead == ()
+    assert ready(service)
+
+
+def test_a_dead_part_is_not_live(ready_project: Project) -> None:
+    with Served(ready_project) as served:
+        assert served.get("/health/live")["live"] is True
+        served.service._stop.set()  # the thread that follows ends, as if it had died
+        until(lambda: served.service.dead)
+        answer = served.ask("GET", "/health/live")
+        assert answer.status_code == 503
+        assert answer.json()["reasons"] == ["the thread that follows the ledger is dead; restart the server"]
+        for path in ("/health/ready", "/ping", "/v2/health/ready", "/v2/health/live"):
+            assert served.ask("GET", path).status_code == 503, path
+
+
+def test_what_waits_at_the_end_is_answered(ready_project: Project, picture: Picture) -> None:
+    service = Service(ready_project.workspace, most=2)
+    service.start()
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(answers, service, *(picture("cat", number) for number in range(12)))
+        until(lambda: service.stats.batches)
+        service.close()
+        assert len(asked.result(PATIENCE)) == 12
+    with pytest.raises(BusyError, match="stopping"):
+        answers(service, picture("cat", 1))
+
+
+def test_a_kept_answer_is_what_was_answered(service: Service, picture: Picture) -> None:
+    from pellucid.flow.chain import chain
+
+    (found,) = answers(service, picture("dog", 84))
+    assert chain(service.workspace, found.uid).answer == found
+    with pytest.raises(PellucidError, match="there is no prediction"):
+        chain(service.workspace, "0" * 32)
