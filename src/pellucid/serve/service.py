@@ -19,11 +19,12 @@ from pellucid.flow.predict import choose_model
 from pellucid.flow.workspace import Workspace
 from pellucid.serve.batcher import Batcher, BatchStats
 from pellucid.store.aliases import CHAMPION, alias_state
-from pellucid.store.ledger import newest_entry
+from pellucid.store.ledger import standing
 from pellucid.store.models import get_model
 from pellucid.types import Answer, ModelVersion
 
 FOLLOW_SECONDS = 0.05  # how often others' learning and promotions are looked for
+LULL_SECONDS = 0.003  # without a newcomer, after which those who were answered together are not waited for
 PATIENCE_SECONDS = 5.0  # without word from the database after which the service is not ready
 _LOG = logging.getLogger(__name__)
 
@@ -59,7 +60,9 @@ class Service:
         self._stop = threading.Event()
         self._lookers = ThreadPoolExecutor(workspace.threads, thread_name_prefix="pellucid-look")
         self._learner = ThreadPoolExecutor(1, thread_name_prefix="pellucid-learn")
-        self._batcher: Batcher[Asked, Answer | PellucidError] = Batcher(self._answer, most=most, depth=depth)
+        self._batcher: Batcher[Asked, Answer | PellucidError] = Batcher(
+            self._answer, most=most, depth=depth, lull=LULL_SECONDS
+        )
         self._follower = threading.Thread(target=self._follow, name="pellucid-follow", daemon=True)
 
     def start(self) -> None:
@@ -125,7 +128,8 @@ class Service:
         return hear(self.live, said, source=source)
 
     def _answer(self, asked: list[Asked]) -> list[Answer | PellucidError]:
-        return answer(self.workspace, self.live.answerer, asked, pool=self._lookers)
+        pool = self._lookers if self.workspace.threads > 1 else None
+        return answer(self.workspace, self.live.answerer, asked, pool=pool)
 
     def _follow(self) -> None:
         while not self._stop.wait(FOLLOW_SECONDS):
@@ -134,13 +138,11 @@ class Service:
     def _look(self) -> None:
         """Takes in what others have learnt and promoted."""
         try:
-            champion = self._champion()
-            if champion is not None and (self._live is None or champion.ref != self._live.model.ref):
-                self._swap(champion)
-            if (live := self._live) is not None:
-                with self.workspace.database.read() as connection:
-                    behind = newest_entry(connection, live.model) > live.ledger
-                if behind:
+            if not self._is_up_to_date():
+                champion = self._champion()
+                if champion is not None and (self._live is None or champion.ref != self._live.model.ref):
+                    self._swap(champion)
+                if (live := self._live) is not None:
                     with live.lock, self.workspace.database.read() as connection:
                         live.follow(connection)
             self._heard_from = time.monotonic()
@@ -150,6 +152,13 @@ class Service:
         except Exception as error:  # noqa: BLE001 - the thread has to live on, whatever happens
             _LOG.exception("following the ledger failed")
             self._trouble["ledger"] = f"following the ledger failed: {type(error).__name__}; the log says more"
+
+    def _is_up_to_date(self) -> bool:
+        """Whether nobody has learnt or promoted anything; one question, because it is asked twenty times a second."""
+        if (live := self._live) is None or "model" in self._trouble:
+            return False
+        with self.workspace.database.read() as connection:
+            return standing(connection, live.model) == (live.model.version, live.ledger)
 
     def _champion(self) -> ModelVersion | None:
         try:
