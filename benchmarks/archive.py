@@ -10,14 +10,15 @@ from pellucid.project import Project
 
 _NUMBERS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :count) "
 _SAMPLES = (
-    _NUMBERS + "INSERT INTO sample (id, media_type, width, height, size, pack, \"offset\", sketch) "
+    _NUMBERS + 'INSERT INTO sample (id, media_type, width, height, size, pack, "offset", sketch) '
     "SELECT lower(hex(randomblob(32))), 'image/jpeg', 224, 168, 8000, lower(hex(randomblob(32))), 0, zeroblob(1024) "
     "FROM n"
 )
 _PREDICTIONS = (
     _NUMBERS + "INSERT INTO prediction (at, model_name, model_version, sample_id, path, label, confidence, "
-    "probabilities, uid, actor, details) SELECT '2026-01-01 00:00:00.000000', :name, 1, lower(hex(randomblob(32))), '', "
-    "'glass', 0.9, '{\"glass\": 0.9, \"paper\": 0.1}', lower(hex(randomblob(16))), 'camera', '{\"ledger\": 0}' FROM n"
+    "probabilities, uid, actor, details) SELECT '2026-01-01 00:00:00.000000', :name, 1, lower(hex(randomblob(32))), "
+    "'', 'glass', 0.9, '{\"glass\": 0.9, \"paper\": 0.1}', lower(hex(randomblob(16))), 'camera', "
+    "'{\"ledger\": 0}' FROM n"
 )
 # Half of the votes are those of one voter, who is asked for a record of the newest.
 _VOTES = (

@@ -1,8 +1,8 @@
 """What the server is measured against, each in a process of its own: bare loops, a plain endpoint, a plain refit.
 
-    python benchmarks/rivals.py bare BATCH AHEAD SECONDS FOLDER    JSON: images a second, processor ms an image
-    python benchmarks/rivals.py endpoint PORT SESSION_THREADS      FastAPI, Pillow and onnxruntime, until it is ended
-    python benchmarks/rivals.py refit X.npz                        JSON: seconds of a linear layer by Adam
+python benchmarks/rivals.py bare BATCH AHEAD SECONDS FOLDER    JSON: images a second, processor ms an image
+python benchmarks/rivals.py endpoint PORT SESSION_THREADS      FastAPI, Pillow and onnxruntime, until it is ended
+python benchmarks/rivals.py refit X.npz                        JSON: seconds of a linear layer by Adam
 """
 
 from __future__ import annotations

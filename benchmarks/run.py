@@ -36,6 +36,7 @@ NAMES = (
     "forgetting",
     "bad_images",
     "monday_tuesday",
+    "serving",
     "scaling",
 )
 

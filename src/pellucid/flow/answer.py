@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -52,7 +52,12 @@ def look(workspace: Workspace, extractor: Extractor, data: bytes) -> Seen:
 
 
 def answer(
-    workspace: Workspace, answerer: Answerer, asked: Sequence[Asked], *, pool: ThreadPoolExecutor | None = None
+    workspace: Workspace,
+    answerer: Answerer,
+    asked: Sequence[Asked],
+    *,
+    pool: Executor | None = None,
+    keeper: Executor | None = None,
 ) -> list[Answer | PellucidError]:
     """Answers in the order of the images; an image that cannot be used gets its error, and the others do not suffer.
 
@@ -60,6 +65,7 @@ def answer(
 
     Args:
         pool: threads that decode and embed side by side; one after the other where None.
+        keeper: a thread that waits for the disk while the head is at work; nobody does where None.
 
     Raises:
         StorageError: the answers cannot be kept.
@@ -74,16 +80,21 @@ def answer(
     run: Callable[..., Any] = map if pool is None or len(asked) == 1 else pool.map
     seen: list[Seen | PellucidError] = list(run(try_to_look, asked))
     good = [(item, found) for item, found in zip(asked, seen, strict=True) if isinstance(found, Seen)]
-    answers = iter(_answers(answerer, good))
-    results: list[Answer | PellucidError] = [next(answers) if isinstance(found, Seen) else found for found in seen]
-    if good:
-        _keep(workspace, answerer, good, [item for item in results if isinstance(item, Answer)])
-    return results
+    if not good:
+        return [item for item in seen if isinstance(item, PellucidError)]
+    keeping = keeper.submit(_keep_images, workspace, good) if keeper is not None else None
+    answers = _answers(answerer, good)
+    samples = keeping.result() if keeping is not None else _keep_images(workspace, good)
+    vectors = {found.sample.id: found.vector for _, found in good}
+    with workspace.database.write() as connection:
+        add_samples(workspace.database, connection, samples)
+        keep_vectors(workspace.database, connection, answerer.model.fingerprint, vectors)
+        add_answers(connection, answerer.model, answers)
+    rest = iter(answers)
+    return [next(rest) if isinstance(found, Seen) else found for found in seen]
 
 
 def _answers(answerer: Answerer, good: Sequence[tuple[Asked, Seen]]) -> list[Answer]:
-    if not good:
-        return []
     X = np.stack([found.vector for _, found in good])
     shares, novelty = answerer.reply(X)
     held = answerer.sets(shares)
@@ -109,17 +120,11 @@ def _answers(answerer: Answerer, good: Sequence[tuple[Asked, Seen]]) -> list[Ans
     ]
 
 
-def _keep(
-    workspace: Workspace, answerer: Answerer, good: Sequence[tuple[Asked, Seen]], answers: Sequence[Answer]
-) -> None:
+def _keep_images(workspace: Workspace, good: Sequence[tuple[Asked, Seen]]) -> list[tuple[Sample, str, int]]:
+    """Stores the images that the project does not have; gives their samples, packs and offsets."""
     found = {item.sample.id: item for _, item in good}
     with workspace.database.read() as connection:
         stored = stored_ids(connection, list(found))
     fresh = {name: item for name, item in found.items() if name not in stored}
     places = workspace.images.keep({name: item.data for name, item in fresh.items()})
-    samples = [(item.sample, places[name].pack, places[name].offset) for name, item in fresh.items()]
-    fingerprint = answerer.model.fingerprint
-    with workspace.database.write() as connection:
-        add_samples(workspace.database, connection, samples)
-        keep_vectors(workspace.database, connection, fingerprint, {name: item.vector for name, item in found.items()})
-        add_answers(connection, answerer.model, answers)
+    return [(item.sample, places[name].pack, places[name].offset) for name, item in fresh.items()]

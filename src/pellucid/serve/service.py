@@ -59,6 +59,7 @@ class Service:
         self._heard_from = time.monotonic()
         self._stop = threading.Event()
         self._lookers = ThreadPoolExecutor(workspace.threads, thread_name_prefix="pellucid-look")
+        self._keeper = ThreadPoolExecutor(1, thread_name_prefix="pellucid-keep")
         self._learner = ThreadPoolExecutor(1, thread_name_prefix="pellucid-learn")
         self._batcher: Batcher[Asked, Answer | PellucidError] = Batcher(
             self._answer, most=most, depth=depth, lull=LULL_SECONDS
@@ -76,6 +77,7 @@ class Service:
         self._batcher.close()
         self._learner.shutdown()
         self._lookers.shutdown()
+        self._keeper.shutdown()
         if self._follower.is_alive():
             self._follower.join(timeout=10)
 
@@ -129,7 +131,7 @@ class Service:
 
     def _answer(self, asked: list[Asked]) -> list[Answer | PellucidError]:
         pool = self._lookers if self.workspace.threads > 1 else None
-        return answer(self.workspace, self.live.answerer, asked, pool=pool)
+        return answer(self.workspace, self.live.answerer, asked, pool=pool, keeper=self._keeper)
 
     def _follow(self) -> None:
         while not self._stop.wait(FOLLOW_SECONDS):

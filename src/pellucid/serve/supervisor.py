@@ -51,9 +51,7 @@ class _Kept:
         if now >= self._next:
             self._started = now
             # a group of its own, so that Ctrl-C reaches the supervisor alone, which ends the parts in order
-            self._process = subprocess.Popen(
-                self.part.command, env=dict(self._environ), start_new_session=True
-            )
+            self._process = subprocess.Popen(self.part.command, env=dict(self._environ), start_new_session=True)
 
     def ask_to_end(self) -> None:
         """SIGTERM."""

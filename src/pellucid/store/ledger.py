@@ -65,7 +65,7 @@ def newest_entry(connection: sa.Connection, model: ModelVersion) -> int:
 
 
 def standing(connection: sa.Connection, model: ModelVersion) -> tuple[int | None, int]:
-    """The version that is champion of the model's name, None where there is none, and the newest number in its ledger."""
+    """The champion's version of the model's name, None where there is none, and the newest number in its ledger."""
     champion = sa.select(alias.c.version).where(alias.c.name == model.name, alias.c.alias == "champion")
     newest = sa.select(sa.func.max(table.c.id)).where(*_of(model))
     row = connection.execute(sa.select(champion.scalar_subquery(), newest.scalar_subquery())).one()
