@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -56,7 +56,12 @@ def look(workspace: Workspace, extractor: Extractor, data: bytes) -> Seen:
 
 
 def answer(
-    workspace: Workspace, answerer: Answerer, asked: Sequence[Asked], *, pool: ThreadPoolExecutor | None = None
+    workspace: Workspace,
+    answerer: Answerer,
+    asked: Sequence[Asked],
+    *,
+    pool: Executor | None = None,
+    keeper: Executor | None = None,
 ) -> list[Answer | PellucidError]:
     """Answers in the order of the images; an image that cannot be used gets its error, and the others do not suffer.
 
@@ -64,16 +69,18 @@ def answer(
 
     Args:
         pool: threads that decode and embed side by side; one after the other where None.
+        keeper: a thread that waits for the disk while the head is at work; nobody does where None.
 
     Raises:
         StorageError: the answers cannot be kept.
     """
     seen = look_at(workspace, answerer.predictor.extractor, [item.data for item in asked], pool=pool)
     good = [(item, found) for item, found in zip(asked, seen, strict=True) if isinstance(found, Seen)]
+    looks = [found for _, found in good]
+    keeping = keeper.submit(store_images, workspace, looks) if keeper is not None and looks else None
     answers = give_answers(answerer, good)
-    if good:
-        looks = [found for _, found in good]
-        places = store_images(workspace, looks)
+    if looks:
+        places = keeping.result() if keeping is not None else store_images(workspace, looks)
         with workspace.database.write() as connection:
             record_looks(workspace.database, connection, answerer.model.fingerprint, looks, places)
             add_answers(connection, answerer.model, answers)
@@ -82,7 +89,7 @@ def answer(
 
 
 def look_at(
-    workspace: Workspace, extractor: Extractor, images: Sequence[bytes], *, pool: ThreadPoolExecutor | None = None
+    workspace: Workspace, extractor: Extractor, images: Sequence[bytes], *, pool: Executor | None = None
 ) -> list[Seen | PellucidError]:
     """Looks at each image, in order; one that cannot be used gets its error."""
 

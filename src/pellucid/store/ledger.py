@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from pellucid.store.schema import alias
 from pellucid.store.schema import ledger as table
 from pellucid.store.schema import model as model_table
 from pellucid.types import ModelVersion
@@ -61,6 +62,14 @@ def newest_entry(connection: sa.Connection, model: ModelVersion) -> int:
     """The newest number in the model's ledger; 0 where it is empty."""
     query = sa.select(sa.func.max(table.c.id)).where(*_of(model))
     return int(connection.execute(query).scalar() or 0)
+
+
+def standing(connection: sa.Connection, model: ModelVersion) -> tuple[int | None, int]:
+    """The champion's version of the model's name, None where there is none, and the newest number in its ledger."""
+    champion = sa.select(alias.c.version).where(alias.c.name == model.name, alias.c.alias == "champion")
+    newest = sa.select(sa.func.max(table.c.id)).where(*_of(model))
+    row = connection.execute(sa.select(champion.scalar_subquery(), newest.scalar_subquery())).one()
+    return row[0], int(row[1] or 0)
 
 
 def entries_after(connection: sa.Connection, model: ModelVersion, after: int) -> list[Entry]:
