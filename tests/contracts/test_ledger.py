@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -43,7 +44,13 @@ def model(database: Database, make_jobs: Callable[..., list[JobSpec]], samples: 
         enqueue(database, connection, specs)
         job = claim(connection, "w", 60)
         assert job is not None
-        values = {"name": "d", "id": "1" * 64, "dataset": "d@1", "head": "ridge", "extractor": "classical"}
+        values: dict[str, Any] = {
+            "name": "d",
+            "id": "1" * 64,
+            "dataset": "d@1",
+            "head": "ridge",
+            "extractor": "classical",
+        }
         values |= {"fingerprint": "f" * 64, "settings": {}, "classes": ["a", "b"], "metrics": {}, "uri": "u"}
         return register_model(connection, job.id, values)
 

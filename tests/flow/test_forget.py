@@ -82,12 +82,13 @@ def test_criteria_combine_and_remaining_votes_decide(pets: Pets) -> None:
     assert (pets.live.classes[number], weight > 0.9) == ("cat", True)  # bob's word is what remains
     assert pets.live.stands(two) == (-1, 0.0)
     np.testing.assert_allclose(pets.weights(), refit(pets.live), atol=1e-8)
-    for options, error in [
+    refused: list[tuple[dict[str, Any], type[Exception]]] = [
         ({}, UsageError),
         ({"sample": "ab"}, UsageError),
         ({"voter": "nobody"}, NotFoundError),
         ({"since": datetime.now(UTC) + timedelta(days=1)}, NotFoundError),
-    ]:
+    ]
+    for options, error in refused:
         with pytest.raises(error):
             pets.project.forget("pets", **options)
 
@@ -201,9 +202,9 @@ def test_voters_are_listed_with_their_records(pets: Pets) -> None:
     found = {voter.name: voter for voter in pets.project.voters("pets")}
     ann, bob, eve = found["ann"], found["bob"], found["eve"]
     assert (ann.votes, bob.votes, bob.retracted, eve.images) == (5, 4, 1, 5)
-    for voter in (ann, bob, eve):
-        assert voter.reliability is not None
-        assert 0 <= voter.reliability.low < voter.reliability.value < voter.reliability.high <= 1
+    for one in (ann, bob, eve):
+        assert one.reliability is not None
+        assert 0 <= one.reliability.low < one.reliability.value < one.reliability.high <= 1
     assert ann.reliability is not None
     assert eve.reliability is not None
     assert ann.reliability.value > 0.6 > 0.4 > eve.reliability.value
