@@ -118,6 +118,7 @@ def _hear(live: LiveModel, said: Said, source: str) -> Heard:
                 _claim(connection, source, said.key, heard)
     except BaseException:
         step.undo()
+        live.drop_unlearnt_classes()
         raise
     live.publish(step.ledger)
     return heard

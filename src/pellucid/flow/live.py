@@ -167,6 +167,11 @@ class LiveModel:
             self.classes = (*self.classes, label)
         return self.classes.index(label)
 
+    def drop_unlearnt_classes(self) -> None:
+        """Forgets new classes that were named and not learnt, so that all who follow the ledger have the same."""
+        learnt = 0 if self._online is None else 1 + int(max(self._online.classes))
+        self.classes = self.classes[: max(learnt, len(self.predictor.classes))]
+
     def look_up(self, connection: sa.Connection, ids: Sequence[str]) -> Views:
         """How the model sees samples; vectors that are not kept are computed."""
         kept = vectors_of(connection, self.model.fingerprint, ids)
@@ -215,6 +220,7 @@ class LiveModel:
 
     def publish(self, ledger: int) -> None:
         """What is learnt by now answers from now on."""
+        self.drop_unlearnt_classes()
         self._ledger = ledger
         self.answerer = self.newest()
 
