@@ -36,6 +36,8 @@ NAMES = (
     "forgetting",
     "bad_images",
     "monday_tuesday",
+    "poisoning",
+    "serving",
     "scaling",
 )
 

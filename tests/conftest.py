@@ -198,3 +198,114 @@ def kafka_broker(_kafka_broker: KafkaBroker) -> Iterator[KafkaBroker]:
     yield _kafka_broker
     _kafka_broker.down()
     _kafka_broker.up()
+
+
+class LiveServer:
+    """A real server of the API that simulations talk to: a model that sees colours, and who hears each vote once.
+
+    What it is told to refuse it refuses first; it can go away and come back at the same address.
+    """
+
+    token = "plt_test"
+
+    def __init__(self) -> None:
+        self.refusals: list[tuple[str, int, dict[str, str]]] = []  # path, status and headers of the next answers
+        self.asked: list[str] = []  # paths of all requests
+        self.predictions: dict[str, str] = {}  # label by id
+        self.heard: dict[str, dict[str, Any]] = {}  # what was said, by the client's id
+        self.trust: Callable[[dict[str, Any]], float] = lambda said: 0.9
+        self.before: Callable[[str], None] = lambda path: None  # called with every request's path
+        self._listener = _listen(0)
+        self.port: int = self._listener.getsockname()[1]
+        self._stop: Callable[[], None] = lambda: None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def app(self) -> Any:
+        from fastapi import FastAPI, Request
+        from starlette.responses import JSONResponse, Response
+
+        app = FastAPI()
+
+        def refused(request: Request) -> Response | None:
+            path = request.url.path
+            self.asked.append(path)
+            self.before(path)
+            if request.headers.get("authorization") != f"Bearer {self.token}":
+                return JSONResponse({"error": "the token is unknown or revoked"}, 401)
+            if self.refusals and self.refusals[0][0] == path:
+                _, status, headers = self.refusals.pop(0)
+                return JSONResponse({"error": "not now"}, status, headers)
+            return None
+
+        async def predict(request: Request) -> Response:
+            if (answer := refused(request)) is not None:
+                return answer
+            try:
+                pixels = np.array(Image.open(io.BytesIO(await request.body())).convert("RGB"))
+            except OSError:
+                return JSONResponse({"error": "not an image: unknown"}, 415)
+            label = list(_TINTS)[int(pixels.mean(axis=(0, 1)).argmax())]
+            uid = f"{len(self.predictions):032x}"
+            self.predictions[uid] = label
+            found = {"id": uid, "label": label, "confidence": 0.75, "model": "pets@1", "ledger": 0}
+            return JSONResponse({"predictions": [found]})
+
+        async def feedback(request: Request) -> Response:
+            if (answer := refused(request)) is not None:
+                return answer
+            said = await request.json()
+            if said["prediction"] not in self.predictions:
+                return JSONResponse({"error": "no such prediction"}, 422)
+            trust = self.trust(said)
+            heard = {"vote": 1, "sample": "0" * 64, "label": said["label"], "trust": trust, "weight": trust}
+            heard |= {"action": "learnt", "reason": "", "model": "pets@1", "ledger": 1, "before": 0.1, "after": 0.2}
+            self.heard.setdefault(said["id"], said)
+            return JSONResponse(heard)
+
+        app.add_route("/predict", predict, methods=["POST"])
+        app.add_route("/feedback", feedback, methods=["POST"])
+        return app
+
+    def up(self) -> None:
+        """Takes requests."""
+        import uvicorn
+
+        if self._listener.fileno() < 0:
+            self._listener = _listen(self.port)
+        server = uvicorn.Server(uvicorn.Config(self.app(), ws="none", log_config=None, timeout_graceful_shutdown=5))
+        thread = threading.Thread(target=server.run, args=([self._listener],))
+        thread.start()
+
+        def stop() -> None:
+            server.should_exit = True
+            thread.join(30)
+            self._listener.close()
+            assert not thread.is_alive()
+
+        self._stop = stop
+
+    def down(self) -> None:
+        """Ends all connections and refuses new ones."""
+        self._stop()
+        self._stop = lambda: None
+
+
+def _listen(port: int) -> socket.socket:
+    """Of a named protocol: asyncio sets TCP_NODELAY on no other, and each answer would come 40 ms late."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", port))
+    listener.listen()
+    return listener
+
+
+@pytest.fixture
+def live_server() -> Iterator[LiveServer]:
+    """A server that plays Pellucid's, up at the beginning."""
+    server = LiveServer()
+    server.up()
+    yield server
+    server.down()

@@ -55,6 +55,9 @@ class Settings:
     mlflow_url: str = _setting(
         f"sqlite:///{STATE_NAME}/mlflow.db", "MLflow's tracking and registry: a database URL or a server's"
     )
+    stream_url: str = _setting(
+        "embedded", "what carries events: embedded, in the database, or kafka://HOST:PORT[,HOST:PORT...]"
+    )
     cache_dir: str = _setting(f"{STATE_NAME}/cache", "a local folder for feature vectors; safe to delete")
     report_dir: str = _setting("reports", "a local folder for the reports that people open")
     extractor: str = _setting("classical", "what turns images into vectors: classical, onnx:PATH or timm:NAME")
@@ -68,6 +71,9 @@ class Settings:
         60.0, "a worker silent for so long has lost its job to the others", low=0.1, high=86_400
     )
     poll_seconds: float = _setting(2.0, "how often a waiting worker looks for work", low=0.01, high=86_400)
+    keep_days: float = _setting(
+        0.0, "days after which answers that no vote names are forgotten; 0 keeps them for ever", low=0, high=36_500
+    )
     train: Mapping[str, Any] = _setting(
         {},
         "the grid that `pellucid train` and `pellucid worker --watch` run: datasets, models, settings, ...",

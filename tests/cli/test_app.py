@@ -20,7 +20,7 @@ HEAVY = {
     *("mlflow", "onnxruntime", "matplotlib", "torch", "fsspec", "safetensors", "jinja2"),
 }
 NO_DATA = {"init"}  # commands that print remarks only
-GROUPS = {"bench", "datasets", "models", "queue", "tokens"}
+GROUPS = {"bench", "datasets", "models", "queue", "stream", "tokens"}
 
 
 def commands() -> Iterator[tuple[str, Any]]:
@@ -59,7 +59,20 @@ def test_every_command_that_prints_data_prints_json_too() -> None:
 
 def test_whatever_changes_production_can_be_tried_dry() -> None:
     seen = {name for name, command in commands() if any("--dry-run" in item.opts for item in command.params)}
-    assert seen == {"clean", "corrupt", "models promote", "models rollback", "models mirror"}
+    assert seen == {
+        "clean",
+        "corrupt",
+        "forget",
+        "models promote",
+        "models rollback",
+        "models mirror",
+        "prune",
+        "retrain",
+        "stream bridge",
+        "stream consume",
+        "stream publish",
+        "stream simulate",
+    }
     for name, command in commands():
         if name in seen:
             assert any("-n" in item.opts for item in command.params), name
@@ -75,7 +88,7 @@ def test_one_letter_means_one_thing() -> None:
                     assert meaning.setdefault(word, longs[0]) == longs[0], (name, word)
 
 
-@pytest.mark.parametrize("words", [(), ("bench",), ("datasets",), ("models",), ("queue",), ("tokens",)])
+@pytest.mark.parametrize("words", [(), ("bench",), ("datasets",), ("models",), ("queue",), ("stream",), ("tokens",)])
 def test_without_a_command_the_help_is_shown_and_the_exit_code_is_that_of_misuse(
     cli: Cli, words: tuple[str, ...]
 ) -> None:

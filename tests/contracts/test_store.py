@@ -52,6 +52,7 @@ from pellucid.store.ingests import (
     sightings_of,
 )
 from pellucid.store.jobs import JobSpec, claim, enqueue
+from pellucid.store.ledger import Entry, add_entries, standing
 from pellucid.store.models import (
     get_model,
     list_models,
@@ -426,6 +427,21 @@ def promote(
         change = Change(model.name, alias, revision, action, model.version, state.version, "ann", "better", AT)
         set_alias(connection, change)
     return change
+
+
+def test_one_question_tells_the_champion_and_how_far_the_ledger_is(
+    database: Database, make_jobs: MakeJobs, make_samples: Callable[[int], list[str]]
+) -> None:
+    first, second = register(database, make_jobs(2))
+    a, b = make_samples(2)
+    with database.read() as connection:
+        assert standing(connection, first) == (None, 0)
+    promote(database, second, None)
+    entries = [Entry(a, "cat", 1.0, "learn", ""), Entry(b, None, 0.0, "unlearn", "")]
+    with database.write() as connection:
+        newest = add_entries(connection, second, entries)
+        assert standing(connection, second) == (second.version, newest)
+        assert standing(connection, first) == (second.version, 0), "each model has a ledger of its own"
 
 
 def test_of_those_who_promote_at_once_one_wins(database: Database, make_jobs: MakeJobs) -> None:

@@ -9,12 +9,23 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
+
+from pellucid import Project
+from pellucid.flow.answer import Asked, answer
+from pellucid.flow.feedback import Heard, Said, hear
+from pellucid.flow.live import LiveModel
+from pellucid.heads.statistic import design
+from pellucid.types import Answer, Row, Split
+
+from ..conftest import picture_bytes
 
 Manifest = Callable[..., Path]
 KillAfter = Callable[..., int]
@@ -139,3 +150,72 @@ def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.syspath_prepend(tmp_path / "plugins")
     yield name
     sys.modules.pop(name, None)
+
+
+@pytest.fixture(scope="session")
+def live_folder(tmp_path_factory: pytest.TempPathFactory, class_folders: Callable[..., Path]) -> Path:
+    """40 cats and 40 dogs, some for testing and some trusted; the ridge pets@1 is the champion. Work on a copy."""
+    root = tmp_path_factory.mktemp("live")
+    with pytest.MonkeyPatch.context() as patch, Project.init(root / "project") as made:
+        patch.setattr("pellucid.flow.job._try_to_complete", lambda workspace, model: False)
+        source = class_folders(root / "source", {"cat": 40, "dog": 40})
+        made.ingest(source, "pets", test_fraction=0.2, trusted_fraction=0.3)
+        made.train("pets", models="ridge")
+        made.promote("pets@1")
+    return root / "project"
+
+
+@dataclass
+class Pets:
+    """A project with a live model, and the doors to it."""
+
+    project: Project
+    live: LiveModel
+
+    def show(self, label: str, *numbers: int) -> list[str]:
+        """Pictures of the class's colour that nobody has seen, answered; their sample ids."""
+        asked = [Asked(picture_bytes(label, 1000 + number)) for number in numbers]
+        found = answer(self.project.workspace, self.live.answerer, asked)
+        return [item.sample for item in found if isinstance(item, Answer)]
+
+    def say(self, sample: str, label: str, voter: str = "ann", **more: Any) -> Heard:
+        """One vote."""
+        return hear(self.live, Said(sample, label, voter, **more))
+
+    def again(self) -> LiveModel:
+        """The same model as another process has it."""
+        other = LiveModel(self.project.workspace, self.live.model)
+        with self.project.workspace.database.read() as connection:
+            other.follow(connection)
+        return other
+
+    def weights(self) -> NDArray[np.float64]:
+        """W as it is now."""
+        snapshot = self.live.newest().snapshot
+        assert snapshot is not None
+        return snapshot.weights
+
+    def rows(self, split: Split) -> list[Row]:
+        """The dataset's rows of that split."""
+        return [row for row in self.project.inspect("pets").rows if row.split is split]
+
+
+@pytest.fixture
+def pets(make_project: Callable[..., Project], live_folder: Path) -> Pets:
+    """A copy of `live_folder`, with its champion live."""
+    project = make_project(of=live_folder)
+    return Pets(project, LiveModel(project.workspace, project.model("pets")))
+
+
+def refit(live: LiveModel) -> NDArray[np.float64]:
+    """W of a batch fit, by the normal equations, of all that stands in the live model."""
+    names = list(live.learnt())
+    with live.workspace.database.read() as connection:
+        views = live.look_up(connection, names)
+    y = np.array([live.learnt()[name][0] for name in names], np.intp)
+    w = np.array([live.learnt()[name][1] for name in names])
+    columns = np.unique(y)
+    x = design(views.rows)
+    targets = (y[:, None] == columns).astype(float)
+    l2 = live.online._running.l2
+    return np.asarray(np.linalg.solve(x.T @ (w[:, None] * x) + l2 * np.eye(x.shape[1]), x.T @ (w[:, None] * targets)))

@@ -42,6 +42,16 @@ def test_inner_products_with_landmarks_are_likenesses(digits: tuple[NDArray[Any]
     np.testing.assert_allclose(lift(X[300:400]) @ lift(X[:300]).T, likeness(X[300:400], X[:300]), atol=2e-3)
 
 
+def test_a_lift_in_single_precision_is_the_lift_but_for_rounding(digits: tuple[NDArray[Any], NDArray[Any]]) -> None:
+    X, y = digits
+    head = KernelClassifier(l2=1.0).fit(X[:600], y[:600])
+    rows = np.vstack([X[600:], np.zeros((1, X.shape[1]))])
+    exact, near = head.lift_(rows), head.lift_.nearly(rows)
+    assert near.dtype == np.float32
+    np.testing.assert_allclose(near, exact, atol=1e-4)
+    np.testing.assert_allclose(head.ridge_.predict_proba(near), head.ridge_.predict_proba(exact), atol=1e-4)
+
+
 def test_a_lift_is_the_same_for_the_same_seed_and_never_larger_than_asked() -> None:
     X = np.random.default_rng(0).normal(size=(50, 4))
     one, same, other = (Lift.on(X, 20, seed=seed) for seed in (1, 1, 2))

@@ -161,7 +161,7 @@ def shares_of(project: Project, ref: str, images: list[bytes]) -> list[dict[str,
         extractor = live.predictor.extractor
         vectors = [look(project.workspace, extractor, data).vector for data in images]
         return [
-            dict(zip(live.classes, map(float, live.answerer.probabilities(vector[None])[0]), strict=True))
+            dict(zip(live.classes, map(float, live.answerer.reply(vector[None])[0][0]), strict=True))
             for vector in vectors
         ]
 

@@ -20,8 +20,9 @@ from pellucid.stream.payload import (
     image_event,
     image_of,
     prediction_event,
+    prediction_of,
 )
-from pellucid.types import Prediction
+from pellucid.types import Answer
 
 TEXT = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=60).filter(str.strip)
 NAMED = st.one_of(
@@ -112,13 +113,51 @@ def test_what_is_no_image_is_refused() -> None:
         feedback_of(Event("1", "/x", FEEDBACK, datacontenttype="text/plain", data=b"{}"))
 
 
-def test_a_prediction_can_be_answered_by_its_id() -> None:
-    answer = Prediction("/cameras/3#7", "a" * 64, "cat", 0.75, {"cat": 0.75, "dog": 0.25}, "pets@2")
-    event = prediction_event(answer, uid="p1", source="/pellucid/pets", time=datetime(2026, 1, 1, tzinfo=UTC))
+ANSWER = Answer(
+    uid="p1",
+    sample="a" * 64,
+    label="cat",
+    confidence=0.75,
+    probabilities={"cat": 0.75, "dog": 0.25},
+    likely=("cat", "dog"),
+    entropy=0.5,
+    novelty=None,
+    model="pets@2",
+    ledger=7,
+    at=datetime(2026, 1, 1, tzinfo=UTC),
+    actor="/cameras/3",
+    name="line 3",
+)
+
+
+def test_a_prediction_comes_back_from_its_event_and_can_be_answered_by_its_id() -> None:
+    event = prediction_event(ANSWER, source="/pellucid/pets")
     assert (event.id, event.type, event.datacontenttype) == ("p1", PREDICTION, "application/json")
+    assert prediction_of(event) == ANSWER
     found = json.loads(event.data)
     assert found["prediction"] == event.id
     assert (found["label"], found["confidence"], found["model"]) == ("cat", 0.75, "pets@2")
-    assert found["probabilities"] == {"cat": 0.75, "dog": 0.25}
     reply = Feedback("dog", "ann", prediction=found["prediction"])
     assert feedback_of(feedback_event(reply, id="f1", source="/desk")) == reply
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"label": None, "confidence": "high"}, "not as `prediction_event` writes it"),
+        ({"probabilities": [1]}, "not as `prediction_event` writes it"),
+        ({"likely": None}, "not as `prediction_event` writes it"),
+    ],
+)
+def test_a_prediction_that_cannot_be_used_is_refused(change: dict[str, object], reason: str) -> None:
+    said = json.loads(prediction_event(ANSWER, source="/x").data)
+
+    def event(data: object, **more: object) -> Event:
+        return Event("1", "/x", PREDICTION, data=json.dumps(data).encode(), **{"time": ANSWER.at, **more})  # type: ignore[arg-type]
+
+    with pytest.raises(DataError, match=reason):
+        prediction_of(event(said | change))
+    with pytest.raises(DataError, match="has no likely"):
+        prediction_of(event({name: value for name, value in said.items() if name != "likely"}))
+    with pytest.raises(DataError, match="has no time"):
+        prediction_of(event(said, time=None))

@@ -13,16 +13,20 @@ from pellucid.cli import (
     bench,
     clean,
     datasets,
+    drift,
     ending,
     ingest,
     init,
     models,
     predict,
+    prune,
     queue,
     retrain,
     serve,
+    stream,
     tokens,
     train,
+    votes,
 )
 from pellucid.cli.context import MORE, Globals
 from pellucid.cli.output import put
@@ -49,12 +53,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (init, ingest, clean, train, predict, serve, retrain):
+for module in (init, ingest, clean, train, predict, serve, retrain, votes, drift, prune):
     module.add_commands(app)
 app.add_typer(datasets.app, name="datasets", rich_help_panel=MORE)
 app.add_typer(models.app, name="models", rich_help_panel=MORE)
 app.add_typer(bench.app, name="bench", rich_help_panel=MORE)
 app.add_typer(queue.app, name="queue", rich_help_panel=MORE)
+app.add_typer(stream.app, name="stream", rich_help_panel=MORE)
 app.add_typer(tokens.app, name="tokens", rich_help_panel=MORE)
 
 

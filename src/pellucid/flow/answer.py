@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+import sqlalchemy as sa
 from numpy.typing import NDArray
 from scipy.special import xlogy
 
@@ -20,6 +21,8 @@ from pellucid.features.similar import SKETCH_FROM, sketch
 from pellucid.flow.live import Answerer
 from pellucid.flow.workspace import Workspace
 from pellucid.store.blobs import digest_of
+from pellucid.store.database import Database
+from pellucid.store.images import Place
 from pellucid.store.live_vectors import keep_vectors
 from pellucid.store.predictions import add_answers
 from pellucid.store.samples import add_samples, stored_ids
@@ -33,6 +36,7 @@ class Asked:
     data: bytes  # as it came, not decoded yet
     actor: str | None = None  # who asks
     name: str = ""  # what the caller calls it; only ever shown
+    uid: str | None = None  # 1..32 characters that the answer is to be known by, never given before; drawn where None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,7 +56,12 @@ def look(workspace: Workspace, extractor: Extractor, data: bytes) -> Seen:
 
 
 def answer(
-    workspace: Workspace, answerer: Answerer, asked: Sequence[Asked], *, pool: ThreadPoolExecutor | None = None
+    workspace: Workspace,
+    answerer: Answerer,
+    asked: Sequence[Asked],
+    *,
+    pool: Executor | None = None,
+    keeper: Executor | None = None,
 ) -> list[Answer | PellucidError]:
     """Answers in the order of the images; an image that cannot be used gets its error, and the others do not suffer.
 
@@ -60,39 +69,52 @@ def answer(
 
     Args:
         pool: threads that decode and embed side by side; one after the other where None.
+        keeper: a thread that waits for the disk while the head is at work; nobody does where None.
 
     Raises:
         StorageError: the answers cannot be kept.
     """
+    seen = look_at(workspace, answerer.predictor.extractor, [item.data for item in asked], pool=pool)
+    good = [(item, found) for item, found in zip(asked, seen, strict=True) if isinstance(found, Seen)]
+    looks = [found for _, found in good]
+    keeping = keeper.submit(store_images, workspace, looks) if keeper is not None and looks else None
+    answers = give_answers(answerer, good)
+    if looks:
+        places = keeping.result() if keeping is not None else store_images(workspace, looks)
+        with workspace.database.write() as connection:
+            record_looks(workspace.database, connection, answerer.model.fingerprint, looks, places)
+            add_answers(connection, answerer.model, answers)
+    given = iter(answers)
+    return [next(given) if isinstance(found, Seen) else found for found in seen]
 
-    def try_to_look(item: Asked) -> Seen | PellucidError:
+
+def look_at(
+    workspace: Workspace, extractor: Extractor, images: Sequence[bytes], *, pool: Executor | None = None
+) -> list[Seen | PellucidError]:
+    """Looks at each image, in order; one that cannot be used gets its error."""
+
+    def try_to_look(data: bytes) -> Seen | PellucidError:
         try:
-            return look(workspace, answerer.predictor.extractor, item.data)
+            return look(workspace, extractor, data)
         except ImageError as error:
             return error
 
-    run: Callable[..., Any] = map if pool is None or len(asked) == 1 else pool.map
-    seen: list[Seen | PellucidError] = list(run(try_to_look, asked))
-    good = [(item, found) for item, found in zip(asked, seen, strict=True) if isinstance(found, Seen)]
-    answers = iter(_answers(answerer, good))
-    results: list[Answer | PellucidError] = [next(answers) if isinstance(found, Seen) else found for found in seen]
-    if good:
-        _keep(workspace, answerer, good, [item for item in results if isinstance(item, Answer)])
-    return results
+    run: Callable[..., Any] = map if pool is None or len(images) == 1 else pool.map
+    return list(run(try_to_look, images))
 
 
-def _answers(answerer: Answerer, good: Sequence[tuple[Asked, Seen]]) -> list[Answer]:
-    if not good:
+def give_answers(answerer: Answerer, asked: Sequence[tuple[Asked, Seen]]) -> list[Answer]:
+    """What the model says of images that were looked at; nothing is kept of it."""
+    if not asked:
         return []
-    X = np.stack([found.vector for _, found in good])
-    shares = answerer.probabilities(X)
+    X = np.stack([found.vector for _, found in asked])
+    shares, novelty = answerer.reply(X)
     held = answerer.sets(shares)
     entropy = -xlogy(shares, shares).sum(axis=1)
-    novelty = answerer.novelty(X)
     now = datetime.now(UTC)
     return [
         Answer(
-            uid=uuid.uuid4().hex,
+            uid=item.uid or uuid.uuid4().hex,
             sample=found.sample.id,
             label=answerer.classes[int(shares[row].argmax())],
             confidence=float(shares[row].max()),
@@ -106,21 +128,27 @@ def _answers(answerer: Answerer, good: Sequence[tuple[Asked, Seen]]) -> list[Ans
             actor=item.actor,
             name=item.name,
         )
-        for row, (item, found) in enumerate(good)
+        for row, (item, found) in enumerate(asked)
     ]
 
 
-def _keep(
-    workspace: Workspace, answerer: Answerer, good: Sequence[tuple[Asked, Seen]], answers: Sequence[Answer]
-) -> None:
-    found = {item.sample.id: item for _, item in good}
+def store_images(workspace: Workspace, seen: Sequence[Seen]) -> Mapping[str, Place]:
+    """Stores the images that the project does not have yet, and tells where; they count once that is recorded."""
+    found = {item.sample.id: item.data for item in seen}
     with workspace.database.read() as connection:
         stored = stored_ids(connection, list(found))
-    fresh = {name: item for name, item in found.items() if name not in stored}
-    places = workspace.images.keep({name: item.data for name, item in fresh.items()})
-    samples = [(item.sample, places[name].pack, places[name].offset) for name, item in fresh.items()]
-    fingerprint = answerer.model.fingerprint
-    with workspace.database.write() as connection:
-        add_samples(workspace.database, connection, samples)
-        keep_vectors(workspace.database, connection, fingerprint, {name: item.vector for name, item in found.items()})
-        add_answers(connection, answerer.model, answers)
+    return workspace.images.keep({name: data for name, data in found.items() if name not in stored})
+
+
+def record_looks(
+    database: Database,
+    connection: sa.Connection,
+    fingerprint: str,
+    seen: Sequence[Seen],
+    places: Mapping[str, Place],
+) -> None:
+    """Records images that were looked at: the samples where they are new, and the vectors by that extractor."""
+    found = {item.sample.id: item for item in seen}
+    new = [(found[name].sample, place.pack, place.offset) for name, place in places.items() if name in found]
+    add_samples(database, connection, new)
+    keep_vectors(database, connection, fingerprint, {name: item.vector for name, item in found.items()})

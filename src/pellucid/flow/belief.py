@@ -1,9 +1,9 @@
-"""What the votes on one sample say together, beside the live model and by the record of every voter."""
+"""What the votes on samples say together, beside the live model and by the record of every voter."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import sqlalchemy as sa
@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 
 from pellucid.flow.live import LiveModel, Views
 from pellucid.labels.consensus import derive, last_words
-from pellucid.noise.reliability import reliability, weigh_votes
+from pellucid.noise.reliability import hear_all, reliability, weigh_many
 from pellucid.store.votes import supports_of
-from pellucid.types import Role, Vote
+from pellucid.types import KEEPER, Role, Vote
 
 RECORD = 500  # newest votes that a voter's record is made of
-_PRIORS = {Role.USER: (2.0, 2.0), Role.ANNOTATOR: (18.0, 2.0)}  # right and wrong votes that a new voter begins with
+
+# Right and wrong votes that a new voter begins with.
+PRIORS: Mapping[Role, tuple[float, float]] = {Role.USER: (2.0, 2.0), Role.ANNOTATOR: (18.0, 2.0)}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,43 +41,117 @@ def believe_votes(
         view: the sample, and no other.
         votes: all votes on it that count, oldest first.
     """
-    current = last_words(votes)
-    if any(vote.role is Role.GROUND_TRUTH for vote in current):
-        said = derive(votes)
-        return Belief(said.label, 1.0 if said.label is not None else 0.0, {})
-    heard = [vote for vote in current if vote.role in _PRIORS]
-    if not heard:
-        return Belief(None, 0.0, {})
-    labels = np.array([live.class_number(vote.label) for vote in heard], np.intp)
-    K = len(live.classes)
-    others, known = _others(live, sample, view, K)
-    rates = np.array([voter_rate(connection, vote, K) for vote in heard])
-    posterior = weigh_votes(others, labels, rates)
-    best = int(labels[posterior[labels].argmax()])
-    support = {}
-    for place, vote in enumerate(heard):
-        rest = np.arange(len(heard)) != place
-        if known[labels[place]]:  # nobody can have foreseen a class that the model has never seen
-            support[vote.voter] = float(weigh_votes(others, labels[rest], rates[rest])[labels[place]])
-    return Belief(live.classes[best], float(posterior[best]), support)
+    return believe_all(live, connection, {sample: votes}, view)[sample]
 
 
-def voter_rate(connection: sa.Connection, vote: Vote, n_classes: int) -> float:
-    """How often the voter is right, 0..1, by what others gave the voter's newest labels."""
-    supports = supports_of(connection, vote.dataset, vote.voter, RECORD)
-    return reliability(supports, max(2, n_classes), _PRIORS[vote.role])
+def believe_all(
+    live: LiveModel,
+    connection: sa.Connection,
+    votes: Mapping[str, Sequence[Vote]],
+    views: Views,
+    *,
+    together: bool = False,
+    settled: Mapping[str, str] | None = None,
+) -> dict[str, Belief]:
+    """`believe_votes` of many samples at once.
 
-
-def _others(live: LiveModel, sample: str, view: Views, n_classes: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """What the model says without the sample, (K,), and which classes it knows, (K,)."""
-    p, known = np.zeros(n_classes), np.zeros(n_classes, np.bool_)
-    if live.learns:
-        number, weight = live.stands(sample)
-        columns = live.online.classes
-        p[columns] = live.online.without(view.rows, np.array([number], np.intp), np.array([weight]))[0]
-        known[columns] = True
+    Args:
+        votes: by sample, in the order of the views.
+        together: judges the voters anew by these very votes, rather than by what was on record when they were said.
+        settled: the label of samples for which it is known; only for ``together``.
+    """
+    case = _Case(live, votes, settled or {})
+    others, known = _others(live, list(votes), views, case.classes)
+    if together:
+        counts = np.array([vote.import_id is None for vote in case.heard], np.bool_) & known[case.labels]
+        priors = np.array([PRIORS[role] for _, role in case.voters], np.float64).reshape(-1, 2)
+        jury = hear_all(
+            others, case.rows, case.labels, case.who, priors, counts=counts, settled=np.array(case.truth, np.intp)
+        )
+        posterior, support = jury.posterior, jury.support
     else:
-        found = live.answerer.probabilities_of(view)[0]
-        p[: len(found)] = found
-        known[: len(found)] = True
+        K = len(case.classes)
+        rates = np.array([voter_rate(connection, case.dataset, *voter, K) for voter in case.voters], np.float64)
+        posterior, support = weigh_many(others, case.rows, case.labels, rates[case.who])
+    # Nobody can have foreseen a class that the model has never seen, so votes for it get no support.
+    given: dict[int, dict[str, float]] = {}
+    said: dict[int, list[int]] = {}
+    for place, vote in enumerate(case.heard):
+        row, label = int(case.rows[place]), int(case.labels[place])
+        said.setdefault(row, []).append(label)
+        if known[label]:
+            given.setdefault(row, {})[vote.voter] = float(support[place])
+    found = {}
+    for row, name in enumerate(votes):
+        if name in case.spoken:
+            label_said = case.spoken[name]
+            found[name] = Belief(label_said, 1.0 if label_said is not None else 0.0, {})
+        elif row in said:
+            best = max(dict.fromkeys(said[row]), key=lambda label, row=row: posterior[row, label])  # type: ignore[misc]
+            found[name] = Belief(case.classes[best], float(posterior[row, best]), given.get(row, {}))
+        else:
+            found[name] = Belief(None, 0.0, {})
+    return found
+
+
+def voter_rate(connection: sa.Connection, dataset: str, voter: str, role: Role, n_classes: int) -> float:
+    """How often the voter is right, 0..1, by what others gave the voter's newest labels."""
+    return reliability(supports_of(connection, dataset, voter, RECORD), max(2, n_classes), PRIORS[role])
+
+
+@dataclass(slots=True)
+class _Case:
+    """Votes as arrays."""
+
+    live: LiveModel
+    votes: Mapping[str, Sequence[Vote]]
+    settled: Mapping[str, str]
+    heard: list[Vote] = field(default_factory=list)  # (v,) that are weighed
+    voters: list[tuple[str, Role]] = field(default_factory=list)
+    spoken: dict[str, str | None] = field(default_factory=dict)  # ground truth by sample; None where it contradicts
+    truth: list[int] = field(default_factory=list)  # (n,) class number where it is known, else -1
+    classes: list[str] = field(default_factory=list)  # (K,)
+    rows: NDArray[np.intp] = field(init=False)  # (v,)
+    labels: NDArray[np.intp] = field(init=False)  # (v,)
+    who: NDArray[np.intp] = field(init=False)  # (v,)
+
+    def __post_init__(self) -> None:
+        index = {name: number for number, name in enumerate(self.live.known())}
+        voters: dict[tuple[str, Role], int] = {}
+        places: list[tuple[int, int, int]] = []
+        for row, (name, votes) in enumerate(self.votes.items()):
+            current = last_words(vote for vote in votes if vote.voter != KEEPER)
+            if any(vote.role is Role.GROUND_TRUTH for vote in current):
+                self.spoken[name] = derive(current).label
+            known = self.spoken.get(name) or self.settled.get(name)
+            self.truth.append(-1 if known is None else index.setdefault(known, len(index)))
+            for vote in current:
+                if vote.role in PRIORS:
+                    who = voters.setdefault((vote.voter, vote.role), len(voters))
+                    places.append((row, index.setdefault(vote.label, len(index)), who))
+                    self.heard.append(vote)
+        self.voters, self.classes = list(voters), list(index)
+        self.rows, self.labels, self.who = np.array(places, np.intp).reshape(-1, 3).T
+
+    @property
+    def dataset(self) -> str:
+        """Whose votes they are."""
+        return self.live.model.name
+
+
+def _others(
+    live: LiveModel, names: Sequence[str], views: Views, classes: Sequence[str]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """What the model says of each sample without it, (n, K), and which classes it knows, (K,)."""
+    index = {name: number for number, name in enumerate(classes)}
+    p, known = np.zeros((len(names), len(classes))), np.zeros(len(classes), np.bool_)
+    if live.learns:
+        columns = [index[live.classes[number]] for number in live.online.classes]
+        places = [live.stands(name) for name in names]
+        numbers, weights = np.array([at[0] for at in places], np.intp), np.array([at[1] for at in places], np.float64)
+        p[:, columns] = live.online.without(views.rows, numbers, weights)
+    else:
+        columns = [index[name] for name in live.answerer.classes]
+        p[:, columns] = live.answerer.probabilities_of(views)
+    known[columns] = True
     return p, known

@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 
 from pellucid.errors import StorageError
 from pellucid.flow.embed import embed_samples
+from pellucid.flow.learn import gather
 from pellucid.flow.predict import open_predictor
 from pellucid.flow.predictor import Predictor
+from pellucid.flow.replay import REPLAY, replayed
 from pellucid.flow.workspace import Workspace
 from pellucid.heads.online import OnlineHead, Snapshot, Span, learns_online
 from pellucid.labels.halves import halve
@@ -32,6 +34,7 @@ from pellucid.types import TRUST_SCALE, ModelVersion, Row, Split, Status
 UNLEARNT = (-1, 0.0)
 COPY = 0.995  # the cosine of two vectors above which they are taken for copies of one image
 FRESH = 2000  # images among which copies are looked for, the newest
+HURTS = 0.01  # of the guard's accuracy: a step that takes it lower than so far below the champion's is undone
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,26 +48,27 @@ class Answerer:
     snapshot: Snapshot | None  # None for a head that cannot learn online
     span: Span | None  # what was learnt in training
 
-    def probabilities(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
-        """(n, K) in the order of ``classes``, of vectors (n, d); a class never learnt gets 0."""
-        if self.snapshot is None:
-            return self.predictor.predict_vectors(X)
-        found = np.zeros((len(X), len(self.classes)))
-        if len(X):
-            found[:, self.snapshot.classes] = self.snapshot.predict_proba(self.snapshot.lift(X))
-        return found
+    def reply(self, X: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+        """Probabilities and novelty of vectors (n, d).
+
+        The probabilities (n, K) are in the order of ``classes``; a class never learnt gets 0. The novelty (n,), 0..1,
+        is the share of training images that lie nearer to what was learnt; None where nothing tells.
+        """
+        if self.snapshot is None or not len(X):
+            return self.predictor.predict_vectors(X), None
+        rows = self.snapshot.look(X)
+        return self._shares(self.snapshot, rows), None if self.span is None else self.span.novelty(rows)
 
     def probabilities_of(self, views: Views) -> NDArray[np.float64]:
-        """The same of views."""
+        """Probabilities (n, K) in the order of ``classes``."""
         if self.snapshot is None:
             return self.predictor.predict_vectors(views.X)
-        found = np.zeros((len(views.X), len(self.classes)))
-        found[:, self.snapshot.classes] = self.snapshot.predict_proba(views.rows)
-        return found
+        return self._shares(self.snapshot, views.rows)
 
-    def novelty(self, X: NDArray[np.float32]) -> NDArray[np.float64] | None:
-        """The share, (n,) 0..1, of training images that lie nearer to what was learnt; None where nothing tells."""
-        return None if self.span is None or self.snapshot is None else self.span.novelty(self.snapshot.lift(X))
+    def _shares(self, snapshot: Snapshot, rows: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        found = np.zeros((len(rows), len(self.classes)))
+        found[:, snapshot.classes] = snapshot.predict_proba(rows)
+        return found
 
     def sets(self, shares: NDArray[np.float64], alpha: float = 0.1) -> NDArray[np.bool_]:
         """Which classes, (n, K), hold the true one with probability 1 - alpha."""
@@ -86,6 +90,15 @@ class Views:
     def only(self, chosen: NDArray[np.bool_]) -> Views:
         """Those that are chosen, (n,)."""
         return self if chosen.all() else Views(self.X[chosen], self.rows[chosen])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Undo:
+    """How samples stood before a step."""
+
+    places: Mapping[str, tuple[int, float]]  # class number and weight of each that was moved
+    views: Views  # of them, in that order
+    classes: tuple[str, ...]  # that there were
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,21 +133,21 @@ class LiveModel:
         self.classes = self.predictor.classes
         self._online: OnlineHead | None = None
         self._span: Span | None = None
-        self._stands: dict[str, tuple[int, float]] = {}  # class number and weight of each sample that is learnt
+        self._trained: dict[str, tuple[int, float]] = {}  # class number and weight of each sample of the training
+        self._stands: dict[str, tuple[int, float]] = {}  # the same of each sample that is learnt
         self._fresh: dict[str, NDArray[np.float32]] = {}  # unit vectors of the samples that moved last
         self._ledger = 0
-        with workspace.database.read() as connection:
-            version = get_version(connection, model.dataset)
-            newest = get_version(connection, version.dataset)
-        rows = read_manifest(workspace.blobs, version.content_id)
-        present = {row.sample: row for row in read_manifest(workspace.blobs, newest.content_id)}
-        self.rows: Mapping[str, Row] = {row.sample: row for row in rows} | present
+        self._version = 0  # of the dataset: the newest whose splits are known
+        self.rows: Mapping[str, Row] = {}
         self.guard: Guard | None = None
-        if learns_online(self.predictor.head):
-            self._resume(rows)
-            self.guard = self._guard(list(present.values()))
+        self.best: float | None = None  # the accuracy on the guard of the model as it was trained
+        with workspace.database.read() as connection:
+            self.version = get_version(connection, model.dataset)
+            if learns_online(self.predictor.head):
+                self._resume(read_manifest(workspace.blobs, self.version.content_id))
+            self._first = self.online.snapshot() if self.learns else None
+            self.refresh(connection)
         self.answerer = self.newest()
-        self.best = self.guarded()  # the accuracy on the guard of the model as it was trained
 
     @property
     def learns(self) -> bool:
@@ -157,6 +170,10 @@ class LiveModel:
         """The class number and weight with which the model has learnt the sample; -1 and 0 where it has not."""
         return self._stands.get(sample, UNLEARNT)
 
+    def trained(self, sample: str) -> tuple[int, float]:
+        """The same as it was trained, before all learning since."""
+        return self._trained.get(sample, UNLEARNT)
+
     def learnt(self) -> Mapping[str, tuple[int, float]]:
         """Every sample that is learnt, with its class number and weight."""
         return self._stands
@@ -167,60 +184,81 @@ class LiveModel:
             self.classes = (*self.classes, label)
         return self.classes.index(label)
 
-    def drop_unlearnt_classes(self) -> None:
-        """Forgets new classes that were named and not learnt, so that all who follow the ledger have the same."""
-        learnt = 0 if self._online is None else 1 + int(max(self._online.classes))
-        self.classes = self.classes[: max(learnt, len(self.predictor.classes))]
+    def known(self) -> tuple[str, ...]:
+        """The classes of the dataset, and those learnt since of which something stands."""
+        more = self._online.classes[self._online.classes >= len(self.predictor.classes)] if self._online else ()
+        return (*self.predictor.classes, *(self.classes[number] for number in more))
+
+    def refresh(self, connection: sa.Connection) -> None:
+        """Takes in the splits of the dataset's newest version: what is tested on and what is trusted."""
+        newest = get_version(connection, self.version.dataset)
+        if newest.number == self._version:
+            return
+        rows = {row.sample: row for row in read_manifest(self.workspace.blobs, newest.content_id)}
+        self.rows, self._version = rows, newest.number
+        if self._first is not None:
+            self.guard = self._guard(list(rows.values()))
+            self.best = self.guard.accuracy(self._first) if self.guard is not None else None
+
+    def may_learn(self, sample: str) -> bool:
+        """Whether feedback may touch the sample: what is tested on or trusted it may not."""
+        row = self.rows.get(sample)
+        return row is None or row.split is Split.TRAIN
 
     def look_up(self, connection: sa.Connection, ids: Sequence[str]) -> Views:
-        """How the model sees samples; vectors that are not kept are computed."""
-        kept = vectors_of(connection, self.model.fingerprint, ids)
+        """How the model sees samples: as in training those that it was trained on, and as they came all others."""
+        kept = vectors_of(connection, self.model.fingerprint, [name for name in ids if name not in self._trained])
         missing = [name for name in dict.fromkeys(ids) if name not in kept]
         if missing:
             made = embed_samples(self.workspace, self.predictor.extractor, missing)
             kept |= dict(zip(missing, made, strict=True))
         X = np.stack([kept[name] for name in ids]) if ids else np.empty((0, self.predictor.extractor.dim), "f4")
-        return Views(X, self._online.lift(X) if self._online is not None else X)
+        return Views(X, self._online.lift(X) if self._online is not None and len(X) else X)
 
     def follow(self, connection: sa.Connection) -> int:
         """Takes in what others have added to the ledger; returns how many entries there were."""
         if self._online is None:
             return 0
-        entries = entries_after(connection, self.model, self._ledger)
-        if entries:
-            net = {item.sample: item for item in entries}
-            self.apply(list(net.values()), self.look_up(connection, list(net)))
-            self._ledger = entries[-1].id
-            self.publish(self._ledger)
-        return len(entries)
+        with self.lock:
+            entries = entries_after(connection, self.model, self._ledger)
+            if entries:
+                for item in entries:  # in one order everywhere, also of those that stand no more
+                    if item.label is not None:
+                        self.class_number(item.label)
+                net = {item.sample: item for item in entries}
+                self.apply(list(net.values()), self.look_up(connection, list(net)))
+                self.publish(entries[-1].id)
+            return len(entries)
 
-    def apply(self, entries: Sequence[Entry], views: Views) -> dict[str, tuple[int, float]]:
-        """Puts samples, each named once, where the entries say; returns where they stood before.
+    def apply(self, entries: Sequence[Entry], views: Views) -> Undo:
+        """Puts samples, each named once, where the entries say; what it returns undoes it.
 
         Nobody sees it until `publish`.
         """
-        before = {item.sample: self.stands(item.sample) for item in entries}
+        classes = self.classes
         after = {
             item.sample: (self.class_number(item.label), item.weight)
             if item.label is not None and item.weight > 0
             else UNLEARNT
             for item in entries
         }
-        moved = np.array([before[item.sample] != after[item.sample] for item in entries], np.bool_)
-        names = [item.sample for item, is_new in zip(entries, moved, strict=True) if is_new]
-        self._move(views.only(moved), names, before, after)
-        return before
+        moved = np.array([self.stands(name) != place for name, place in after.items()], np.bool_)
+        names = [name for name, is_new in zip(after, moved, strict=True) if is_new]
+        undo = Undo({name: self.stands(name) for name in names}, views.only(moved), classes)
+        try:
+            self._move(undo.views, undo.places, after)
+        except BaseException:
+            self.classes = classes
+            raise
+        return undo
 
-    def restore(self, before: Mapping[str, tuple[int, float]], views: Views) -> None:
-        """Undoes `apply`: samples, in the order of the views, stand where they stood."""
-        now = {name: self.stands(name) for name in before}
-        moved = np.array([now[name] != before[name] for name in before], np.bool_)
-        names = [name for name, is_new in zip(before, moved, strict=True) if is_new]
-        self._move(views.only(moved), names, now, before)
+    def restore(self, undo: Undo) -> None:
+        """Samples stand as they stood before the step."""
+        self._move(undo.views, {name: self.stands(name) for name in undo.places}, undo.places)
+        self.classes = undo.classes
 
     def publish(self, ledger: int) -> None:
         """What is learnt by now answers from now on."""
-        self.drop_unlearnt_classes()
         self._ledger = ledger
         self.answerer = self.newest()
 
@@ -230,55 +268,80 @@ class LiveModel:
             return None
         return self.guard.accuracy(self._online.snapshot())
 
-    def weight_of_copies(self, sample: str, x: NDArray[np.float32]) -> float:
-        """The weight, 0 or more, with which near-copies of the vector x (d,) have been learnt from feedback.
+    def hurt(self, before: float | None) -> str:
+        """Why a step has to be undone; empty where it may stay.
+
+        Args:
+            before: the accuracy on the guard without it; what was bad before it is not its fault.
+        """
+        now = self.guarded()
+        if now is None or before is None or self.guard is None or self.best is None:
+            return ""
+        allowed = max(HURTS, 1 / len(self.guard.y))
+        if now >= min(before, self.best - allowed) - 1e-9:
+            return ""
+        return f"the accuracy on {len(self.guard.y)} trusted images would fall from {before:.3f} to {now:.3f}"
+
+    def weights_of_copies(self, names: Sequence[str], X: NDArray[np.float32]) -> NDArray[np.float64]:
+        """The weight, 0 or more, with which near-copies of each vector, (n, d), have been learnt from feedback, (n,).
 
         All copies of an image together get the weight of one, so that nobody gains by repeating a picture.
-        """
-        names = [name for name in self._fresh if name != sample and name in self._stands]
-        if not names:
-            return 0.0
-        likeness = np.stack([self._fresh[name] for name in names]) @ _unit(x)
-        return float(
-            sum(self._stands[name][1] for name, is_copy in zip(names, likeness > COPY, strict=True) if is_copy)
-        )
 
-    def _move(
-        self,
-        views: Views,
-        names: Sequence[str],
-        old: Mapping[str, tuple[int, float]],
-        new: Mapping[str, tuple[int, float]],
-    ) -> None:
-        """Learns first and forgets then: a statistic never runs empty on the way."""
-        for places, act in ((new, self.online.learn), (old, self.online.forget)):
-            some = [(row, *places[name]) for row, name in enumerate(names) if places[name][1] > 0]
-            if some:
-                rows, y, weight = (np.array(column) for column in zip(*some, strict=True))
-                act(views.rows[rows], y.astype(np.intp), weight.astype(np.float64))
+        Args:
+            names: samples that are left out of account.
+        """
+        out = set(names)
+        others = [name for name in self._fresh if name not in out and self.stands(name) != self.trained(name)]
+        if not others:
+            return np.zeros(len(X))
+        alike = unit(X) @ np.stack([self._fresh[name] for name in others]).T > COPY
+        return np.asarray(alike @ np.array([self.stands(name)[1] for name in others], np.float64))
+
+    def _move(self, views: Views, old: Mapping[str, tuple[int, float]], new: Mapping[str, tuple[int, float]]) -> None:
+        """Learns first and forgets then, all of it or nothing: a statistic never runs empty on the way.
+
+        Args:
+            old: where the samples of the views stand, in that order.
+            new: where they are to stand.
+        """
+        names = list(old)
+        come, gone = (_places(views, [places[name] for name in names]) for places in (new, old))
+        if come is not None:
+            self.online.learn(*come)
+        try:
+            if gone is not None:
+                self.online.forget(*gone)
+        except BaseException:
+            if come is not None:
+                self.online.forget(*come)
+            raise
         for name in names:
             if new[name][1] > 0:
                 self._stands[name] = new[name]
             else:
                 self._stands.pop(name, None)
-        for row, name in enumerate(names):
+        for name, direction in zip(names, unit(views.X), strict=True):
             self._fresh.pop(name, None)
-            self._fresh[name] = _unit(views.X[row])
+            self._fresh[name] = direction
         while len(self._fresh) > FRESH:
             self._fresh.pop(next(iter(self._fresh)))
 
     def _resume(self, rows: Sequence[Row]) -> None:
-        index = {name: number for number, name in enumerate(self.classes)}
-        learnt = [
-            (row.sample, index[row.label], row.trust / TRUST_SCALE)
-            for row in rows
-            if row.status is Status.OK and row.split is Split.TRAIN and row.label is not None and row.trust
-        ]
-        names, y, weight = zip(*learnt, strict=True)
-        X = embed_samples(self.workspace, self.predictor.extractor, names)
-        self._online = OnlineHead.resume(self.predictor.head, X, np.array(y, np.intp), np.array(weight, np.float64))
+        train = [row for row in rows if row.split is Split.TRAIN and row.status is Status.OK and row.label is not None]
+        memory = self.model.settings.get(REPLAY)
+        if memory is not None:  # it was trained on a part of them
+            material = gather(self.workspace, self.version, self.predictor.extractor)
+            train = list(replayed(self.workspace, material, memory).train.rows)
+        learnt = [row for row in train if row.trust]
+        X = embed_samples(self.workspace, self.predictor.extractor, [row.sample for row in learnt])
+        y = np.array([self.classes.index(str(row.label)) for row in learnt], np.intp)
+        weight = np.array([row.trust / TRUST_SCALE for row in learnt], np.float64)
+        self._online = OnlineHead.resume(self.predictor.head, X, y, weight)
         self._span = self._online.span(self._online.lift(X))
-        self._stands = {name: (number, share) for name, number, share in learnt}
+        self._trained = {
+            row.sample: (int(number), float(share)) for row, number, share in zip(learnt, y, weight, strict=True)
+        }
+        self._stands = dict(self._trained)
 
     def _guard(self, rows: Sequence[Row]) -> Guard | None:
         trusted = [
@@ -297,5 +360,16 @@ class LiveModel:
         return Answerer(self.model, self.classes, self._ledger, self.predictor, snapshot, self._span)
 
 
-def _unit(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.asarray(x / max(float(np.linalg.norm(x)), 1e-12), np.float32)
+def _places(
+    views: Views, places: Sequence[tuple[int, float]]
+) -> tuple[NDArray[np.floating[Any]], NDArray[np.intp], NDArray[np.float64]] | None:
+    """Rows, class numbers and weights of those that are learnt at their places; None where none is."""
+    numbers = np.array([number for number, _ in places], np.intp)
+    weights = np.array([weight for _, weight in places], np.float64)
+    learnt = weights > 0
+    return (views.rows[learnt], numbers[learnt], weights[learnt]) if learnt.any() else None
+
+
+def unit(X: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Vectors (n, d) of length 1; a zero vector stays one."""
+    return np.asarray(X / np.maximum(np.linalg.norm(X, axis=1, keepdims=True), 1e-12), np.float32)

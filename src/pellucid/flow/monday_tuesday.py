@@ -165,11 +165,11 @@ def corrupted_vectors(
         DataError: an image cannot be corrupted.
     """
     cache = VectorCache(workspace.cache / "corrupted", extractor.fingerprint, extractor.dim)
-    names = {_corrupted_id(name, seed): name for name in ids}
+    names = {corrupted_id(name, seed): name for name in ids}
     missing = cache.missing(list(names))
     readers = workspace.images.readers([names[name] for name in missing])
     sources = {
-        name: partial(_corrupt, readers[names[name]], int(name[:15], 16), workspace.limits, extractor.input_size)
+        name: partial(_corrupt, readers[names[name]], corruption_seed(name), workspace.limits, extractor.input_size)
         for name in missing
     }
     failed = fill_cache(workspace, extractor, cache, sources, progress=progress)
@@ -178,8 +178,14 @@ def corrupted_vectors(
     return cache.gather(list(names))
 
 
-def _corrupted_id(sample: str, seed: int) -> str:
+def corrupted_id(sample: str, seed: int) -> str:
+    """What a sample is called once the protocol of that seed has corrupted it, 64 hexadecimal digits."""
     return hashlib.sha256(f"{CORRUPTION} {seed} {sample}".encode()).hexdigest()
+
+
+def corruption_seed(name: str) -> int:
+    """The seed of the corruption that makes the image of that `corrupted_id`."""
+    return int(name[:15], 16)
 
 
 def _corrupt(read: Callable[[], bytes], seed: int, limits: Limits, at_least: int) -> bytes:

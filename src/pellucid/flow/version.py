@@ -17,7 +17,7 @@ from pellucid.flow.findings import find
 from pellucid.flow.workspace import Progress, Workspace, no_progress
 from pellucid.labels.consensus import derive, last_words
 from pellucid.labels.split import PRECEDENCE, assign_splits, merge_groups
-from pellucid.store.datasets import Finding, commit_version, findings_of, latest_version
+from pellucid.store.datasets import Finding, commit_version, findings_of, latest_version, list_versions
 from pellucid.store.ingests import (
     Sighting,
     finish_ingest,
@@ -27,9 +27,10 @@ from pellucid.store.ingests import (
 )
 from pellucid.store.manifests import content_id, read_manifest, write_manifest
 from pellucid.store.samples import sketches_of
-from pellucid.store.votes import add_votes, said_so_far, samples_voted, votes_of
+from pellucid.store.votes import add_votes, said_so_far, samples_retracted, samples_voted, votes_of
 from pellucid.types import KEEPER, DatasetVersion, Role, Row, Split, Status, Vote
 
+RETRACTED = "retractions_upto"  # in a version's recipe: the newest retraction that its labels follow
 _ATTEMPTS = 20  # commits that may lose the race against other processes before this one gives up
 
 
@@ -126,7 +127,7 @@ def commit_votes(
                         parents=[parent.ref] if parent else [],
                         content_id=name,
                         classes=draft.classes(rows),
-                        recipe=recipe,
+                        recipe={**recipe, RETRACTED: seen[2]},
                         counts=count_rows(rows),
                         findings=findings,
                         ingest_id=reading.id if reading else None,
@@ -182,10 +183,16 @@ class _Draft:
         for vote in (*(reading.votes if reading else ()), *votes):
             self._said[vote.sample].append(vote)
         self._recorded = said
+        # What was taken back since the last version counted when that was made.
+        self._before_retraction = max(
+            (item.recipe.get(RETRACTED, 0) for item in list_versions(connection, dataset)), default=0
+        )
+        taken_back = samples_retracted(connection, dataset, self._before_retraction)
         recorded = samples_voted(connection, dataset, said) if said else []
         self._new = reading.sightings if reading else ()
         self._before = {row.sample: row for row in read_manifest(workspace.blobs, parent.content_id)} if parent else {}
-        self._touched = sorted(self._said.keys() | set(recorded) | {item.sample for item in self._new})
+        held = self._before.keys() & set(taken_back)
+        self._touched = sorted(self._said.keys() | set(recorded) | held | {item.sample for item in self._new})
         self._ids = sorted(self._before.keys() | set(self._touched))
 
     def build(self) -> tuple[list[Row], list[Finding]]:
@@ -238,15 +245,13 @@ class _Draft:
         ids = sorted({*self._touched, *aside})
         # Before the first version nobody can have said anything.
         votes = votes_of(self._connection, self._dataset, ids) if self._parent else {}
-        earlier = votes
-        if self._recorded is not None:
-            earlier = votes_of(self._connection, self._dataset, ids, without=self._recorded)
+        earlier = votes_of(self._connection, self._dataset, ids, without=self._recorded, before=self._before_retraction)
         for name in ids:
             old = earlier.get(name, [])
             new = [*votes.get(name, ()), *self._said.get(name, ())]
             said, before = derive([vote for vote in new if vote.voter != KEEPER]), rows.get(name)
-            fresh = [vote for vote in new if vote not in old]
-            if before is not None and before.split is Split.TRUSTED and not _any_truth(fresh):
+            changed = [*(vote for vote in new if vote not in old), *(vote for vote in old if vote not in new)]
+            if before is not None and before.split is Split.TRUSTED and not _any_truth(changed):
                 continue  # no feedback touches what is known to be right
             if before is None or _standing(old) != _standing(new):
                 rows[name] = Row(name, said.label, said.trust, Split.TRAIN, said.status, said.reason, name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
@@ -26,6 +26,11 @@ class Lift:
 
     landmarks: NDArray[np.float32]  # (m, d) rows of unit length
     projection: NDArray[np.float32]  # P (m, r)
+    _squares: NDArray[np.float64] = field(init=False, repr=False)  # (m,) |z|^2 of the landmarks: 1, or 0 of zeros
+
+    def __post_init__(self) -> None:
+        squares = np.einsum("ij,ij->i", self.landmarks, self.landmarks, dtype=np.float64)
+        object.__setattr__(self, "_squares", squares)
 
     @classmethod
     def on(cls, X: NDArray[np.floating], most: int, seed: int) -> Self:
@@ -52,6 +57,21 @@ class Lift:
         lifted = np.empty((len(X), self.projection.shape[1]))
         for rows in blocks(len(X)):
             lifted[rows] = _likeness(unit(X[rows]), self.landmarks) @ self.projection
+        return lifted
+
+    def nearly(self, X: NDArray[np.floating]) -> NDArray[np.float32]:
+        """The same in single precision, some 1e-5 of unit length off, in a tenth of the time: to answer, not to learn.
+
+        >>> lift = Lift.on(np.eye(3), 10, seed=0)
+        >>> bool(np.allclose(lift.nearly(np.eye(3)), lift(np.eye(3)), atol=1e-5))
+        True
+        """
+        lifted = np.empty((len(X), self.projection.shape[1]), np.float32)
+        for rows in blocks(len(X)):
+            x = unit(X[rows])
+            squares = np.einsum("ij,ij->i", x, x)[:, None] + self._squares
+            near = squares.astype(np.float32) - 2 * (x.astype(np.float32) @ self.landmarks.T)
+            lifted[rows] = np.exp(-np.float32(GAMMA) * np.maximum(near, 0)) @ self.projection
         return lifted
 
 

@@ -35,6 +35,10 @@ class Snapshot:
     temperature: float
     sets: ConformalSets | None
 
+    def look(self, X: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+        """Vectors (n, d) as rows (n, p) that are good enough to be answered, and not exact enough to be learnt."""
+        return self.lift.nearly(X) if isinstance(self.lift, Lift) else X
+
     def scores(self, rows: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """x'W (n, K) of lifted rows (n, p)."""
         return predict_scores(rows, self.weights)
@@ -63,7 +67,7 @@ class Span:
         x = design(rows).astype(np.float32)
         leverage = np.einsum("ij,ij->i", x @ self.R, x)
         if self.unseen:
-            shown = np.clip(np.square(rows).sum(axis=1), 0, 1)  # of the unit length that a kernel's features have
+            shown = np.clip(np.einsum("ij,ij->i", rows, rows), 0, 1)  # of the unit length that a kernel's features have
             leverage = shown * leverage + (1 - shown) * self.unseen
         return np.asarray(np.searchsorted(self.known, leverage) / len(self.known))
 
@@ -140,16 +144,20 @@ class OnlineHead:
     def learn(self, rows: NDArray[np.floating[Any]], y: NDArray[np.intp], weight: NDArray[np.float64]) -> None:
         """Add rows (m, p) with class numbers, of which some may be new, and weights above 0."""
         known = join_classes(self.classes, np.unique(y))
-        if len(known) > len(self.classes):
-            self._running = self._running.spread(known)
-        self._running.learn(rows, class_index(known, y), weight)
+        running = self._running.spread(known)
+        running.learn(rows, class_index(known, y), weight)
+        self._running = running
 
     def forget(self, rows: NDArray[np.floating[Any]], y: NDArray[np.intp], weight: NDArray[np.float64]) -> None:
-        """Take rows out, exactly. Raises NeverLearntError where that cannot be, and changes nothing."""
+        """Take rows out, exactly; a class without a row is known no longer.
+
+        Raises NeverLearntError where that cannot be, and changes nothing.
+        """
         index = class_index(self.classes, y)
         if (index < 0).any():
             raise NeverLearntError(f"class {y[index < 0][0]} was never learnt; give rows as they were learnt")
         self._running.forget(rows, index, weight)
+        self._running = self._running.shed()
 
     def without(
         self, rows: NDArray[np.floating[Any]], y: NDArray[np.intp], weight: NDArray[np.float64]

@@ -104,6 +104,16 @@ class Running:
         B, W = (widened(array, columns, len(classes)) for array in (self.B, self.W))
         return replace(self, classes=classes, B=B, W=W, counts=widened(self.counts[None], columns, len(classes))[0])
 
+    def shed(self) -> Running:
+        """The same without the classes that have no row left: their columns hold rounding and would still be answered.
+
+        A and R are shared with the original, as by ``spread``.
+        """
+        held = self.counts > 0
+        if held.all():
+            return self
+        return replace(self, classes=self.classes[held], B=self.B[:, held], W=self.W[:, held], counts=self.counts[held])
+
     def leverage(self, X: NDArray[np.floating]) -> NDArray[np.float64]:
         """x'Rx of rows X (n, d), given as features, (n,)."""
         values = np.empty(len(X))

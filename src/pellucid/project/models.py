@@ -10,8 +10,10 @@ from pellucid.project.opened import Opened, check_model_name
 from pellucid.types import ModelVersion, Prediction
 
 if TYPE_CHECKING:
+    from pellucid.drift.watching import DriftReport
     from pellucid.evaluate.compare import Comparison
     from pellucid.evaluate.evaluation import Evaluation
+    from pellucid.flow.prune import Pruned
     from pellucid.store.aliases import Change
     from pellucid.store.verdicts import Verdict
 
@@ -99,6 +101,19 @@ class ModelVerbs(Opened):
         from pellucid.flow.evaluate import compare_models
 
         return compare_models(self.workspace, first, second, dataset, progress=self._progress)
+
+    def drift(self, model: str | None = None) -> DriftReport:
+        """Whether what the champion is asked about has moved away from its test images."""
+        from pellucid.flow.drift import find_drift
+
+        return find_drift(self.workspace, model)
+
+    def prune(self, days: float | None = None, *, dry_run: bool = False) -> Pruned:
+        """Forgets answers older than so many days, the setting ``keep_days`` where None, that no vote names."""
+        from pellucid.flow.prune import prune
+
+        kept = self.workspace.settings.keep_days if days is None else days
+        return prune(self.workspace, kept, dry_run=dry_run, progress=self._progress)
 
     def promote(self, model: str, **options: Any) -> Change:
         """Makes a model the champion; options as of ``pellucid.flow.promote.promote``."""

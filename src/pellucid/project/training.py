@@ -83,11 +83,19 @@ class TrainingVerbs(Opened):
             retrained: told of each retraining.
             progress: told how far a job is.
         """
+        from pellucid.flow.drift import DriftAlarm
+        from pellucid.flow.prune import DailyPrune
         from pellucid.flow.retrain import Retrainings
         from pellucid.flow.worker import work
 
         shown = progress or (lambda job: self._progress)
-        between = Retrainings(self.workspace, report=retrained, progress=self._progress).look
+        retrainings = Retrainings(self.workspace, report=retrained, drift=DriftAlarm(), progress=self._progress)
+        pruning = DailyPrune(self.workspace)
+
+        def between() -> None:
+            retrainings.look()
+            pruning.look()
+
         return work(self.workspace, only=only, watch=watch, between=between, report=report, progress=shown)
 
     def cancel(self, job: int) -> Job:

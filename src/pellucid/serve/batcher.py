@@ -59,6 +59,9 @@ class Batcher(Generic[T, R]):
         most: items of a batch; 1 works.
         depth: items that may wait; the next one is refused.
         linger: seconds that the first item of a batch may wait for others; 0 waits for nobody.
+        lull: seconds without a newcomer after which a batch begins that is smaller than the last two were on average.
+            Those who were answered together come back one by one: without it the first of them would be a batch, and
+            with it two halves take turns, one at work while the other comes. It costs one who comes alone nothing.
         name: of the thread.
 
     Raises:
@@ -72,16 +75,20 @@ class Batcher(Generic[T, R]):
         most: int = 32,
         depth: int = 256,
         linger: float = 0.0,
+        lull: float = 0.0,
         name: str = "batcher",
     ) -> None:
-        if most < 1 or depth < 1 or not 0 <= linger < math.inf:
+        if most < 1 or depth < 1 or not (0 <= linger < math.inf and 0 <= lull < math.inf):
             raise UsageError(
-                f"most={most}, depth={depth}, linger={linger}; wanted are at least 1, at least 1, and 0 seconds or more"
+                f"most={most}, depth={depth}, linger={linger}, lull={lull}; wanted are at least 1, at least 1, and "
+                "0 seconds or more"
             )
         self._work = work
         self._most = most
         self._depth = depth
         self._linger = linger
+        self._lull = lull
+        self._last = (0, 0)  # items of the last two batches
         self._queue: deque[_Entry[T, R]] = deque()
         self._changed = threading.Condition()
         self._closed = False
@@ -178,6 +185,7 @@ class Batcher(Generic[T, R]):
                 self._changed.wait_for(lambda: self._queue or self._closed)
                 if self._queue and (patience := self._queue[0].came + self._linger - time.monotonic()) > 0:
                     self._changed.wait_for(lambda: len(self._queue) >= self._most or self._closed, patience)
+                self._await_the_others()
                 batch: list[_Entry[T, R]] = []
                 while self._queue and len(batch) < self._most:
                     entry = self._queue.popleft()
@@ -186,7 +194,15 @@ class Batcher(Generic[T, R]):
                     else:
                         self._dropped += 1
                 if batch or (self._closed and not self._queue):
+                    self._last = (self._last[1], len(batch))
                     return batch
+
+    def _await_the_others(self) -> None:
+        """Waits for as many as usual, until nobody has come for a while."""
+        had, usual = 0, sum(self._last) / 2
+        while self._lull and had < len(self._queue) < usual and not self._closed:
+            had = len(self._queue)
+            self._changed.wait(self._lull)
 
     def _answer(self, batch: list[_Entry[T, R]]) -> None:
         began = self._began = time.monotonic()

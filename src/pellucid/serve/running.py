@@ -26,10 +26,7 @@ def run_server(app: FastAPI, host: str, port: int, *, started: Callable[[str], N
     Raises:
         UsageError: the port is taken, or the address is not this machine's.
     """
-    try:
-        door = socket.create_server((host, port), family=_family(host), backlog=2048)
-    except OSError as error:
-        raise UsageError(f"nobody can listen on {host}:{port}: {error.strerror}; choose another --port") from None
+    door = _listen(host, port)
     config = uvicorn.Config(
         app,
         http=PatientProtocol,
@@ -46,5 +43,15 @@ def run_server(app: FastAPI, host: str, port: int, *, started: Callable[[str], N
         uvicorn.Server(config).run(sockets=[door])
 
 
-def _family(host: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in host else socket.AF_INET
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # With the protocol named, asyncio sends small answers at once (TCP_NODELAY); without, each waits some 40 ms.
+    door = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        door.bind((host, port))
+        door.listen(2048)
+    except OSError as error:
+        door.close()
+        raise UsageError(f"nobody can listen on {host}:{port}: {error.strerror}; choose another --port") from None
+    return door

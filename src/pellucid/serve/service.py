@@ -13,19 +13,24 @@ from typing import cast
 
 from pellucid.errors import NotFoundError, NotReadyError, PellucidError
 from pellucid.flow.answer import Asked, answer
+from pellucid.flow.carry import carry_over
 from pellucid.flow.feedback import Heard, Said, hear
 from pellucid.flow.live import Answerer, LiveModel
 from pellucid.flow.predict import choose_model
+from pellucid.flow.reaudit import reaudit
 from pellucid.flow.workspace import Workspace
 from pellucid.serve.batcher import Batcher, BatchStats
 from pellucid.store.aliases import CHAMPION, alias_state
-from pellucid.store.ledger import newest_entry
+from pellucid.store.ledger import standing
 from pellucid.store.models import get_model
 from pellucid.types import Answer, ModelVersion
 
 FOLLOW_SECONDS = 0.05  # how often others' learning and promotions are looked for
+LULL_SECONDS = 0.003  # without a newcomer, after which those who were answered together are not waited for
 PATIENCE_SECONDS = 5.0  # without word from the database, or without end of a batch: then the service is not ready
 RETRY_SECONDS = 1.0  # after which a champion that cannot be loaded is tried again
+REAUDIT_AFTER = 50  # labels heard, after which all of them are judged anew
+REAUDIT_SHARE = 0.1  # of the learner's time that judging anew may take
 _LOG = logging.getLogger(__name__)
 
 
@@ -76,10 +81,15 @@ class Service:
         self._heard_from = time.monotonic()
         self._stop = threading.Event()
         self._lookers = ThreadPoolExecutor(workspace.threads, thread_name_prefix="pellucid-look")
+        self._keeper = ThreadPoolExecutor(1, thread_name_prefix="pellucid-keep")
         self._learner = ThreadPoolExecutor(1, thread_name_prefix="pellucid-learn")
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="pellucid-load")
         self._coming: _Coming | None = None
-        self._batcher: Batcher[_Waiting, Answer | PellucidError] = Batcher(self._answer, most=most, depth=depth)
+        self._batcher: Batcher[_Waiting, Answer | PellucidError] = Batcher(
+            self._answer, most=most, depth=depth, lull=LULL_SECONDS
+        )
+        self._heard = 0  # labels since all were judged anew
+        self._rests_until = 0.0
         self._follower = threading.Thread(target=self._follow, name="pellucid-follow", daemon=True)
 
     def start(self) -> None:
@@ -96,6 +106,7 @@ class Service:
         self._batcher.close()
         self._learner.shutdown()
         self._lookers.shutdown()
+        self._keeper.shutdown()
         if self._follower.is_alive():
             self._follower.join(timeout=10)
         self._loader.shutdown(cancel_futures=True)
@@ -161,14 +172,33 @@ class Service:
         return await asyncio.get_running_loop().run_in_executor(self._learner, lambda: self._hear(said, source))
 
     def _hear(self, said: Said, source: str) -> Heard:
-        return hear(self.live, said, source=source)
+        heard = hear(self.live, said, source=source)
+        self._heard += 1
+        if self._heard >= REAUDIT_AFTER and time.monotonic() >= self._rests_until and not self._stop.is_set():
+            self._heard = 0
+            self._learner.submit(self._reaudit, self.live)
+        return heard
+
+    def _reaudit(self, live: LiveModel) -> None:
+        """Judges all labels anew; what turns out wrong is unlearnt."""
+        started = time.monotonic()
+        try:
+            found = reaudit(live)
+            self._trouble.pop("reaudit", None)
+            if found.unlearnt or found.relabelled:
+                _LOG.info("%s: %d labels unlearnt, %d relabelled", found.model, found.unlearnt, found.relabelled)
+        except Exception as error:  # noqa: BLE001 - the thread has to live on, whatever happens
+            self._trouble["reaudit"] = self._said_of(error, "judging the labels anew failed")
+        self._rests_until = time.monotonic() + (time.monotonic() - started) / REAUDIT_SHARE
 
     def _answer(self, waiting: list[_Waiting]) -> list[Answer | PellucidError]:
         newest = self.live.answerer
+        pool = self._lookers if self.workspace.threads > 1 else None
         found: dict[int, Answer | PellucidError] = {}
         for state in dict.fromkeys(item.by or newest for item in waiting):  # one, but for a request torn by a swap
             places = [place for place, item in enumerate(waiting) if (item.by or newest) is state]
-            answers = answer(self.workspace, state, [waiting[place].asked for place in places], pool=self._lookers)
+            asked = [waiting[place].asked for place in places]
+            answers = answer(self.workspace, state, asked, pool=pool, keeper=self._keeper)
             found.update(zip(places, answers, strict=True))
         return [found[place] for place in range(len(waiting))]
 
@@ -179,19 +209,24 @@ class Service:
     def _look(self) -> None:
         """Takes in what others have learnt and promoted."""
         try:
-            champion = self._champion()
-            if champion is not None:
-                self._swap(champion)
-            if (live := self._live) is not None:
-                with self.workspace.database.read() as connection:
-                    behind = newest_entry(connection, live.model) > live.ledger
-                if behind:
+            if not self._is_up_to_date():
+                champion = self._champion()
+                if champion is not None:
+                    self._swap(champion)
+                if (live := self._live) is not None:
                     with live.lock, self.workspace.database.read() as connection:
                         live.follow(connection)
             self._heard_from = time.monotonic()
             self._trouble.pop("ledger", None)
         except Exception as error:  # noqa: BLE001 - the thread has to live on, whatever happens
             self._trouble["ledger"] = self._said_of(error, "following the ledger failed")
+
+    def _is_up_to_date(self) -> bool:
+        """Whether nobody has learnt or promoted anything; one question, because it is asked twenty times a second."""
+        if (live := self._live) is None or self._coming is not None or "model" in self._trouble:
+            return False
+        with self.workspace.database.read() as connection:
+            return standing(connection, live.model) == (live.model.version, live.ledger)
 
     def _champion(self) -> ModelVersion | None:
         try:
@@ -224,6 +259,7 @@ class Service:
             live = LiveModel(self.workspace, champion)
             with self.workspace.database.read() as connection:
                 live.follow(connection)
+            carry_over(live)
         except Exception as error:
             self._trouble["model"] = self._said_of(error, f"{champion.ref} cannot be loaded")
             self._stop.wait(RETRY_SECONDS)

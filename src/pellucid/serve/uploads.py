@@ -18,6 +18,7 @@ from pellucid.serve.forms import Form, FormLimits, load_json, parse_json, parse_
 
 _FORM, _JSON, _BYTES, _IMAGE = "multipart/form-data", "application/json", "application/octet-stream", "image/"
 _WANTED = f"wanted is {_IMAGE}*, {_BYTES}, {_FORM}, or {_JSON} with base64"
+_SHORT = 64 * 1024  # bytes: an image whose header is read sooner, at its worst, than another thread would begin to
 _HELD_WAIT = 5  # seconds after which to try again where other clients' bodies take all the memory
 _DRAIN_TIMES = 3  # the largest body: how much it may go on sending
 _DRAIN_SECONDS = 2.0  # that a refused client may go on sending, so that it reads the answer and not a reset
@@ -89,6 +90,8 @@ class Uploads:
         """
         media_type, options = await self._checked(request)
         body = await self._body(request)
+        if len(body) <= _SHORT and media_type.startswith(_IMAGE):
+            return self._parse(body, media_type, options)
         return await asyncio.to_thread(self._parse, body, media_type, options)  # headers can be long to read
 
     async def read_json(self, request: Request) -> Any:

@@ -203,6 +203,19 @@ class Blobs:
             raise _missing(root)
         return target
 
+    def remove(self, kind: str, name: str, *, suffix: str = "") -> None:
+        """Removes the content, where it is there.
+
+        Raises:
+            StorageError: the place does not let it go.
+        """
+        path = self.path_of(kind, name, suffix)
+        with _translated(path), contextlib.suppress(FileNotFoundError):
+            if self._fs is None:
+                Path(path).unlink()
+            else:
+                self._fs.rm_file(path)
+
     def path_of(self, kind: str, name: str, suffix: str = "") -> str:
         """Where something of this kind and name is stored."""
         return f"{self._root}/{kind}/{name[:2]}/{name[2:]}{suffix}"

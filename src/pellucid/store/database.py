@@ -190,6 +190,11 @@ def parse_url(url: str, setting: str = "database_url", *, or_else: str = "") -> 
     return parsed
 
 
+def translate_faults(engine: sa.Engine) -> None:
+    """Makes the engine raise Pellucid's errors in place of its driver's; passwords are hidden."""
+    event.listen(engine, "handle_error", _translate)
+
+
 def _engine(url: sa.URL) -> sa.Engine:
     options: dict[str, Any] = {"hide_parameters": True}
     if url.get_backend_name() != "sqlite":
@@ -203,7 +208,7 @@ def _engine(url: sa.URL) -> sa.Engine:
         engine = sa.create_engine(url, **options)
     except (ImportError, sa.exc.NoSuchModuleError) as error:
         raise MissingExtraError(f"{_shown(url)} has no driver: {error}; pip install 'pellucid[postgres]'") from None
-    event.listen(engine, "handle_error", _translate)
+    translate_faults(engine)
     if url.get_backend_name() == "sqlite":
         event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", _begin_sqlite)

@@ -94,6 +94,12 @@ def newest_event(connection: sa.Connection, topic: str) -> int:
     return int(connection.execute(_newest(stream_event.c.topic == topic)).scalar() or 0)
 
 
+def count_events(connection: sa.Connection, topic: str, start: int) -> int:
+    """How many events the topic has from the id ``start`` on."""
+    query = sa.select(sa.func.count()).select_from(stream_event)
+    return int(connection.execute(query.where(stream_event.c.topic == topic, stream_event.c.id >= start)).scalar_one())
+
+
 def prune_events(connection: sa.Connection, topic: str, *, before: datetime | None, keep: int | None) -> int:
     """Removes the topic's events that are too old or too many, and returns how many those were.
 

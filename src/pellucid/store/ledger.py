@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from pellucid.store.schema import alias
 from pellucid.store.schema import ledger as table
 from pellucid.store.schema import model as model_table
 from pellucid.types import ModelVersion
@@ -30,12 +31,12 @@ class Entry:
 def hold(connection: sa.Connection, model: ModelVersion) -> None:
     """Keeps all others from adding to the model's ledger until this transaction ends.
 
-    Numbers then become visible in their order, so that whoever has read up to one has missed none below it. On SQLite
-    a write transaction alone does that.
+    Numbers then become visible in their order, so that whoever has read up to one has missed none below it. Answers,
+    which refer to the model, are not kept waiting. On SQLite a write transaction alone does that.
     """
     if connection.dialect.name == "postgresql":
         mine = (model_table.c.name == model.name, model_table.c.version == model.version)
-        connection.execute(sa.select(model_table.c.id).where(*mine).with_for_update())
+        connection.execute(sa.select(model_table.c.id).where(*mine).with_for_update(key_share=True))
 
 
 def add_entries(connection: sa.Connection, model: ModelVersion, entries: Sequence[Entry]) -> int:
@@ -61,6 +62,14 @@ def newest_entry(connection: sa.Connection, model: ModelVersion) -> int:
     """The newest number in the model's ledger; 0 where it is empty."""
     query = sa.select(sa.func.max(table.c.id)).where(*_of(model))
     return int(connection.execute(query).scalar() or 0)
+
+
+def standing(connection: sa.Connection, model: ModelVersion) -> tuple[int | None, int]:
+    """The champion's version of the model's name, None where there is none, and the newest number in its ledger."""
+    champion = sa.select(alias.c.version).where(alias.c.name == model.name, alias.c.alias == "champion")
+    newest = sa.select(sa.func.max(table.c.id)).where(*_of(model))
+    row = connection.execute(sa.select(champion.scalar_subquery(), newest.scalar_subquery())).one()
+    return row[0], int(row[1] or 0)
 
 
 def entries_after(connection: sa.Connection, model: ModelVersion, after: int) -> list[Entry]:

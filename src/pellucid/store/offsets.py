@@ -26,6 +26,12 @@ def next_offsets(connection: sa.Connection, consumer: str, topic: str) -> dict[i
     return {row.partition: row.next for row in rows}
 
 
+def readers(connection: sa.Connection) -> list[tuple[str, str]]:
+    """Everybody who keeps an offset, and of which topic."""
+    query = sa.select(stream_offset.c.consumer, stream_offset.c.topic).distinct()
+    return [(row.consumer, row.topic) for row in connection.execute(query.order_by(*query.selected_columns))]
+
+
 def lock_offsets(connection: sa.Connection, consumer: str, topic: str) -> dict[int, int]:
     """As ``next_offsets``, and until this transaction ends no other one gets here for the same consumer and topic."""
     lock_name(connection, "consumer", consumer, topic)

@@ -68,6 +68,19 @@ def settle(connection: sa.Connection, source: str, key: str, answer: Mapping[str
     connection.execute(sa.update(receipt).where(_is(source, key)).values(answer=dict(answer)))
 
 
+def drop(connection: sa.Connection, source: str, key: str) -> None:
+    """Forgets the key: what was only noted until something else came."""
+    connection.execute(sa.delete(receipt).where(_is(source, key)))
+
+
+def receipts_from(connection: sa.Connection, source: str, beginning: str) -> list[Receipt]:
+    """The receipts of the source whose keys begin so, oldest first; at most 128 characters of a beginning."""
+    fits = receipt.c.key.startswith(beginning, autoescape=True)
+    query = sa.select(receipt).where(receipt.c.source == _fitting(source), fits)
+    rows = connection.execute(query.order_by(receipt.c.at, receipt.c.key))
+    return [Receipt(row.source, row.key, dict(row.answer), row.at) for row in rows]
+
+
 def receipts_of(connection: sa.Connection, source: str, *, limit: int | None = None) -> list[Receipt]:
     """The receipts of the source, newest first; at most ``limit`` of them."""
     query = sa.select(receipt).where(receipt.c.source == _fitting(source))

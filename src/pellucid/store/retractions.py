@@ -8,15 +8,19 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 
 from pellucid.errors import ConcurrencyError
+from pellucid.store.firings import lock_dataset
 from pellucid.store.schema import retracted_vote, retraction
 
 
 def retract(connection: sa.Connection, dataset: str, votes: Sequence[int], *, actor: str, reason: str) -> int:
     """Takes votes back, by their numbers, and returns the number of the retraction.
 
+    Of one dataset one at a time does so: numbers become visible in their order.
+
     Raises:
         ConcurrencyError: somebody else has taken one of them back meanwhile.
     """
+    lock_dataset(connection, dataset)
     values = {"dataset": dataset, "actor": actor, "reason": reason, "at": datetime.now(UTC)}
     key = connection.execute(sa.insert(retraction).values(**values)).inserted_primary_key
     assert key is not None  # noqa: S101 - the table has a key
@@ -27,3 +31,9 @@ def retract(connection: sa.Connection, dataset: str, votes: Sequence[int], *, ac
     except sa.exc.IntegrityError as error:
         raise ConcurrencyError("some of these votes were taken back meanwhile; look again and retry") from error
     return int(key[0])
+
+
+def newest_retraction(connection: sa.Connection, dataset: str) -> int:
+    """The highest number of the dataset's retractions, 0 where there is none; no lower one will appear any more."""
+    query = sa.select(sa.func.max(retraction.c.id)).where(retraction.c.dataset == dataset)
+    return int(connection.execute(query).scalar() or 0)

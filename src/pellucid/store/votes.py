@@ -76,6 +76,47 @@ def samples_voted(connection: sa.Connection, dataset: str, said: tuple[int, int]
     return list(connection.execute(query.distinct()).scalars())
 
 
+def samples_said(connection: sa.Connection, dataset: str, after: int = 0) -> dict[str, int]:
+    """The samples of votes said directly that count and have a higher number, each with its newest such vote."""
+    query = sa.select(vote.c.sample_id, sa.func.max(vote.c.id)).where(vote.c.dataset == dataset, vote.c.id > after)
+    query = query.where(vote.c.ingest_id.is_(None), vote.c.voter != KEEPER, vote.c.role != Role.MODEL, _stands())
+    return {str(name): int(newest) for name, newest in connection.execute(query.group_by(vote.c.sample_id)).all()}
+
+
+def samples_retracted(
+    connection: sa.Connection, dataset: str, after: int = 0, *, held: tuple[int, datetime] | None = None
+) -> list[str]:
+    """The samples of votes that retractions with a number above ``after`` have taken back.
+
+    Args:
+        held: only votes that a version of that time may hold: said directly with a number up to the first, or brought
+            by an ingest or said as ground truth before the second.
+    """
+    query = (
+        sa.select(vote.c.sample_id)
+        .join(retracted_vote, retracted_vote.c.vote_id == vote.c.id)
+        .where(vote.c.dataset == dataset, retracted_vote.c.retraction_id > after)
+    )
+    if held is not None:
+        upto, at = held
+        brought = sa.or_(vote.c.ingest_id.is_not(None), vote.c.role == Role.GROUND_TRUTH)
+        query = query.where(sa.or_(vote.c.id <= upto, sa.and_(brought, vote.c.at <= at)))
+    return list(connection.execute(query.distinct()).scalars())
+
+
+def retracted_counts(connection: sa.Connection, dataset: str) -> dict[str, int]:
+    """How many votes of each voter were taken back."""
+    query = sa.select(vote.c.voter, sa.func.count()).join(retracted_vote, retracted_vote.c.vote_id == vote.c.id)
+    query = query.where(vote.c.dataset == dataset).group_by(vote.c.voter)
+    return {str(name): int(count) for name, count in connection.execute(query).all()}
+
+
+def standing_votes(connection: sa.Connection, ids: Sequence[int]) -> set[int]:
+    """Those of the votes, by number, that are not taken back."""
+    queries = (sa.select(vote.c.id).where(vote.c.id.in_(chunk), _stands()) for chunk in chunked(ids))
+    return {int(number) for query in queries for number in connection.execute(query).scalars()}
+
+
 def agreements(connection: sa.Connection, model: str, version: int, since: datetime, limit: int) -> list[bool]:
     """Whether people's last words on the model's answers agree with them, newest first.
 
@@ -102,11 +143,16 @@ def agreements(connection: sa.Connection, model: str, version: int, since: datet
 
 def _counts() -> sa.ColumnElement[bool]:
     """Brought by a finished ingest or said directly, and not taken back."""
-    return sa.and_(sa.or_(vote.c.ingest_id.is_(None), ingest.c.finished_at.is_not(None)), _stands())
+    return sa.and_(_visible(), _stands())
 
 
-def _stands() -> sa.ColumnElement[bool]:
-    return ~sa.exists().where(retracted_vote.c.vote_id == vote.c.id)
+def _visible() -> sa.ColumnElement[bool]:
+    return sa.or_(vote.c.ingest_id.is_(None), ingest.c.finished_at.is_not(None))
+
+
+def _stands(before: int | None = None) -> sa.ColumnElement[bool]:
+    taken_back = sa.exists().where(retracted_vote.c.vote_id == vote.c.id)
+    return ~(taken_back if before is None else taken_back.where(retracted_vote.c.retraction_id <= before))
 
 
 def _said(said: tuple[int, int]) -> sa.ColumnElement[bool]:
@@ -115,15 +161,23 @@ def _said(said: tuple[int, int]) -> sa.ColumnElement[bool]:
 
 
 def votes_of(
-    connection: sa.Connection, dataset: str, ids: Sequence[str], *, without: tuple[int, int] | None = None
+    connection: sa.Connection,
+    dataset: str,
+    ids: Sequence[str],
+    *,
+    without: tuple[int, int] | None = None,
+    before: int | None = None,
 ) -> dict[str, list[Vote]]:
     """The votes on each sample that count, oldest first: of finished ingests, and said directly; none taken back.
 
     Args:
         without: leaves out what was said directly with an id above the first and up to the second.
+        before: looks as if no retraction with a number above it had been.
     """
     found: dict[str, list[Vote]] = defaultdict(list)
-    counts = _counts() if without is None else sa.and_(_counts(), sa.not_(_said(without)))
+    counts = sa.and_(_visible(), _stands(before))
+    if without is not None:
+        counts = sa.and_(counts, sa.not_(_said(without)))
     for chunk in chunked(ids):
         fits = (vote.c.dataset == dataset, vote.c.sample_id.in_(chunk), counts)
         query = _with_ingest().where(*fits).order_by(vote.c.id)
@@ -133,13 +187,13 @@ def votes_of(
 
 
 def supports_of(connection: sa.Connection, dataset: str, voter: str, newest: int) -> list[float]:
-    """What others gave the labels of the voter's newest votes when they were said, 0..1; those that count only."""
-    query = (
-        sa.select(vote.c.support)
-        .where(vote.c.dataset == dataset, vote.c.voter == voter, vote.c.support.is_not(None), _stands())
-        .order_by(vote.c.id.desc())
-        .limit(newest)
-    )
+    """What others gave the labels of the voter's newest votes when they were said, 0..1; those that count only.
+
+    Of each image only the last one: who repeats a word gains no record by it.
+    """
+    fits = (vote.c.dataset == dataset, vote.c.voter == voter, vote.c.support.is_not(None), _stands())
+    last = sa.select(sa.func.max(vote.c.id)).where(*fits).group_by(vote.c.sample_id)
+    query = sa.select(vote.c.support).where(vote.c.id.in_(last)).order_by(vote.c.id.desc()).limit(newest)
     return [float(value) for value in connection.execute(query).scalars()]
 
 
@@ -151,10 +205,14 @@ def find_votes(
     sample: str | None = None,
     since: datetime | None = None,
 ) -> dict[int, Vote]:
-    """The votes that count and that all of what is named fits, by their numbers."""
+    """The votes that count and that all of what is named fits, by their numbers.
+
+    Args:
+        sample: an id, or what one begins with.
+    """
     fits = [vote.c.dataset == dataset, _counts()]
     fits += [vote.c.voter == voter] if voter is not None else []
-    fits += [vote.c.sample_id == sample] if sample is not None else []
+    fits += [vote.c.sample_id.startswith(sample, autoescape=True)] if sample is not None else []
     fits += [vote.c.at >= since] if since is not None else []
     rows = connection.execute(_with_ingest().where(*fits).order_by(vote.c.id)).all()
     return {row.id: _vote(row) for row in rows}

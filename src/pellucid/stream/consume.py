@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import random
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 
-from pellucid.errors import ConcurrencyError, DataError, ImageError, StorageError
+from pellucid.errors import DataError, ImageError, PellucidError
 from pellucid.store.database import Database
 from pellucid.store.offsets import advance, lock_offsets, move_to, next_offsets
-from pellucid.store.receipts import Receipt, claim, receipts_of
+from pellucid.store.receipts import Receipt, claim, count_receipts, receipts_of
 from pellucid.stream.event import Event
+from pellucid.stream.rounds import go_round
 from pellucid.stream.transport import Received, Transport, check_consumer
 
 BATCH = 100  # events a transaction: enough to make its commit cheap, few enough to do again
 WAIT = 1.0  # seconds that one read waits for events, and about how long a stop takes
 
-_FIRST_PAUSE = 0.2  # seconds before the first new try; each pause is twice the one before
-_LONGEST_PAUSE = 30.0  # seconds
-
 Handler = Callable[[sa.Connection, Event], None]
 Preparer = Callable[[Sequence[Event]], None]
+Surrounder = Callable[[], AbstractContextManager[object]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +43,19 @@ Watcher = Callable[[Consumed], None]
 def consume(
     database: Database,
     transport: Transport,
-    topic: str,
+    topics: str | Sequence[str],
     consumer: str,
     handle: Handler,
     *,
     prepare: Preparer = lambda events: None,
+    around: Surrounder = nullcontext,
     batch: int = BATCH,
     stop: threading.Event | None = None,
     report: Watcher = lambda consumed: None,
     drain: bool = False,
     wait: float = WAIT,
 ) -> Consumed:
-    """Reads the topic and handles each event once; returns what became of all when it is told to stop.
+    """Reads one topic or several, in turn, and handles each event once; returns what became of all in the end.
 
     A batch is one transaction: receipts, effects and offsets are committed together or not at all, so that a process
     that is killed leaves nothing half done. An event counts once for each consumer, by its source and id, also where it
@@ -69,11 +69,13 @@ def consume(
             undone and the loop ends.
         prepare: is given each batch's events before its transaction begins, for what takes long and has no effect, such
             as computing the vectors of many images at once; a batch that is tried again comes again.
+        around: makes what is entered before each batch's transaction begins and left after it is committed, or left
+            with the error where it is not: what lives in memory follows the database with it.
         batch: events a transaction.
         stop: set it to end the loop after the batch in hand.
         report: told after each batch that was committed, and each that is to be tried again.
         drain: ends where nothing is left to read, and raises the trouble instead of trying again.
-        wait: seconds that one read waits for events.
+        wait: seconds to wait for events where no topic has any.
 
     Raises:
         ConcurrencyError, StorageError: there is trouble, and ``drain`` was asked for.
@@ -81,26 +83,34 @@ def consume(
     """
     check_consumer(consumer)
     stop = stop or threading.Event()
-    so_far, pause = Consumed(), _FIRST_PAUSE
-    while not stop.is_set():
-        try:
+    names = [topics] if isinstance(topics, str) else list(topics)
+    so_far = Consumed()
+    patience = 0.0  # seconds that a read waits: none before all topics have been looked at in vain
+
+    def read_each() -> bool:
+        nonlocal so_far, patience
+        quiet = True
+        for topic in names:
             with database.read() as connection:
                 start = next_offsets(connection, consumer, topic)
-            received = transport.read(topic, consumer, start=start, limit=batch, timeout=0.0 if drain else wait)
-            if not received and drain:
-                break
+            received = transport.read(topic, consumer, start=start, limit=batch, timeout=patience)
             if received:
+                quiet, patience = False, 0.0
                 prepare([item.event for item in received if item.event is not None])
-                so_far = _commit(database, topic, consumer, handle, start, received, so_far)
+                with around():
+                    so_far = _commit(database, topic, consumer, handle, start, received, so_far)
                 report(so_far)
-            pause = _FIRST_PAUSE
-        except (ConcurrencyError, StorageError) as error:
-            if drain:
-                raise
-            so_far = replace(so_far, retries=so_far.retries + 1, trouble=str(error))
-            report(so_far)
-            stop.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311 - so that many do not come back at once
-            pause = min(2 * pause, _LONGEST_PAUSE)
+            if stop.is_set():
+                break
+        patience = wait / len(names) if quiet else 0.0
+        return not quiet
+
+    def tell(error: PellucidError) -> None:
+        nonlocal so_far
+        so_far = replace(so_far, retries=so_far.retries + 1, trouble=str(error))
+        report(so_far)
+
+    go_round(read_each, stop=stop, drain=drain, trouble=tell)
     return so_far
 
 
@@ -110,6 +120,18 @@ def aside_of(connection: sa.Connection, consumer: str, *, limit: int | None = No
     The ``answer`` of each has topic, partition, offset and reason; source, id and type, too, where it was an event.
     """
     return receipts_of(connection, _aside(consumer), limit=limit)
+
+
+def count_aside(connection: sa.Connection, consumer: str) -> int:
+    """How much the consumer has set aside."""
+    return count_receipts(connection, _aside(consumer))
+
+
+def refuse(connection: sa.Connection, consumer: str, event: Event, reason: str) -> None:
+    """Sets aside an event that was put off before, and has turned out to be of no use."""
+    place = {"topic": "", "partition": 0, "offset": 0, "reason": reason}
+    place |= {"source": event.source, "id": event.id, "type": event.type}
+    claim(connection, _aside(consumer), f"early:{event.source}#{event.id}", place)
 
 
 def _commit(

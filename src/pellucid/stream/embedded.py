@@ -14,6 +14,7 @@ from pellucid.store.events import (
     NewEvent,
     StoredEvent,
     append_events,
+    count_events,
     earliest_event,
     events_from,
     newest_event,
@@ -38,6 +39,8 @@ class EmbeddedTransport:
         keep: only the newest so many events of a topic stay; None for all.
     """
 
+    transactional = True
+
     def __init__(self, database: Database, *, max_bytes: int, keep_for: timedelta | None, keep: int | None) -> None:
         self._database = database
         self._max_bytes = max_bytes
@@ -61,19 +64,15 @@ class EmbeddedTransport:
             return
         new = [NewEvent(event.headers(), event.data, key or event.extensions.get("partitionkey")) for event in events]
         if connection is not None:
-            append_events(connection, topic, new)
+            self._append(connection, topic, new)
             return
         with self._database.write() as own:
-            append_events(own, topic, new)
-        if time.monotonic() >= self._prune_at.get(topic, 0.0):
-            self._prune_at[topic] = time.monotonic() + _PRUNE_AFTER
-            self.prune(topic)
+            self._append(own, topic, new)
 
     def prune(self, topic: str) -> int:
         """Removes the topic's events that are too old or too many, read or not, and returns how many those were."""
         with self._database.write() as connection:
-            before = now_of(connection) - self._keep_for if self._keep_for is not None else None
-            return prune_events(connection, topic, before=before, keep=self._keep)
+            return self._prune(connection, topic)
 
     def read(
         self, topic: str, consumer: str, *, start: Mapping[int, int], limit: int, timeout: float
@@ -97,8 +96,24 @@ class EmbeddedTransport:
             newest = newest_event(connection, topic)
         return {PARTITION: newest + 1} if newest else {}
 
+    def lag(self, topic: str, start: Mapping[int, int]) -> int:
+        """See ``Transport``."""
+        check_topic(topic)
+        with self._database.read() as connection:
+            return count_events(connection, topic, start.get(PARTITION, 0))
+
     def close(self) -> None:
         """See ``Transport``; the database stays open, it is the project's."""
+
+    def _append(self, connection: sa.Connection, topic: str, new: Sequence[NewEvent]) -> None:
+        append_events(connection, topic, new)
+        if time.monotonic() >= self._prune_at.get(topic, 0.0):
+            self._prune_at[topic] = time.monotonic() + _PRUNE_AFTER
+            self._prune(connection, topic)
+
+    def _prune(self, connection: sa.Connection, topic: str) -> int:
+        before = now_of(connection) - self._keep_for if self._keep_for is not None else None
+        return prune_events(connection, topic, before=before, keep=self._keep)
 
     def _look(self, topic: str, start: int | None, limit: int) -> list[Received]:
         with self._database.read() as connection:

@@ -36,6 +36,8 @@ class KafkaTransport:
         MissingExtraError: confluent-kafka is not installed.
     """
 
+    transactional = False
+
     def __init__(self, servers: str, *, timeout: float, max_bytes: int) -> None:
         try:
             import confluent_kafka
@@ -127,15 +129,13 @@ class KafkaTransport:
 
     def ends(self, topic: str) -> dict[int, int]:
         """See ``Transport``."""
-        check_topic(topic)
-        facts = self._open_facts()
-        try:
-            found = {partition: facts.bounds(topic, partition)[1] for partition in facts.partitions(topic)}
-        except self._kafka.KafkaException as error:
-            raise StorageError(
-                f"Kafka at {self._servers} does not say where {topic} ends: {error.args[0].str()}; {_DOWN}"
-            ) from None
-        return {partition: end for partition, end in found.items() if end > 0}
+        return {partition: high for partition, (_, high) in self._bounds(topic).items() if high > 0}
+
+    def lag(self, topic: str, start: Mapping[int, int]) -> int:
+        """See ``Transport``; markers of transactions count as messages."""
+        return sum(
+            max(0, high - max(low, start.get(partition, low))) for partition, (low, high) in self._bounds(topic).items()
+        )
 
     def close(self) -> None:
         """See ``Transport``."""
@@ -146,6 +146,17 @@ class KafkaTransport:
             self._facts.close()
             self._facts = None
         self._give_up_producer()
+
+    def _bounds(self, topic: str) -> dict[int, tuple[int, int]]:
+        """The offsets of each partition's first message and behind its last."""
+        check_topic(topic)
+        facts = self._open_facts()
+        try:
+            return {partition: facts.bounds(topic, partition) for partition in facts.partitions(topic)}
+        except self._kafka.KafkaException as error:
+            raise StorageError(
+                f"Kafka at {self._servers} does not say where {topic} ends: {error.args[0].str()}; {_DOWN}"
+            ) from None
 
     def _config(self) -> dict[str, Any]:
         logger = logging.getLogger(__name__)

@@ -8,12 +8,11 @@ import json
 import re
 import unicodedata
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from pellucid.errors import DataError
 from pellucid.stream.event import FEEDBACK, IMAGE, PREDICTION, Event
-from pellucid.types import Prediction
+from pellucid.types import Answer
 
 MAX_LABEL = 256  # characters
 MAX_VOTER = 256  # characters
@@ -23,6 +22,7 @@ _JSON = re.compile(r"application/(?:[A-Za-z0-9!#$&^_.+-]+\+)?json(?:\s*;.*)?", r
 _IMAGE_TYPE = re.compile(r"image/.+|application/octet-stream", re.IGNORECASE)
 _UID = re.compile(r"[0-9A-Za-z_-]{1,32}")
 _SAMPLE = re.compile(r"[0-9a-f]{64}")
+_ANSWER = ("sample", "label", "confidence", "entropy", "novelty", "model", "ledger", "actor", "name")
 _FIELDS = ("prediction", "sample", "image", "label", "voter", "note")
 
 
@@ -123,20 +123,46 @@ def feedback_event(feedback: Feedback, *, id: str, source: str, **attributes: An
     return Event(id, source, FEEDBACK, data=_dump(said), datacontenttype="application/json", **attributes)
 
 
-def prediction_event(prediction: Prediction, *, uid: str, source: str, time: datetime, **attributes: Any) -> Event:
-    """An event that tells what a model answered; ``uid`` is what feedback names the answer by, and the event's id."""
-    said = {
-        "prediction": uid,
-        "path": prediction.path,
-        "sample": prediction.sample,
-        "label": prediction.label,
-        "confidence": prediction.confidence,
-        "probabilities": dict(prediction.probabilities),
-        "model": prediction.model,
-        "error": prediction.error,
+def prediction_event(answer: Answer, *, source: str, **attributes: Any) -> Event:
+    """An event that tells what a model answered; its id is the uid that feedback names the answer by."""
+    said = {name: getattr(answer, name) for name in _ANSWER} | {
+        "prediction": answer.uid,
+        "probabilities": dict(answer.probabilities),
+        "likely": list(answer.likely),
     }
     kind = "application/json"
-    return Event(uid, source, PREDICTION, time=time, data=_dump(said), datacontenttype=kind, **attributes)
+    return Event(answer.uid, source, PREDICTION, time=answer.at, data=_dump(said), datacontenttype=kind, **attributes)
+
+
+def prediction_of(event: Event) -> Answer:
+    """The answer that the event tells.
+
+    Raises:
+        DataError: it is of another type, or what it says cannot be used; the message says why.
+    """
+    _check_type(event, PREDICTION)
+    said = _parse(event.data)
+    missing = [name for name in ("prediction", *_ANSWER, "probabilities", "likely") if name not in said]
+    if missing or event.time is None:
+        raise DataError(f"the prediction has no {(missing or ['time'])[0]}; wanted is what `prediction_event` writes")
+    try:
+        return Answer(
+            uid=str(said["prediction"]),
+            sample=str(said["sample"]),
+            label=str(said["label"]),
+            confidence=float(said["confidence"]),
+            probabilities={str(name): float(share) for name, share in said["probabilities"].items()},
+            likely=tuple(map(str, said["likely"])),
+            entropy=float(said["entropy"]),
+            novelty=None if said["novelty"] is None else float(said["novelty"]),
+            model=str(said["model"]),
+            ledger=int(said["ledger"]),
+            at=event.time,
+            actor=None if said["actor"] is None else str(said["actor"]),
+            name=str(said["name"]),
+        )
+    except (TypeError, ValueError, AttributeError) as error:
+        raise DataError(f"the prediction is not as `prediction_event` writes it: {error}") from None
 
 
 def _check_type(event: Event, wanted: str) -> None:
@@ -148,13 +174,13 @@ def _parse(data: bytes) -> dict[str, Any]:
     try:
         found = json.loads(data.decode(), object_pairs_hook=_once, parse_constant=_no_number)
     except UnicodeDecodeError as error:
-        raise DataError(f"the feedback is not UTF-8: {error.reason} at byte {error.start}") from None
+        raise DataError(f"what it says is not UTF-8: {error.reason} at byte {error.start}") from None
     except RecursionError:
-        raise DataError("the feedback is nested too deeply; wanted is one flat JSON object") from None
+        raise DataError("what it says is nested too deeply; wanted is one flat JSON object") from None
     except ValueError as error:
-        raise DataError(f"the feedback is no JSON: {error}; wanted is one JSON object") from None
+        raise DataError(f"what it says is no JSON: {error}; wanted is one JSON object") from None
     if not isinstance(found, dict):
-        raise DataError(f"the feedback is the JSON of a {type(found).__name__}; wanted is one object")
+        raise DataError(f"what it says is the JSON of a {type(found).__name__}; wanted is one object")
     return found
 
 

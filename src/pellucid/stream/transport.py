@@ -43,6 +43,8 @@ class Transport(Protocol):
     transaction of the events' effects (``store.offsets``).
     """
 
+    transactional: bool  # whether publishing becomes a part of the caller's transaction
+
     def publish(
         self,
         topic: str,
@@ -87,6 +89,13 @@ class Transport(Protocol):
 
     def ends(self, topic: str) -> dict[int, int]:
         """The offset behind the last message of each partition: what a consumer's lag is measured against.
+
+        Raises:
+            StorageError: the broker or the database cannot be reached, or does not answer.
+        """
+
+    def lag(self, topic: str, start: Mapping[int, int]) -> int:
+        """How many messages of the topic a consumer has not read yet that is to read the offsets ``start`` next.
 
         Raises:
             StorageError: the broker or the database cannot be reached, or does not answer.

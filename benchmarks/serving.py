@@ -1,0 +1,322 @@
+"""How fast the server answers, learns from feedback and changes its model, against what is bare and what is plain.
+
+    python benchmarks/serving.py            MobileNetV2, trashnet: some minutes on two cores
+    python benchmarks/serving.py --quick    short turns, a small database
+
+`pellucid serve`, its rivals and the bare loops have the first core, one at a time; the load has the second. Uploads
+are JPEGs of 224 px, each one new to the server, which keeps image, vector and answer before it answers. Turns are
+short and alternate, so that a busy machine slows all of them; a speed is that of the best turn.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from archive import fill
+from bench import Figure, program, say
+from load import distinct
+from material import backbone, photographs
+from pellucid.flow.embed import embed_samples
+from pellucid.flow.predict import open_predictor
+from pellucid.flow.tokens import create_token
+from pellucid.project import Project
+from pellucid.store.manifests import read_manifest
+
+HERE = Path(__file__).resolve().parent
+NAME, CONNECTIONS, SWAP_IMAGES = "trashnet", 16, 40
+LOOPS = {"batch 1": (1, 0), "batch 1, decoding ahead": (1, 1), "batch 4, decoding ahead": (4, 1)}
+MANY, FEW = (1_000_000, 200_000), (1_000, 200)  # predictions and votes
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What one turn of load gave."""
+
+    speed: float  # answers a second
+    p50: float  # ms
+    p99: float  # ms
+    failed: int
+    mixed: int
+    models: dict[str, int]
+    cpu: float  # processor ms of the server for each answer
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A server under way."""
+
+    process: subprocess.Popen[str]
+    url: str
+    token: str
+
+    def press(self, seconds: float, folder: Path, connections: int = CONNECTIONS) -> Load:
+        """Load from another process on the other core."""
+        before = cpu_seconds(self.process.pid)
+        words = ("load.py", self.url, "/predict", seconds, connections, folder, self.token)
+        found = child(words, core=1)
+        cpu = cpu_seconds(self.process.pid) - before
+        times = found["milliseconds"]
+        if found["failed"]:
+            say(f"failed: {found['failed'][:3]}")
+        p50, p99 = np.percentile(times, [50, 99]).tolist() if times else (float("nan"), float("nan"))
+        speed = len(times) / found["seconds"]
+        cost = cpu * 1000 / max(1, len(times))
+        return Load(speed, p50, p99, len(found["failed"]), found["mixed"], found["models"], cost)
+
+    def post(self, path: str, body: bytes, media_type: str = "application/json") -> dict[str, Any]:
+        """One request of a client that does nothing else."""
+        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": media_type}
+        with urllib.request.urlopen(urllib.request.Request(self.url + path, body, headers), timeout=60) as answer:
+            found: dict[str, Any] = json.load(answer)
+        return found
+
+
+def pin(core: int) -> None:
+    """This process runs on that core only, where the system can."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[core]})
+
+
+def cpu_seconds(pid: int) -> float:
+    """Seconds of processor time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def child(words: Sequence[object], core: int) -> Any:
+    """The JSON that a program of this folder prints."""
+    command = [sys.executable, str(HERE / str(words[0])), *map(str, words[1:])]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, preexec_fn=lambda: pin(core))
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@contextlib.contextmanager
+def server(folder: Path) -> Iterator[Served]:
+    """`pellucid serve` of a project on the first core, with one thread, as long as the block lasts."""
+    with Project(folder) as project:
+        token = create_token(project.workspace, secrets.token_hex(4), ["predict", "feedback"]).secret
+    words = ("-m", "pellucid", "-c", "threads=1", "--project", folder, "serve", NAME, "--port", 0)
+    with started([sys.executable, *map(str, words)]) as process:
+        assert process.stdout is not None
+        served = Served(process, process.stdout.readline().strip(), token)
+        until_ready(f"{served.url}/health/ready")
+        yield served
+
+
+@contextlib.contextmanager
+def endpoint(threads: int) -> Iterator[Served]:
+    """The plain endpoint on the first core."""
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        port = door.getsockname()[1]
+    with started([sys.executable, str(HERE / "rivals.py"), "endpoint", str(port), str(threads)]) as process:
+        served = Served(process, f"http://127.0.0.1:{port}", "")
+        until_ready(f"{served.url}/openapi.json")
+        yield served
+
+
+@contextlib.contextmanager
+def started(command: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
+    """A process on the first core, ended with the block."""
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, preexec_fn=lambda: pin(0)
+    )
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(30)
+
+
+def until_ready(url: str) -> None:
+    """Returns once the address answers; raises SystemExit where it does not within a minute."""
+    for _ in range(600):
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5):
+            return
+        time.sleep(0.1)
+    raise SystemExit(f"{url} does not answer")
+
+
+def speeds(project: Path, images: Path, seconds: float, rounds: int) -> Iterator[Figure]:
+    """Bare loops, plain endpoints and the server in turn."""
+    bare: dict[str, list[float]] = {name: [] for name in LOOPS}
+    cost: dict[str, list[float]] = {name: [] for name in LOOPS}
+    loads: dict[str, list[Load]] = {"ours": [], "plain": [], "plain, 1 thread": []}
+    with server(project) as ours, endpoint(0) as plain, endpoint(1) as single:
+        contenders = {"ours": ours, "plain": plain, "plain, 1 thread": single}
+        for served in contenders.values():
+            served.press(1.0, images)
+        for turn in range(rounds):
+            for name, (size, ahead) in LOOPS.items():
+                found = child(("rivals.py", "bare", size, ahead, seconds / 2, images), core=0)
+                bare[name].append(found["speed"])
+                cost[name].append(found["cpu"])
+            for name, served in contenders.items():
+                loads[name].append(served.press(seconds, images))
+            shown = {name: f"{items[-1].speed:.0f}" for name, items in loads.items()}
+            say(f"round {turn + 1}: bare {max(items[-1] for items in bare.values()):.0f}, {shown}")
+        alone = ours.press(seconds, images, connections=1)
+    loop = max(bare, key=lambda name: max(bare[name]))
+    best = {name: max(item.speed for item in items) for name, items in loads.items()}
+    mine = max(loads["ours"], key=lambda item: item.speed)
+    cheap = min(item.cpu for item in loads["ours"])
+    for name, items in bare.items():
+        yield Figure(f"bare loop, {name}", max(items), "images/s", remark=f"processor {min(cost[name]):.2f} ms each")
+    for name, how in (("plain", "onnxruntime's defaults"), ("plain, 1 thread", "a session of one thread")):
+        cpu = min(item.cpu for item in loads[name])
+        yield Figure(f"FastAPI endpoint, {name}", best[name], "images/s", remark=f"{how}; processor {cpu:.2f} ms each")
+    peers = [name for name in ("litserve", "bentoml") if find_spec(name) is None]
+    missing = f"; not installed, so not measured: {', '.join(peers)}" if peers else ""
+    yield Figure("pellucid serve", best["ours"], "images/s", remark=f"processor {cheap:.2f} ms each{missing}")
+    yield Figure("... / best bare loop", best["ours"] / max(bare[loop]), at_least=0.9, remark=f"bare: {loop}")
+    yield Figure("... by processor time", min(cost[loop]) / cheap, remark="which others on the machine change less")
+    for name, bar in (("plain", 1.2), ("plain, 1 thread", None)):
+        ratio, cpu = best["ours"] / best[name], min(item.cpu for item in loads[name]) / cheap
+        yield Figure(f"... / FastAPI, {name}", ratio, at_least=bar, remark=f"by processor time {cpu:.2f}")
+    yield Figure("p50 under load", mine.p50, "ms", remark=f"{CONNECTIONS} connections; alone {alone.p50:.1f} ms")
+    yield Figure("p99 under load", mine.p99, "ms", remark=f"alone {alone.p99:.1f} ms")
+    share = 1 - min(cost[loop]) / cheap
+    yield Figure(
+        "head and bookkeeping, of a request", share, at_most=0.1, remark="processor time beyond the bare loop's"
+    )
+    failed = sum(item.failed for item in loads["ours"])
+    yield Figure("failed requests", failed, at_most=0)
+
+
+def correct(served: Served, images: Sequence[bytes], classes: Sequence[str]) -> tuple[list[float], list[float]]:
+    """ms of /predict and /feedback, one after the other; each feedback says another class than the answer."""
+    asking, telling = [], []
+    for data in images:
+        began = time.perf_counter()
+        (answer,) = served.post("/predict", distinct(data), "image/jpeg")["predictions"]
+        asked = time.perf_counter()
+        other = next(name for name in classes if name != answer["label"])
+        heard = served.post("/feedback", json.dumps({"prediction": answer["id"], "label": other}).encode())
+        telling.append((time.perf_counter() - asked) * 1000)
+        asking.append((asked - began) * 1000)
+        if heard["action"] not in ("learnt", "undone") or heard["ledger"] <= answer["ledger"]:
+            raise SystemExit(f"feedback was not learnt: {heard}")
+    return asking, telling
+
+
+def feedback(folder: Path, images: Path, number: int) -> Iterator[Figure]:
+    """From a label to a changed live prediction, and what the published kind does instead."""
+    files = sorted(images.rglob("*.jpg"))[:number]
+    with Project(folder) as project:
+        model = project.choose_model(NAME)
+        predictor = open_predictor(project.workspace, model)
+        (version,) = project.datasets(NAME)
+        rows = [row for row in read_manifest(project.workspace.blobs, version.content_id) if row.label is not None]
+        X = embed_samples(project.workspace, predictor.extractor, [row.sample for row in rows])
+        y = np.array([model.classes.index(str(row.label)) for row in rows])
+    with server(folder) as served:
+        _, times = correct(served, [file.read_bytes() for file in files], model.classes)
+    with tempfile.TemporaryDirectory() as scratch:
+        np.savez(Path(scratch) / "rows.npz", X=X, y=y)
+        whole = child(("rivals.py", "refit", Path(scratch) / "rows.npz"), core=0)
+    p50, p99 = np.percentile(times, [50, 99]).tolist()
+    yield Figure("feedback, p50", p50, "ms", at_most=20, remark=f"{len(times)} labels, each changes the live model")
+    yield Figure("feedback, p99", p99, "ms", at_most=100, remark=f"slowest {max(times):.1f}")
+    yield Figure("a refit of the published kind", whole, "s", remark=f"linear layer by Adam, {len(X):,} x {X.shape[1]}")
+    yield Figure("refit / feedback", whole * 1000 / p50)
+
+
+def swap(folder: Path, images: Path, seconds: float) -> Iterator[Figure]:
+    """The champion changes under full load, several times."""
+    with tempfile.TemporaryDirectory() as scratch:
+        for file in sorted(images.rglob("*.jpg"))[:SWAP_IMAGES]:
+            shutil.copy(file, scratch)
+        with Project(folder) as project, server(folder) as served:
+            first, second = project.choose_model(NAME), project.train(NAME, models="ridge")[0]
+            command = [sys.executable, str(HERE / "load.py"), served.url, "/predict", str(seconds)]
+            command += [str(CONNECTIONS), scratch, served.token]
+            with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=lambda: pin(1)) as load:
+                for turn in range(4):
+                    time.sleep(seconds / 5)
+                    project.promote((second, first)[turn % 2].ref, force=True)
+                found = json.loads(load.communicate()[0])
+    times = found["milliseconds"]
+    models = ", ".join(f"{name} {count:,}" for name, count in sorted(found["models"].items()))
+    yield Figure("four champion swaps: answers", len(times), remark=models)
+    yield Figure("... failed requests", len(found["failed"]), at_most=0, remark="; ".join(found["failed"][:1]))
+    yield Figure("... answers of mixed versions", found["mixed"], at_most=0)
+    yield Figure("... models that answered", len(found["models"]), at_least=2)
+    yield Figure("... p99", float(np.percentile(times, 99)), "ms", remark="the new model is loaded on the same core")
+
+
+def sizes(folder: Path, images: Path, seconds: float, rounds: int, many: tuple[int, int]) -> Iterator[Figure]:
+    """The same on a full database."""
+    big = folder.with_name("big")
+    shutil.copytree(folder, big)
+    for place, number in ((folder, FEW), (big, many)):
+        fill(place, NAME, *number)
+    data = [file.read_bytes() for file in sorted(images.rglob("*.jpg"))]
+    speed: dict[str, list[float]] = {"few": [], "many": []}
+    told: dict[str, list[float]] = {"few": [], "many": []}
+    cost: dict[str, list[float]] = {"few": [], "many": []}
+    with Project(folder) as project:
+        classes = project.choose_model(NAME).classes
+    with server(folder) as few, server(big) as full:
+        for turn in range(rounds):
+            for name, served in (("few", few), ("many", full))[:: 1 if turn % 2 else -1]:
+                load = served.press(seconds, images)
+                speed[name].append(load.speed)
+                cost[name].append(load.cpu)
+                told[name].append(statistics.median(correct(served, data[turn * 20 :][:20], classes)[1]))
+            say(f"full database, round {turn + 1}: {speed['few'][-1]:.0f} and {speed['many'][-1]:.0f} images/s")
+    shown = f"{many[0]:,} predictions, {many[1]:,} votes"
+    ratio = max(speed["many"]) / max(speed["few"])
+    yield Figure(f"/predict, {FEW[0]:,} predictions", max(speed["few"]), "images/s", remark=f"{FEW[1]} votes")
+    yield Figure("... full database", max(speed["many"]), "images/s", remark=shown)
+    spent = min(cost["few"]) / min(cost["many"])
+    yield Figure("... as fast as before", ratio, at_least=0.95, remark=f"by processor time {spent:.2f}")
+    yield Figure(f"/feedback, {FEW[0]:,} predictions, p50", min(told["few"]), "ms")
+    yield Figure("... full database, p50", min(told["many"]), "ms", remark=shown)
+    yield Figure("... times as long as before", min(told["many"]) / min(told["few"]), at_most=1.1)
+
+
+def measure(quick: bool) -> list[Figure]:
+    """Each part on a project of its own, all with the same trained model."""
+    seconds, rounds, many = (1.5, 1, (20_000, 4_000)) if quick else (3.0, 5, MANY)
+    with (
+        tempfile.TemporaryDirectory(prefix="pellucid-bench-") as scratch,
+        photographs(400 if quick else 2_000) as images,
+    ):
+        trained = Path(scratch) / "trained"
+        with Project.init(trained) as project:
+            project.ingest(images, NAME)
+            model = project.train(NAME, extractors=f"onnx:{backbone()}")[0]
+            project.promote(model.ref, force=True)
+            say(f"trained {model.ref}")
+
+        def fresh(name: str) -> Path:
+            return Path(shutil.copytree(trained, Path(scratch) / name))
+
+        return [
+            *speeds(fresh("speeds"), images, seconds, rounds),
+            *feedback(fresh("feedback"), images, 20 if quick else 200),
+            *swap(fresh("swap"), images, 4 * seconds),
+            *sizes(fresh("sizes"), images, seconds, rounds, many),
+        ]
+
+
+if __name__ == "__main__":
+    program(__doc__, measure)

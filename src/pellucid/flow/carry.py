@@ -1,0 +1,58 @@
+"""Carry over: what was said while another model was champion is learnt by the one that is champion now."""
+
+from __future__ import annotations
+
+from pellucid.flow.judging import Steps, differ, judge
+from pellucid.flow.live import LiveModel
+from pellucid.store.ledger import add_entries, entries_after, hold
+from pellucid.store.receipts import answer_to, claim, settle
+from pellucid.store.retractions import newest_retraction
+from pellucid.store.votes import newest_vote, samples_retracted, samples_said
+
+_SOURCE = "carry"  # of the receipts that say up to where a model's ledger follows votes and retractions
+
+
+def carry_over(live: LiveModel) -> int:
+    """Lets the model learn the votes that neither its training nor its ledger holds, and unlearn what was taken back.
+
+    Under the ledger's lock, so that of all processes that serve the model the first does it and the others follow;
+    a second time there is nothing left to do. Votes are believed as this model sees them; what would hurt the guard is
+    not learnt. Returns how many entries were added; 0 for a model whose head cannot learn online.
+
+    Raises:
+        StorageError, ConcurrencyError: nothing was changed.
+    """
+    if not live.learns:
+        return 0
+    model, dataset = live.model, live.model.name
+    with live.lock:
+        steps = Steps(live)
+        try:
+            with live.workspace.database.write() as connection:
+                hold(connection, model)
+                live.follow(connection)
+                live.refresh(connection)
+                done = answer_to(connection, _SOURCE, model.ref) or {"vote": 0, "retraction": 0}
+                upto = {
+                    "vote": newest_vote(connection, dataset),
+                    "retraction": newest_retraction(connection, dataset),
+                }
+                if done == upto:
+                    return 0
+                heard: dict[str, int] = {}
+                for entry in entries_after(connection, model, 0):
+                    heard[entry.sample] = max(heard.get(entry.sample, 0), entry.vote or 0)
+                said = samples_said(connection, dataset, int(done["vote"]))
+                behind = {name for name, newest in said.items() if newest > heard.get(name, 0)}
+                behind |= set(samples_retracted(connection, dataset, int(done["retraction"])))
+                reason = "said while another model was champion"
+                judged = judge(live, connection, sorted(behind), action="carry", reason=reason)
+                entries, _ = steps.take_guarded(differ(live, judged))
+                ledger = add_entries(connection, model, entries) if entries else live.ledger
+                if claim(connection, _SOURCE, model.ref, upto) is not None:
+                    settle(connection, _SOURCE, model.ref, upto)
+        except BaseException:
+            steps.undo()
+            raise
+        live.publish(ledger)
+        return len(entries)

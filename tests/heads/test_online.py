@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from pellucid.errors import UsageError
+from pellucid.heads.head import build_head
+from pellucid.heads.kernel import KernelClassifier
+from pellucid.heads.online import OnlineHead
+from pellucid.heads.ridge import RidgeClassifier
+from pellucid.heads.running import NeverLearntError
+from pellucid.heads.statistic import design
+from pellucid.heads.temperature import probabilities
+
+K = 3
+
+
+def drawn(seed: int, n: int, d: int = 5) -> tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.float64]]:
+    rng = np.random.default_rng(seed)
+    y = np.concatenate([np.arange(K), rng.integers(0, K, n - K)])
+    return (rng.normal(size=(n, d)) + 2 * np.eye(K, d)[y]).astype(np.float32), y, rng.uniform(0.05, 1, n)
+
+
+def solved(X: NDArray[np.floating], y: NDArray[np.intp], w: NDArray[np.float64], l2: float) -> NDArray[np.float64]:
+    """The normal equations of these rows as they stand, a column a class that has a row."""
+    x, targets = design(X), (y[:, None] == np.unique(y)).astype(float)
+    return np.asarray(np.linalg.solve(x.T @ (w[:, None] * x) + l2 * np.eye(x.shape[1]), x.T @ (w[:, None] * targets)))
+
+
+@given(seed=st.integers(0, 9999), n=st.integers(6, 25), exponent=st.floats(-2, 2))
+@settings(max_examples=60, deadline=None)
+def test_rows_learnt_and_forgotten_in_any_order_are_a_batch_fit(seed: int, n: int, exponent: float) -> None:
+    X, y, w = drawn(seed, n)
+    head = RidgeClassifier(10.0**exponent).fit(X[: n // 2 + 1], y[: n // 2 + 1], w[: n // 2 + 1])
+    online = OnlineHead.resume(head, X[: n // 2 + 1], y[: n // 2 + 1], w[: n // 2 + 1])
+    rng = np.random.default_rng(seed)
+    held = set(range(n // 2 + 1))
+    for row in rng.integers(0, n, 3 * n).tolist():
+        one = (X[[row]], y[[row]], w[[row]])
+        if row not in held:
+            online.learn(*one)
+            held.add(row)
+        elif len(held) > 2:
+            online.forget(*one)
+            held.remove(row)
+    rows = sorted(held)
+    assert online.classes.tolist() == np.unique(y[rows]).tolist()
+    assert online.counts.tolist() == np.unique(y[rows], return_counts=True)[1].tolist()
+    expected = solved(X[rows], y[rows], w[rows], head.lambda_)
+    np.testing.assert_allclose(online.snapshot().weights, expected, atol=1e-8)
+
+
+@pytest.mark.parametrize("spec", ["ridge", "kernel"])
+def test_a_stored_head_goes_on_where_it_was_trained(spec: str) -> None:
+    X, y, w = drawn(1, 60)
+    head = build_head(spec, {}, seed=0).fit(X, y, sample_weight=w)
+    assert isinstance(head, RidgeClassifier | KernelClassifier)
+    online = OnlineHead.resume(head, X, y, w)
+    snapshot = online.snapshot()
+    np.testing.assert_allclose(snapshot.predict_proba(snapshot.lift(X)), head.predict_proba(X), atol=1e-6)
+
+
+def test_other_rows_than_those_of_the_training_are_refused() -> None:
+    X, y, w = drawn(2, 30)
+    head = RidgeClassifier(0.1).fit(X, y, w)
+    for rows, labels, weight in [(X[:-1], y[:-1], w[:-1]), (X, (y + 1) % K, w), (X, y, np.ones(30)), (X + 1, y, w)]:
+        with pytest.raises(NeverLearntError, match="trained on other rows"):
+            OnlineHead.resume(head, rows, labels, weight)
+    with pytest.raises(NeverLearntError, match="other classes"):
+        OnlineHead.resume(head, X, y + 1, w)
+    with pytest.raises(UsageError, match="LogisticClassifier cannot learn single rows"):
+        OnlineHead.resume(build_head("logistic", {}, seed=0).fit(X, y), X, y, w)
+
+
+def test_a_snapshot_never_changes() -> None:
+    X, y, w = drawn(3, 40)
+    online = OnlineHead.resume(RidgeClassifier(0.1).fit(X[:30], y[:30], w[:30]), X[:30], y[:30], w[:30])
+    snapshot = online.snapshot()
+    weights, shares = snapshot.weights.copy(), snapshot.predict_proba(X)
+    online.learn(X[30:], np.full(10, 7), w[30:])
+    online.forget(X[:5], y[:5], w[:5])
+    np.testing.assert_array_equal(snapshot.weights, weights)
+    np.testing.assert_array_equal(snapshot.predict_proba(X), shares)
+    assert snapshot.classes.tolist() == [0, 1, 2]
+    assert online.snapshot().classes.tolist() == [0, 1, 2, 7]
+
+
+def test_a_class_comes_with_its_first_row_and_goes_with_its_last() -> None:
+    X, y, w = drawn(4, 30)
+    online = OnlineHead.resume(RidgeClassifier(0.1).fit(X, y, w), X, y, w)
+    before = online.snapshot()
+    online.learn(X[:2], np.array([9, 9]), np.ones(2))
+    online.forget(X[:1], np.array([9]), np.ones(1))
+    assert online.classes.tolist() == [0, 1, 2, 9]
+    online.forget(X[1:2], np.array([9]), np.ones(1))
+    assert online.classes.tolist() == [0, 1, 2]
+    np.testing.assert_allclose(online.snapshot().weights, before.weights, atol=1e-9)
+
+
+def test_what_was_never_learnt_is_refused_and_changes_nothing() -> None:
+    X, y, w = drawn(5, 30)
+    online = OnlineHead.resume(RidgeClassifier(0.1).fit(X, y, w), X, y, w)
+    before = online.snapshot().weights
+    for rows, labels, weight in [(X[:1], np.array([9]), w[:1]), (-9 * X[:1], y[:1], np.array([50.0]))]:
+        with pytest.raises(NeverLearntError):
+            online.forget(rows, labels, weight)
+    np.testing.assert_array_equal(online.snapshot().weights, before)
+
+
+def test_without_a_row_is_a_fit_of_all_the_others() -> None:
+    X, y, w = drawn(6, 30)
+    head = RidgeClassifier(0.3).fit(X, y, w)
+    online = OnlineHead.resume(head, X, y, w)
+    found = online.without(X[:8], y[:8], w[:8])
+    for row in range(8):
+        rest = np.arange(30) != row
+        scores = design(X[[row]]) @ solved(X[rest], y[rest], w[rest], 0.3)
+        np.testing.assert_allclose(found[[row]], probabilities(scores, head.temperature_), atol=1e-9)
+    strangers = online.without(X[:8] + 1, np.full(8, -1), np.zeros(8))  # rows that were not learnt
+    np.testing.assert_allclose(strangers, online.snapshot().predict_proba(X[:8] + 1), atol=1e-12)
