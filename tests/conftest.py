@@ -23,6 +23,15 @@ Picture = Callable[..., bytes]
 WriteFolders = Callable[..., Path]
 MakeProject = Callable[..., Project]
 
+SOAK = "soak"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Long runs of random kills are tests of `make soak` alone; to all others they do not exist."""
+    if config.option.markexpr != SOAK:
+        items[:] = [item for item in items if item.get_closest_marker(SOAK) is None]
+
+
 _TINTS = {"cat": (200, 80, 80), "dog": (80, 200, 80), "eel": (80, 80, 200)}
 
 

@@ -213,3 +213,20 @@ def test_another_dataset_s_answer_is_not_this_server_s_business(
     refused = served.ask("POST", "/feedback", json={"prediction": answer["id"], "label": "cat"})
     assert refused.status_code == 409
     assert "fish@1 gave that answer" in refused.json()["error"]
+
+
+def test_a_class_that_nothing_was_learnt_of_is_no_class(served: Served, picture: Picture) -> None:
+    from pellucid.store.manifests import read_manifest
+
+    workspace = served.project.workspace
+    rows = read_manifest(workspace.blobs, served.project.datasets("pets")[-1].content_id)
+    row = next(row for row in rows if row.split == "test")
+    heard = served.post("/feedback", {"sample": row.sample, "label": "eel", "new_class": True})
+    assert heard["action"] == "recorded"
+    answer = served.predict(picture("cat", 69))
+    assert set(answer["probabilities"]) == {"cat", "dog"}
+    again = served.ask("POST", "/feedback", json={"prediction": answer["id"], "label": "eel"})
+    assert again.status_code == 400, "still new"
+    heard = served.post("/feedback", {"prediction": answer["id"], "label": "eel", "new_class": True})
+    assert heard["action"] == "learnt"
+    assert set(served.predict(picture("cat", 69))["probabilities"]) == {"cat", "dog", "eel"}

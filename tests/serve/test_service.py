@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import itertools
 import sqlite3
 import threading
@@ -14,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from pellucid import Project
-from pellucid.errors import BusyError, ImageError, NotReadyError, PellucidError
+from pellucid.errors import BusyError, ImageError, NotReadyError, PellucidError, StorageError
 from pellucid.flow.answer import Asked
 from pellucid.flow.feedback import Said
 from pellucid.flow.live import LiveModel
@@ -308,8 +310,6 @@ def test_waiting_answers_make_it_unready_for_as_long_as_they_wait(
 def test_a_database_that_does_not_answer_is_said_and_forgiven(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pellucid.errors import StorageError
-
     def fail(*words: Any) -> None:
         raise StorageError("the database failed: gone; check that it exists")
 
@@ -352,3 +352,49 @@ def test_a_kept_answer_is_what_was_answered(service: Service, picture: Picture) 
     assert chain(service.workspace, found.uid).answer == found
     with pytest.raises(PellucidError, match="there is no prediction"):
         chain(service.workspace, "0" * 32)
+
+
+def test_a_full_disk_is_said_and_nothing_half_done_is_left(ready_project: Project, picture: Picture) -> None:
+    """Real faults of SQLite: the file may not grow by a page."""
+    engine = ready_project.workspace.database.engine
+
+    def shut(connection: Any, record: object) -> None:
+        connection.execute("PRAGMA max_page_count = 1")  # no less than it has
+
+    with Served(ready_project) as served:
+        first = served.predict(picture("cat", 85))
+        sa.event.listen(engine, "connect", shut)
+        engine.dispose()
+        form = {"image": ("x.png", picture("cat", 86), "image/png")}
+        refused = until(lambda: got if (got := served.ask("POST", "/predict", files=form)).status_code != 200 else None)
+        assert refused.status_code == 503, refused.text
+        assert "the server cannot reach its storage" in refused.json()["error"]
+        said = {"prediction": first["id"], "label": "dog", "id": "full", "note": "n" * 2000}
+        heard = [served.ask("POST", "/feedback", json={**said, "id": f"full{turn}"}) for turn in range(20)]
+        assert {answer.status_code for answer in heard} <= {200, 503}
+        assert heard[-1].status_code == 503
+        ledger = served.service.readiness.ledger
+        sa.event.remove(engine, "connect", shut)
+        engine.dispose()
+        assert served.predict(picture("cat", 86))["ledger"] == ledger
+        again = served.post("/feedback", {**said, "id": "full19"})
+        assert again["ledger"] > ledger
+        live = LiveModel(ready_project.workspace, ready_project.model("pets@1"))
+        with ready_project.workspace.database.read() as connection:
+            live.follow(connection)
+        mine = served.service.live
+        assert live.learnt() == mine.learnt()
+
+
+def test_a_disk_that_takes_no_image_gives_no_answer(
+    service: Service, picture: Picture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*words: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pellucid.store.blobs.write_whole", full)
+        with pytest.raises(StorageError, match="No space left"):
+            answers(service, picture("cat", 87))
+    (found,) = answers(service, picture("cat", 87))
+    assert found.label == "cat"

@@ -43,15 +43,20 @@ class _Kept:
             if code is None:
                 return
             self._process = None
-            steady = now - self._started > STEADY_SECONDS
-            self._wait = 0.0 if steady else min(MOST_WAIT, max(1.0, 2 * self._wait))
-            self._next = now + self._wait
-            when = f"in {self._wait:.0f} s" if self._wait else "now"
-            self._tell(f"{self.part.name} ended with {code}; it is started again {when}")
+            self._rest(now, f"ended with {code}")
         if now >= self._next:
             self._started = now
-            # a group of its own, so that Ctrl-C reaches the supervisor alone, which ends the parts in order
-            self._process = subprocess.Popen(self.part.command, env=dict(self._environ), start_new_session=True)
+            try:
+                # a group of its own, so that Ctrl-C reaches the supervisor alone, which ends the parts in order
+                self._process = subprocess.Popen(self.part.command, env=dict(self._environ), start_new_session=True)
+            except OSError as error:
+                self._rest(now, f"cannot be started: {error.strerror}")
+
+    def _rest(self, now: float, what: str) -> None:
+        steady = now - self._started > STEADY_SECONDS
+        self._wait = 0.0 if steady else min(MOST_WAIT, max(1.0, 2 * self._wait))
+        self._next = now + self._wait
+        self._tell(f"{self.part.name} {what}; it is started again {f'in {self._wait:.0f} s' if self._wait else 'now'}")
 
     def ask_to_end(self) -> None:
         """SIGTERM."""
