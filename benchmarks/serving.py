@@ -166,7 +166,7 @@ def speeds(project: Path, images: Path, seconds: float, rounds: int) -> Iterator
             served.press(1.0, images)
         for turn in range(rounds):
             for name, (size, ahead) in LOOPS.items():
-                found = child(("rivals.py", "bare", size, ahead, seconds / 2, images), core=0)
+                found = child(("rivals.py", "bare", size, ahead, seconds, images), core=0)
                 bare[name].append(found["speed"])
                 cost[name].append(found["cpu"])
             for name, served in contenders.items():
@@ -187,10 +187,11 @@ def speeds(project: Path, images: Path, seconds: float, rounds: int) -> Iterator
     missing = f"; not installed, so not measured: {', '.join(peers)}" if peers else ""
     yield Figure("pellucid serve", best["ours"], "images/s", remark=f"processor {cheap:.2f} ms each{missing}")
     yield Figure("... / best bare loop", best["ours"] / max(bare[loop]), at_least=0.9, remark=f"bare: {loop}")
-    yield Figure("... by processor time", min(cost[loop]) / cheap, remark="which others on the machine change less")
+    yield Figure("... by processor time", min(cost[loop]) / cheap, at_least=0.9, remark="images for each second of it")
     for name, bar in (("plain", 1.2), ("plain, 1 thread", None)):
-        ratio, cpu = best["ours"] / best[name], min(item.cpu for item in loads[name]) / cheap
-        yield Figure(f"... / FastAPI, {name}", ratio, at_least=bar, remark=f"by processor time {cpu:.2f}")
+        cpu = min(item.cpu for item in loads[name]) / cheap
+        yield Figure(f"... / FastAPI, {name}", best["ours"] / best[name], at_least=bar)
+        yield Figure("... by processor time", cpu, at_least=bar)
     yield Figure("p50 under load", mine.p50, "ms", remark=f"{CONNECTIONS} connections; alone {alone.p50:.1f} ms")
     yield Figure("p99 under load", mine.p99, "ms", remark=f"alone {alone.p99:.1f} ms")
     share = 1 - min(cost[loop]) / cheap
@@ -286,8 +287,9 @@ def sizes(folder: Path, images: Path, seconds: float, rounds: int, many: tuple[i
     ratio = max(speed["many"]) / max(speed["few"])
     yield Figure(f"/predict, {FEW[0]:,} predictions", max(speed["few"]), "images/s", remark=f"{FEW[1]} votes")
     yield Figure("... full database", max(speed["many"]), "images/s", remark=shown)
+    yield Figure("... as fast as before", ratio, at_least=0.95)
     spent = min(cost["few"]) / min(cost["many"])
-    yield Figure("... as fast as before", ratio, at_least=0.95, remark=f"by processor time {spent:.2f}")
+    yield Figure("... by processor time", spent, at_least=0.95)
     yield Figure(f"/feedback, {FEW[0]:,} predictions, p50", min(told["few"]), "ms")
     yield Figure("... full database, p50", min(told["many"]), "ms", remark=shown)
     yield Figure("... times as long as before", min(told["many"]) / min(told["few"]), at_most=1.1)
@@ -295,7 +297,7 @@ def sizes(folder: Path, images: Path, seconds: float, rounds: int, many: tuple[i
 
 def measure(quick: bool) -> list[Figure]:
     """Each part on a project of its own, all with the same trained model."""
-    seconds, rounds, many = (1.5, 1, (20_000, 4_000)) if quick else (3.0, 5, MANY)
+    seconds, rounds, many = (1.5, 1, (20_000, 4_000)) if quick else (2.0, 6, MANY)
     with (
         tempfile.TemporaryDirectory(prefix="pellucid-bench-") as scratch,
         photographs(400 if quick else 2_000) as images,

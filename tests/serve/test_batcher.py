@@ -312,7 +312,7 @@ def test_many_tasks_of_several_event_loops() -> None:
 
 def test_those_who_come_back_one_by_one_are_waited_for(gate: Gate) -> None:
     with Batcher(gate, most=8, lull=WAIT) as batcher:
-        batcher._last = (1, 5)
+        batcher._last = 3
         futures = []
         for item in (1, 2, 3):  # without a lull the first would be a batch of its own
             futures.append(batcher.enqueue(item))
@@ -323,6 +323,6 @@ def test_those_who_come_back_one_by_one_are_waited_for(gate: Gate) -> None:
 
 def test_who_does_not_come_back_is_not_waited_for_long(gate: Gate) -> None:
     with Batcher(gate, most=8, lull=0.001) as batcher:
-        batcher._last = (4, 4)
+        batcher._last = 4
         assert batcher.enqueue(1).result(WAIT) == -1
     assert gate.batches == [[1]]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pellucid.heads.statistic import blocks, unit
+
+Real = TypeVar("Real", bound=np.floating)
 
 GAMMA = 1.0  # of exp(-gamma |x - z|^2) between rows of unit length
 _FLAT = 1e-7  # eigenvalues below this share of the largest say nothing but rounding
@@ -26,11 +28,14 @@ class Lift:
 
     landmarks: NDArray[np.float32]  # (m, d) rows of unit length
     projection: NDArray[np.float32]  # P (m, r)
+    # Made once, because turning millions of numbers into double precision takes longer than lifting a row.
+    _exact: tuple[NDArray[np.float64], NDArray[np.float64]] = field(init=False, repr=False)  # both in double precision
     _squares: NDArray[np.float64] = field(init=False, repr=False)  # (m,) |z|^2 of the landmarks: 1, or 0 of zeros
 
     def __post_init__(self) -> None:
-        squares = np.einsum("ij,ij->i", self.landmarks, self.landmarks, dtype=np.float64)
-        object.__setattr__(self, "_squares", squares)
+        landmarks = self.landmarks.astype(np.float64)
+        object.__setattr__(self, "_exact", (landmarks, self.projection.astype(np.float64)))
+        object.__setattr__(self, "_squares", np.einsum("ij,ij->i", landmarks, landmarks))
 
     @classmethod
     def on(cls, X: NDArray[np.floating], most: int, seed: int) -> Self:
@@ -54,9 +59,12 @@ class Lift:
         >>> (lifted @ lifted.T).round(3)[0].tolist()
         [1.0, 0.135, 0.135]
         """
-        lifted = np.empty((len(X), self.projection.shape[1]))
+        landmarks, projection = self._exact
+        lifted = np.empty((len(X), projection.shape[1]))
         for rows in blocks(len(X)):
-            lifted[rows] = _likeness(unit(X[rows]), self.landmarks) @ self.projection
+            x = unit(X[rows])
+            squares = np.einsum("ij,ij->i", x, x)[:, None] + self._squares
+            lifted[rows] = _gauss(squares - 2 * x @ landmarks.T) @ projection
         return lifted
 
     def nearly(self, X: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -70,8 +78,8 @@ class Lift:
         for rows in blocks(len(X)):
             x = unit(X[rows])
             squares = np.einsum("ij,ij->i", x, x)[:, None] + self._squares
-            near = squares.astype(np.float32) - 2 * (x.astype(np.float32) @ self.landmarks.T)
-            lifted[rows] = np.exp(-np.float32(GAMMA) * np.maximum(near, 0)) @ self.projection
+            near = squares.astype(np.float32) - 2 * x.astype(np.float32) @ self.landmarks.T
+            lifted[rows] = _gauss(near) @ self.projection
         return lifted
 
 
@@ -82,7 +90,12 @@ def _lots(rows: NDArray[np.float32], seed: int) -> NDArray[np.uint64]:
     return np.frombuffer(lots, dtype=">u8").astype(np.uint64)
 
 
-def _likeness(rows: NDArray[np.floating], landmarks: NDArray[np.float32]) -> NDArray[np.float64]:
-    rows, landmarks = rows.astype(np.float64), landmarks.astype(np.float64)
-    squares = np.square(rows).sum(axis=1)[:, None] + np.square(landmarks).sum(axis=1)
-    return np.asarray(np.exp(-GAMMA * np.maximum(squares - 2 * rows @ landmarks.T, 0)))
+def _likeness(rows: NDArray[np.float32], landmarks: NDArray[np.float32]) -> NDArray[np.float64]:
+    rows64, landmarks64 = rows.astype(np.float64), landmarks.astype(np.float64)
+    squares = np.square(rows64).sum(axis=1)[:, None] + np.square(landmarks64).sum(axis=1)
+    return _gauss(squares - 2 * rows64 @ landmarks64.T)
+
+
+def _gauss(distances: NDArray[Real]) -> NDArray[Real]:
+    """exp(-gamma d) of squared distances, in their own precision."""
+    return np.asarray(np.exp(-GAMMA * np.maximum(distances, 0)))

@@ -59,9 +59,9 @@ class Batcher(Generic[T, R]):
         most: items of a batch; 1 works.
         depth: items that may wait; the next one is refused.
         linger: seconds that the first item of a batch may wait for others; 0 waits for nobody.
-        lull: seconds without a newcomer after which a batch begins that is smaller than the last two were on average.
-            Those who were answered together come back one by one: without it the first of them would be a batch, and
-            with it two halves take turns, one at work while the other comes. It costs one who comes alone nothing.
+        lull: seconds without a newcomer after which a batch begins that is smaller than the last one was. Those who
+            were answered together come back one by one, and without it the first of them would be a batch, at the
+            price of a whole one. It costs one who comes alone nothing.
         name: of the thread.
 
     Raises:
@@ -88,7 +88,7 @@ class Batcher(Generic[T, R]):
         self._depth = depth
         self._linger = linger
         self._lull = lull
-        self._last = (0, 0)  # items of the last two batches
+        self._last = 0  # items of the last batch
         self._queue: deque[_Entry[T, R]] = deque()
         self._changed = threading.Condition()
         self._closed = False
@@ -194,13 +194,13 @@ class Batcher(Generic[T, R]):
                     else:
                         self._dropped += 1
                 if batch or (self._closed and not self._queue):
-                    self._last = (self._last[1], len(batch))
+                    self._last = len(batch)
                     return batch
 
     def _await_the_others(self) -> None:
-        """Waits for as many as usual, until nobody has come for a while."""
-        had, usual = 0, sum(self._last) / 2
-        while self._lull and had < len(self._queue) < usual and not self._closed:
+        """Waits for as many as came the last time, until nobody has come for a while."""
+        had = 0
+        while self._lull and had < len(self._queue) < self._last and not self._closed:
             had = len(self._queue)
             self._changed.wait(self._lull)
 
