@@ -19,7 +19,7 @@ HEAVY = {
     *("numpy", "scipy", "sklearn", "skimage", "pandas", "pyarrow", "PIL", "sqlalchemy", "alembic"),
     *("mlflow", "onnxruntime", "matplotlib", "torch", "fsspec", "safetensors", "jinja2"),
 }
-NO_DATA = {"init"}  # commands that print remarks only
+NO_DATA = {"init", "serve", "up"}  # commands that print remarks, or an address, only
 GROUPS = {"bench", "datasets", "models", "queue", "stream", "tokens"}
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pellucid.project.data import DataVerbs
 from pellucid.project.models import ModelVerbs
+from pellucid.project.tokens import TokenVerbs
 from pellucid.project.training import TrainingVerbs
 from pellucid.project.votes import VoteVerbs
 
 __all__ = ["Project"]
 
 
-class Project(DataVerbs, TrainingVerbs, ModelVerbs, VoteVerbs):
+class Project(DataVerbs, TrainingVerbs, ModelVerbs, VoteVerbs, TokenVerbs):
     """The project at a folder, or at the nearest folder above it.
 
     >>> import tempfile
