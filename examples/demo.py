@@ -1,6 +1,7 @@
 """The main job from end to end, offline, on real images: scikit-learn's 1,797 handwritten digits.
 
 A third of the training labels is broken on purpose, found again, and the models are judged on labels that were not.
+Then the best model is served, and users, of whom one always lies, tell it what they see on digits that are new to it.
 
 Every step is a command that a user would type; the demo prints it, runs it, and stops where one fails. What it makes
 lies in the folder ``demo`` afterwards and can be played with.
@@ -8,6 +9,7 @@ lies in the folder ``demo`` afterwards and can be played with.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shlex
@@ -15,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from PIL import Image
@@ -23,6 +26,7 @@ from sklearn.datasets import load_digits
 FOLDER = Path("demo")
 SIDE = 64  # pixels; the digits are 8 x 8
 BROKEN = "0.33"  # share of the training labels
+LATER = 300  # digits that come by only once the model is served
 
 
 def main() -> None:
@@ -30,7 +34,7 @@ def main() -> None:
     started = time.monotonic()
     if FOLDER.exists():
         shutil.rmtree(FOLDER)
-    write_digits(FOLDER / "digits")
+    write_digits(FOLDER / "digits", FOLDER / "later")
     pellucid("init", ".")
     pellucid("ingest", "digits", "--dataset", "digits")
     pellucid("datasets", "show", "digits")
@@ -39,7 +43,14 @@ def main() -> None:
     pellucid("train", "-d", "digits@1", "-d", "digits@2", "-d", "digits@3", "-m", "kernel", "-m", "ridge")
     show_what_cleaning_is_worth()
     pellucid("models", "promote", best_model(), "--reason", "most accurate of those that learnt cleaned labels")
-    pellucid("predict", "digits/3")
+    pellucid("predict", "later/3")
+    with served() as url:
+        users = ("--users", "5", "--bad-users", "1", "--user-accuracy", "0.8", "--days", "tuesday", "--rate", "max")
+        pellucid("stream", "simulate", "digits", "--from", "later", *users, "--url", url)
+        pellucid("voters", "digits")
+        pellucid("forget", "digits", "--voter", worst_voter(), "--reason", "lies", "-n")
+        pellucid("forget", "digits", "--voter", worst_voter(), "--reason", "lies")
+    pellucid("models", "history")
     print(
         f"""
 Done in {time.monotonic() - started:.0f} seconds. Look at the suspects as pictures, and at the champion's report:
@@ -59,15 +70,39 @@ and try, in the folder {FOLDER.resolve()}:
     )
 
 
-def write_digits(folder: Path) -> None:
-    """Writes the digits as PNG class folders."""
+def write_digits(folder: Path, later: Path) -> None:
+    """Writes the digits as PNG class folders, the last ones apart."""
     digits = load_digits()
     for index, (pixels, label) in enumerate(zip(digits.images, digits.target, strict=True)):
-        target = folder / str(label)
+        target = (folder if index < len(digits.target) - LATER else later) / str(label)
         target.mkdir(parents=True, exist_ok=True)
         image = Image.fromarray((pixels * 255 / 16).astype("uint8")).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
         image.save(target / f"digit_{index:04}.png")
-    print(f"wrote {len(digits.target)} handwritten digits to {folder}/0 ... {folder}/9", flush=True)
+    print(f"wrote {len(digits.target) - LATER} handwritten digits to {folder}, and {LATER} to {later}", flush=True)
+
+
+@contextlib.contextmanager
+def served() -> Iterator[str]:
+    """The champion behind a free port of this machine, which asks for no token; gives its address."""
+    print("\n$ pellucid serve --open --port 0 &", flush=True)
+    command = [sys.executable, "-m", "pellucid", "--quiet", "serve", "--open", "--port", "0"]
+    with subprocess.Popen(command, cwd=FOLDER, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            url = server.stdout.readline().strip()
+            if not url:
+                raise SystemExit("the server did not start")
+            print(url, flush=True)
+            yield url
+        finally:
+            server.terminate()
+
+
+def worst_voter() -> str:
+    """Whose labels are least to be believed."""
+    voters = json.loads(run("voters", "digits", "--json"))
+    judged = [voter for voter in voters if voter["reliability"] is not None]
+    return str(min(judged, key=lambda voter: voter["reliability"]["value"])["name"])
 
 
 def pellucid(*arguments: str) -> None:
