@@ -8,7 +8,7 @@ import itertools
 import sqlite3
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -112,7 +112,8 @@ def test_the_model_a_swap_and_every_answer_has_its_own_model_s_shares(service: S
     project = service.workspace
     images = [picture(label, number) for label in ("cat", "dog") for number in range(40, 60)]
     expected = {ref: shares_of(Project(project.root, environ={}), ref, images) for ref in ("pets@1", "pets@2")}
-    assert expected["pets@1"] != expected["pets@2"]
+    for one, two in zip(*expected.values(), strict=True):
+        assert abs(one["cat"] - two["cat"]) > 1e-3, "so that an answer tells whose it is"
     stop = threading.Event()
     seen: list[str] = []
 
@@ -123,7 +124,7 @@ def test_the_model_a_swap_and_every_answer_has_its_own_model_s_shares(service: S
             assert len({answer.model for answer in found}) == 1, "one request, one model"
             assert len({answer.ledger for answer in found}) == 1
             for number, answer in zip(some, found, strict=True):
-                assert answer.probabilities == pytest.approx(expected[answer.model][number], abs=1e-9)
+                assert answer.probabilities == pytest.approx(expected[answer.model][number], abs=1e-6)
             seen.append(found[0].model)
             if stop.is_set():
                 return
@@ -135,7 +136,7 @@ def test_the_model_a_swap_and_every_answer_has_its_own_model_s_shares(service: S
                 wanted = f"pets@{1 + (turn + 1) % 2}"
                 other.promote(wanted, force=True)
                 until(partial(answers_by, service, wanted))
-                until(partial(has_grown, seen, len(seen) + 8))
+                until(partial(has_grown, seen, len(seen) + 8, asking))
         finally:
             stop.set()
         for item in asking:
@@ -148,8 +149,8 @@ def answers_by(service: Service, ref: str) -> bool:
     return service.readiness.model == ref
 
 
-def has_grown(seen: list[str], size: int) -> bool:
-    return len(seen) >= size
+def has_grown(seen: list[str], size: int, asking: list[Future[None]]) -> bool:
+    return len(seen) >= size or any(item.done() for item in asking)
 
 
 def shares_of(project: Project, ref: str, images: list[bytes]) -> list[dict[str, float]]:
@@ -249,7 +250,7 @@ def test_what_one_server_learns_the_other_answers_by(ready_project: Project, rea
         after = until(lambda: found if (found := two.predict(image))["ledger"] == heard["ledger"] else None)
         assert after["probabilities"]["dog"] > before["probabilities"]["dog"]
         assert after["probabilities"]["dog"] == pytest.approx(heard["after"], abs=1e-6)
-        assert one.predict(image)["probabilities"] == pytest.approx(after["probabilities"], abs=1e-9)
+        assert one.predict(image)["probabilities"] == pytest.approx(after["probabilities"], abs=1e-7)
 
 
 def test_two_servers_hear_at_once_and_end_up_the_same(ready_project: Project, picture: Picture) -> None:
@@ -269,7 +270,7 @@ def test_two_servers_hear_at_once_and_end_up_the_same(ready_project: Project, pi
         for server in (one, two):
             until(partial(has_learnt, server.service, newest))
         image = picture("cat", 120)
-        assert one.predict(image)["probabilities"] == pytest.approx(two.predict(image)["probabilities"], abs=1e-9)
+        assert one.predict(image)["probabilities"] == pytest.approx(two.predict(image)["probabilities"], abs=1e-7)
 
 
 def has_learnt(service: Service, entry: int) -> bool:
@@ -314,7 +315,7 @@ def test_a_database_that_does_not_answer_is_said_and_forgiven(
         raise StorageError("the database failed: gone; check that it exists")
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "newest_entry", fail)
+        patch.setattr(module, "standing", fail)
         reasons = until(lambda: service.readiness.reasons)
         assert reasons == ("following the ledger failed: the database failed: gone; check that it exists",)
         assert service.dead == ()
