@@ -61,7 +61,7 @@ def test_the_gate_refuses_in_one_line_and_force_overrules(
     assert cli("models", "verdicts").err.startswith("the gate has judged nothing yet")
     assert cli("models", "promote", "judged@1").code == 0
     ended = cli("models", "promote", "judged@2")
-    assert ended.code == 14
+    assert ended.code == 19
     assert "the gate refuses judged@2 against judged@1: -" in ended.error
     (verdict,) = cli("models", "verdicts", "judged", "--json").json
     assert (verdict["candidate"], verdict["passed"]) == (2, False)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from pellucid.errors import NotFoundError, UsageError
-from pellucid.flow import feedback as module
+from pellucid.flow import draft as module
 from pellucid.flow.answer import Asked, answer
 from pellucid.flow.feedback import Said, hear
 from pellucid.flow.live import Guard, LiveModel
