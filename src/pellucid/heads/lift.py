@@ -33,7 +33,7 @@ class Lift:
     _squares: NDArray[np.float64] = field(init=False, repr=False)  # (m,) |z|^2 of the landmarks: 1, or 0 of zeros
 
     def __post_init__(self) -> None:
-        for name in ("landmarks", "projection"):  # in one layout, fitted or loaded: products round differently in another
+        for name in ("landmarks", "projection"):  # products round by layout: one, fitted or loaded
             object.__setattr__(self, name, np.ascontiguousarray(getattr(self, name)))
         landmarks = self.landmarks.astype(np.float64)
         object.__setattr__(self, "_exact", (landmarks, self.projection.astype(np.float64)))
