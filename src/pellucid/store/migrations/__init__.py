@@ -1,1 +1,1 @@
-"""Alembic's migrations of the tables in store/schema.py, one numbered file each, never edited once released."""
+"""Alembic's migrations of the tables in store/schema, one numbered file each, never edited once released."""
