@@ -14,6 +14,7 @@ from pellucid.cli.output import put
 HostOption = Annotated[str, typer.Option("--host", help="The address to listen on; 0.0.0.0 for every one.")]
 PortOption = Annotated[int, typer.Option("--port", min=0, max=65535, help="The port; 0 takes a free one.")]
 OpenOption = Annotated[bool, typer.Option("--open", help="Ask for no token; on this machine only (--host 127.0.0.1).")]
+PagesOption = Annotated[bool, typer.Option("--pages/--no-pages", help="The web pages beside the routes.")]
 NameArgument = Annotated[
     str | None, typer.Argument(help="Whose champion answers: a dataset; the only one with a model where left out.")
 ]
@@ -32,6 +33,7 @@ def serve(
     port: PortOption = 8000,
     no_tokens: OpenOption = False,
     batch: Annotated[int, typer.Option("--batch", min=1, max=1024, help="Images answered together at most.")] = 16,
+    pages: PagesOption = True,
     queue: Annotated[int, typer.Option("--queue", min=1, help="Images that may wait; more are refused.")] = 256,
 ) -> None:
     """Serve the champion over HTTP: predictions, feedback that is learnt at once, metrics. Ctrl-C ends it.
@@ -43,12 +45,15 @@ def serve(
     from pellucid.serve.app import create_app
     from pellucid.serve.running import run_server
     from pellucid.serve.service import Service
+    from pellucid.web.app import add_pages
 
     if no_tokens:
         check_open(host)
     with open_project(context, bar=False) as project:
         service = Service(project.workspace, name, most=batch, depth=queue)
         app = create_app(service, access=OpenAccess() if no_tokens else None)
+        if pages:
+            add_pages(app, app.state.doors)
 
         def tell(url: str) -> None:
             put(url)

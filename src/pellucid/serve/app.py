@@ -81,4 +81,5 @@ def create_app(service: Service, *, access: Access | OpenAccess | None = None) -
     for module in (api, openinference, invocations, operations):
         app.include_router(module.routes(doors))
     app.add_middleware(Timing, metrics=doors.metrics)
+    app.state.doors = doors
     return app

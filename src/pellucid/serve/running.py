@@ -30,7 +30,7 @@ def run_server(app: FastAPI, host: str, port: int, *, started: Callable[[str], N
     config = uvicorn.Config(
         app,
         http=PatientProtocol,
-        ws="none",
+        ws="auto",  # the pages' own; no route of the API takes one
         log_level="warning",
         access_log=False,
         server_header=False,

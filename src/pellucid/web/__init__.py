@@ -1,0 +1,1 @@
+"""Pages for people: look, correct, and steer, in a browser."""

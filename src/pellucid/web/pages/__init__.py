@@ -1,0 +1,8 @@
+"""The pages, in the order of the menu."""
+
+from __future__ import annotations
+
+from pellucid.web.pages import overview
+from pellucid.web.view import Page
+
+PAGES: tuple[Page, ...] = (Page("/", "Overview", "insights", overview.build),)
