@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -31,6 +32,15 @@ def app() -> FastAPI:
     return made
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C raises KeyboardInterrupt, also where these tests run in the background and were told to ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
 def test_it_answers_at_the_address_that_it_tells_and_what_is_under_way_at_the_end(app: FastAPI, host: str) -> None:
     answers: list[Any] = []
