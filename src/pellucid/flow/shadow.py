@@ -168,8 +168,7 @@ def shadow_report(workspace: Workspace, ref: str, *, most: int = MOST) -> Shadow
         shadow = newest_shadow(connection, name, version)
         if shadow is None:
             raise NotFoundError(
-                f"{ref} has not been in the shadow of a champion; `pellucid models shadow {name}@{version or 'VERSION'}` "
-                "begins that"
+                f"{ref} was never in a champion's shadow; `pellucid models shadow {name}@{version or 'VERSION'}` begins"
             )
         figures = shadow_figures(connection, shadow.id, _PAIRS)
         voted = differences(connection, shadow.id, _JUDGED, voted_in=name)

@@ -58,6 +58,7 @@ class Shadowing:
         self._lock = threading.Lock()  # of the queue and of the counters
         self._answered = self._dropped = 0
         self._trouble: str | None = None
+        self._logged: str | None = None  # the error that the log has last
         self._told: tuple[int, str | None] = (0, None)  # dropped images and trouble that the row has from here
         self._rests_until = 0.0
         self._stop = threading.Event()
@@ -92,13 +93,12 @@ class Shadowing:
 
     def _run(self) -> None:
         for tick in itertools.count():
-            looks = [self._look] if tick % LOOK_TICKS == 0 else []
-            tells = [self._tell] if tick % LOOK_TICKS == 0 else []
-            for part in (*looks, self._work_off, *tells):
+            looks = tick % LOOK_TICKS == 0
+            for part in (self._look, self._load, self._work_off, self._tell) if looks else (self._work_off,):
                 try:
                     part()
                 except Exception as error:  # noqa: BLE001 - the thread has to live on, whatever happens
-                    self._fail(error)
+                    self._note(error, blames=part in {self._load, self._work_off})
             if self._stop.wait(TICK_SECONDS):
                 return
 
@@ -109,18 +109,23 @@ class Shadowing:
             return
         with self._workspace.database.read() as connection:
             running = running_shadow(connection, name)
-            model = None if running is None else get_model(connection, running.ref)
         if running is None or self._shadow is None or running.id != self._shadow.id:
             with self._lock:
                 self._shadow, self._predictor = running, None
                 self._queue.clear()
                 self._rests_until = 0.0
                 self._trouble, self._told = None, (self._dropped, None)
-        if model is not None and self._predictor is None and time.monotonic() >= self._rests_until:
-            self._rests_until = time.monotonic() + RETRY_SECONDS
-            self._predictor = open_predictor(self._workspace, model)
-            self._trouble = None
-            _LOG.info("%s answers in the shadow from now on", model.ref)
+
+    def _load(self) -> None:
+        shadow = self._shadow
+        if shadow is None or self._predictor is not None or time.monotonic() < self._rests_until:
+            return
+        self._rests_until = time.monotonic() + RETRY_SECONDS
+        with self._workspace.database.read() as connection:
+            model = get_model(connection, shadow.ref)
+        self._predictor = open_predictor(self._workspace, model)
+        self._trouble = self._logged = None
+        _LOG.info("%s answers in the shadow from now on", shadow.ref)
 
     def _work_off(self) -> None:
         while (shadow := self._shadow) is not None and (predictor := self._predictor) is not None:
@@ -136,7 +141,7 @@ class Shadowing:
                 raise
             with self._lock:
                 self._answered += answered
-                self._trouble = None
+                self._trouble = self._logged = None
 
     def _tell(self) -> None:
         """Writes down what went wrong, for the report, where there is something new."""
@@ -147,11 +152,17 @@ class Shadowing:
                 note_shadow(connection, shadow.id, dropped=now[0] - told[0], trouble=now[1])
             self._told = now
 
-    def _fail(self, error: Exception) -> None:
-        """Notes an error; the log has it once while it lasts."""
+    def _note(self, error: Exception, *, blames: bool) -> None:
+        """Notes an error; the log has it once while it lasts.
+
+        Args:
+            blames: whether it keeps the candidate from answering.
+        """
         known = isinstance(error, PellucidError)
         said = str(error) if known else f"{type(error).__name__}; the server's log says more"
-        if said != self._trouble:
-            name = self._shadow.ref if self._shadow is not None else "the candidate"
-            _LOG.error("%s cannot answer in the shadow: %s", name, said, exc_info=None if known else error)
-        self._trouble = said
+        if said != self._logged:
+            name = self._shadow.ref if self._shadow is not None else "a candidate"
+            _LOG.error("%s in the shadow: %s", name, said, exc_info=None if known else error)
+        self._logged = said
+        if blames:
+            self._trouble = said

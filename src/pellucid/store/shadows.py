@@ -162,16 +162,18 @@ def shadow_figures(connection: sa.Connection, number: int, most: int) -> ShadowF
     mine, labels = shadow_answer.c.shadow_id == number, (shadow_answer.c.champion_label, shadow_answer.c.label)
     same = sa.case((labels[0] == labels[1], 1), else_=0)
     means = [sa.func.avg(column) for column in (shadow_answer.c.champion_confidence, shadow_answer.c.confidence)]
-    images, agreed, *sure = connection.execute(sa.select(sa.func.count(), sa.func.sum(same), *means).where(mine)).one()
+    totals = connection.execute(sa.select(sa.func.count(), sa.func.sum(same), *means).where(mine)).one()
     champions = sa.select(shadow_answer.c.champion).where(mine).distinct().order_by(shadow_answer.c.champion)
     count = sa.func.count().label("n")
     pairs = sa.select(*labels, count).where(mine, labels[0] != labels[1]).group_by(*labels)
+    pairs = pairs.order_by(count.desc(), *labels).limit(most)
     return ShadowFigures(
-        images,
-        int(agreed or 0),
-        tuple(connection.execute(champions).scalars()),
-        *sure,
-        tuple((row[0], row[1], row.n) for row in connection.execute(pairs.order_by(count.desc(), *labels).limit(most))),
+        images=totals[0],
+        agreed=int(totals[1] or 0),
+        champions=tuple(connection.execute(champions).scalars()),
+        champion_confidence=totals[2],
+        confidence=totals[3],
+        confusion=tuple((row[0], row[1], row.n) for row in connection.execute(pairs)),
     )
 
 
