@@ -142,7 +142,7 @@ def end_shadow(workspace: Workspace, name: str, *, dry_run: bool = False) -> Sha
         running = running_shadow(connection, name)
         if running is None:
             raise NotFoundError(
-                f"no candidate is in the shadow of {name}'s champion; `pellucid models shadow {name}@VERSION` begins one"
+                f"nothing is in the shadow of {name}'s champion; `pellucid models shadow {name}@VERSION` begins that"
             )
         if not dry_run:
             end_shadows(connection, name)
