@@ -60,7 +60,7 @@ def shadow(
 def _told(found: Shadow, *, begins: bool, dry_run: bool) -> str:
     if begins:
         verb = "would be" if dry_run else "is now"
-        return f"{found.ref} {verb} in the shadow of {found.name}'s champion, on {found.share:.0%} of the images"
+        return f"{found.ref} {verb} in the shadow of {found.name}'s champion, on {_part(found.share)}"
     return f"{found.ref} {'would leave' if dry_run else 'has left'} the shadow of {found.name}'s champion"
 
 
@@ -72,7 +72,7 @@ def _show(report: ShadowReport, *, json: bool) -> None:
     beside = ", ".join(report.champions) or f"the champion of {found.name}"
     ended = f", ended {found.ended_at.astimezone():%Y-%m-%d %H:%M}" if found.ended_at is not None else ""
     put(
-        f"{found.ref} in the shadow of {beside}, on {found.share:.0%} of the images, "
+        f"{found.ref} in the shadow of {beside}, on {_part(found.share)}, "
         f"since {found.started_at.astimezone():%Y-%m-%d %H:%M}{ended}"
     )
     if found.trouble is not None:
@@ -114,6 +114,10 @@ def _show(report: ShadowReport, *, json: bool) -> None:
             ],
             optional=("when",),
         )
+
+
+def _part(share: float) -> str:
+    return "all images" if share == 1 else f"{100 * share:g} % of the images"
 
 
 def _judged(found: Judged) -> str:
