@@ -51,7 +51,7 @@ def run(command: Callable[[], Any]) -> int:
 
 
 @contextmanager
-def as_service(serves: bool = True) -> Iterator[None]:  # noqa: FBT002 - reads as a sentence
+def as_service(serves: bool = True) -> Iterator[None]:
     """Around what runs until somebody ends it: SIGTERM, by which supervisors end things, is its good end, code 0.
 
     Args:
