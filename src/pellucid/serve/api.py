@@ -16,6 +16,7 @@ from pellucid.flow.answer import Asked
 from pellucid.flow.chain import chain
 from pellucid.flow.feedback import Said
 from pellucid.serve.access import TOKENS
+from pellucid.serve.docs import body_of
 from pellucid.serve.patience import while_connected
 from pellucid.store.aliases import history_of
 from pellucid.store.predictions import answer_of
@@ -36,22 +37,10 @@ _FORM = {
         "type": "object",
         "properties": {"image": {"type": "string", "format": "binary"}},
         "required": ["image"],
-    }
+    },
+    "example": {"image": "@photo.jpg"},
 }
-_SAMPLE_FORM = {
-    "schema": {
-        "type": "object",
-        "properties": {
-            "image": {"type": "string", "format": "binary"},
-            "label": {"type": "string"},
-            "note": {"type": "string"},
-            "id": {"type": "string"},
-            "voter": {"type": "string"},
-            "new_class": {"type": "boolean"},
-        },
-        "required": ["image", "label"],
-    }
-}
+_SAID = {"prediction": "the id of an answer", "label": "cat", "id": "your own name for it"}
 _IMAGES = {
     "requestBody": {"required": True, "content": {"image/*": _BYTES, "multipart/form-data": _FORM}},
 }
@@ -94,7 +83,7 @@ def routes(doors: Doors) -> APIRouter:
         answers = await while_connected(request, service.predict(asked))
         return JSONResponse({"predictions": [_shown(doors, item) for item in answers]})
 
-    @router.post("/feedback", dependencies=TOKENS, openapi_extra=_body(Feedback))
+    @router.post("/feedback", dependencies=TOKENS, openapi_extra=body_of(Feedback.model_json_schema(), _SAID))
     async def feedback(request: Request) -> dict[str, Any]:
         """Says what is right; it is learnt at once, and the answer tells what became of it."""
         caller = await doors.admit(request, Right.FEEDBACK)
@@ -107,7 +96,7 @@ def routes(doors: Doors) -> APIRouter:
     @router.post(
         "/samples",
         dependencies=TOKENS,
-        openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": _SAMPLE_FORM}}},
+        openapi_extra=body_of(_sample_form(), {"image": "@photo.jpg", "label": "cat"}, "multipart/form-data"),
     )
     async def samples(request: Request) -> dict[str, Any]:
         """A picture with its label: answered, kept, and learnt at once."""
@@ -211,5 +200,8 @@ def _validated(kind: type[L], value: Any) -> L:
         raise RequestError(f"{where}: {first['msg']}", status=422) from None
 
 
-def _body(kind: type[BaseModel]) -> dict[str, Any]:
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": kind.model_json_schema()}}}}
+def _sample_form() -> dict[str, Any]:
+    """What is said of an image, and the image."""
+    schema = Label.model_json_schema()
+    schema["properties"] = {"image": {"type": "string", "format": "binary"}, **schema["properties"]}
+    return schema | {"title": "Sample", "required": ["image", *schema["required"]]}
