@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse
 from pellucid.errors import RequestError
 from pellucid.flow.answer import Asked
 from pellucid.flow.chain import chain
-from pellucid.flow.feedback import Said
+from pellucid.flow.feedback import Heard, Said
 from pellucid.serve.access import TOKENS
 from pellucid.serve.docs import body_of
 from pellucid.serve.patience import while_connected
@@ -90,8 +90,9 @@ def routes(doors: Doors) -> APIRouter:
         given = _validated(Feedback, await doors.uploads.read_json(request))
         said = await run_in_threadpool(_said, given, caller)
         heard = await service.hear(said, f"http:{caller.name}")
-        doors.metrics.note_heard(heard)
-        return dict(jsonable_encoder(heard))
+        if not heard.again:
+            doors.metrics.note_heard(heard)
+        return _told(heard)
 
     @router.post(
         "/samples",
@@ -118,8 +119,9 @@ def routes(doors: Doors) -> APIRouter:
             new_class=given.new_class,
         )
         heard = await service.hear(said, f"http:{caller.name}")
-        doors.metrics.note_heard(heard)
-        return {"prediction": _shown(doors, answer), "heard": jsonable_encoder(heard)}
+        if not heard.again:
+            doors.metrics.note_heard(heard)
+        return {"prediction": _shown(doors, answer), "heard": _told(heard)}
 
     @router.get("/predictions/{uid}", dependencies=TOKENS)
     async def prediction(
@@ -184,6 +186,13 @@ def _shown(doors: Doors, answer: Answer) -> dict[str, Any]:
         "ledger": answer.ledger,
         "at": answer.at.isoformat(),
     }
+
+
+def _told(heard: Heard) -> dict[str, Any]:
+    """Word for word the same to whoever comes again under the same id."""
+    told = dict(jsonable_encoder(heard))
+    del told["again"]
+    return told
 
 
 def _voter(given: Label, caller: Caller) -> str:

@@ -173,7 +173,7 @@ class Service:
 
     def _hear(self, said: Said, source: str) -> Heard:
         heard = hear(self.live, said, source=source)
-        self._heard += 1
+        self._heard += not heard.again
         if self._heard >= REAUDIT_AFTER and time.monotonic() >= self._rests_until and not self._stop.is_set():
             self._heard = 0
             self._learner.submit(self._reaudit, self.live)
