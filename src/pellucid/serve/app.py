@@ -15,7 +15,8 @@ from pellucid.serve import api, invocations, openinference, operations
 from pellucid.serve.access import Access, Caller, OpenAccess
 from pellucid.serve.answers import Refused, add_answers
 from pellucid.serve.docs import add_docs
-from pellucid.serve.metrics import Metrics, Timing
+from pellucid.serve.metrics import Metrics
+from pellucid.serve.metrics_http import Timing
 from pellucid.serve.rates import Rates
 from pellucid.serve.service import Service
 from pellucid.serve.uploads import UploadLimits, Uploads
@@ -67,6 +68,7 @@ def create_app(service: Service, *, access: Access | OpenAccess | None = None) -
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await asyncio.to_thread(service.start)
         yield
+        await asyncio.to_thread(doors.metrics.close)
         await asyncio.to_thread(service.close)
 
     app = FastAPI(
@@ -83,6 +85,6 @@ def create_app(service: Service, *, access: Access | OpenAccess | None = None) -
     for module in (api, openinference, invocations, operations):
         app.include_router(module.routes(doors))
     add_docs(app)
-    app.add_middleware(Timing, metrics=doors.metrics)
+    app.add_middleware(Timing, metrics=doors.metrics.http)
     app.state.doors = doors
     return app
