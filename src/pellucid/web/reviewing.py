@@ -28,7 +28,7 @@ from pellucid.web.view import View, told
 _NEAREST = 3
 _BIG = 768  # pixels of the picture that is decided on
 _ACTS = (
-    ("accept", "A", "Accept the suggestion"), ("keep", "K", "Keep the label"), ("other", "O", "Other..."),
+    ("accept", "A", "Accept"), ("keep", "K", "Keep"), ("other", "O", "Other"),
     ("unsure", "U", "Unsure"), ("undo", "Z", "Undo"),
 )  # fmt: skip
 
@@ -266,4 +266,4 @@ def _side(label: str, note: str, near: tuple[Near, ...], kind: str) -> None:
         Words(kind, "note")
         heading(2, label)
         Words(note)
-        show_near(f"Learnt as {label}, and most like it", near)
+        show_near(f"Learnt as {label}, and most like it", near, labelled=False)

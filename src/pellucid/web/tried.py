@@ -86,7 +86,7 @@ class TriedCard:
         with self._asks:
             Words("What does it show?", "lead")
             choose_class(others, self._say, self._found)
-            ui.button("Never mind", on_click=self.ask).props("flat dense no-caps")
+            ui.button("Never mind", on_click=self.ask).props("flat dense no-caps").classes("start")
 
     async def _wrong(self) -> None:
         await self._open()
@@ -133,7 +133,7 @@ class TriedCard:
                     Words(f"Taken back: {done.label} counts no longer, and what was learnt from it is unlearnt.")
                 self.ask()
 
-            ui.button("Take it back", icon="undo", on_click=back).props("flat dense no-caps")
+            ui.button("Take it back", icon="undo", on_click=back).props("flat dense no-caps").classes("start")
 
 
 def told_of(heard: Heard) -> str:
@@ -146,8 +146,8 @@ def told_of(heard: Heard) -> str:
     return f"Kept as your word; nothing is learnt from it now: {heard.reason}."
 
 
-def show_near(words: str, near: tuple[Near, ...]) -> None:
-    """Learnt pictures side by side."""
+def show_near(words: str, near: tuple[Near, ...], *, labelled: bool = True) -> None:
+    """Learnt pictures side by side, each with its similarity, and with its label where they have several."""
     if not near:
         return
     Words(words, "note")
@@ -156,7 +156,8 @@ def show_near(words: str, near: tuple[Near, ...]) -> None:
             with ui.element("figure"):
                 picture(item.sample, f"a learnt picture of {item.label}", 96)
                 with ui.element("figcaption"):
-                    Words(item.label, tag="span")
+                    if labelled:
+                        Words(item.label, tag="span").props["title"] = item.label
                     Words(f"{item.similarity:.2f}", "note number", "span")
 
 

@@ -12,7 +12,7 @@ export default {
         <label class="choose" :class="{off: disabled}"><input ref="files" type="file" accept="image/*" multiple :disabled="disabled" @change="choose">Choose pictures</label>
         <label class="choose second" :class="{off: disabled}"><input ref="camera" type="file" accept="image/*" capture="environment" :disabled="disabled" @change="choose">Take a photograph</label>
       </div>
-      <p class="note">Up to {{ most }} at a time, each up to {{ Math.floor(bytes / 1048576) }} MB. Nothing is stored before it is sent.</p>
+      <p class="note">Up to {{ most }} at a time, each up to {{ Math.floor(bytes / 1048576) }} MB. What is sent is kept with its answer.</p>
       <div v-if="sending" class="row going">
         <progress :value="done + share" :max="total" aria-label="Pictures sent"></progress>
         <span class="number">{{ done + 1 }} of {{ total }}</span>
