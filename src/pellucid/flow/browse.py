@@ -17,7 +17,6 @@ from pellucid.flow.workspace import Workspace
 from pellucid.types import TRUST_SCALE, Row, Split, Status
 
 MOST = 500  # rows in a window
-_VALUES = 40  # of a metadata key, the most frequent, that are counted
 _META = "meta."  # what a metadata key's word in an address begins with
 
 
@@ -113,7 +112,7 @@ class Facets:
     splits: Mapping[str, int]
     statuses: Mapping[str, int]
     findings: Mapping[str, int]
-    metadata: Mapping[str, Mapping[str, int]]  # key -> value -> rows; the most frequent values
+    metadata: Mapping[str, Mapping[str, int]]  # key -> value -> rows
 
 
 def browse(
@@ -155,10 +154,7 @@ def facets(shelf: Shelf, workspace: Workspace, ref: str, wanted: Filter) -> Face
         splits=_counts(SPLITS, table.splits[without("split")]),
         statuses=_counts(STATUSES, table.statuses[without("status")]),
         findings={kind: int((mask & without("finding")).sum()) for kind, mask in table.kinds.items()},
-        metadata={
-            key: _frequent(_counts(values, codes[without(_META + key)]))
-            for key, (values, codes) in files.metadata.items()
-        },
+        metadata={key: _counts(values, codes[without(_META + key)]) for key, (values, codes) in files.metadata.items()},
     )
 
 
@@ -202,10 +198,6 @@ def _all(table: Table, masks: Iterable[Mask]) -> Mask:
 def _counts(names: Sequence[str], codes: NDArray[np.integer[Any]]) -> dict[str, int]:
     found = np.bincount(codes[codes != NONE], minlength=len(names)).tolist()
     return {str(name): count for name, count in zip(names, found, strict=True)}
-
-
-def _frequent(counts: Mapping[str, int]) -> dict[str, int]:
-    return dict(sorted(counts.items(), key=lambda pair: -pair[1])[:_VALUES])
 
 
 def _member(kind: Any, value: str) -> Any:

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from pellucid.flow.shelf import Shelf
 from pellucid.flow.workspace import Workspace
 from pellucid.serve.app import Doors
 from pellucid.store.acts import add_act
@@ -25,6 +26,7 @@ class Desk:
     viewers: Viewers
     # Of their own, so that pages neither wait for requests nor take their threads.
     readers: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(2, "pellucid-page"))
+    shelf: Shelf = field(default_factory=Shelf)  # the dataset versions that are looked at
 
     @property
     def workspace(self) -> Workspace:
