@@ -133,10 +133,10 @@ def test_the_newest_version_and_an_older_one(album: Album) -> None:
         album.look(ref="pets@9")
 
 
-@pytest.mark.parametrize("window", [{"offset": -1}, {"limit": 0}, {"limit": 501}])
-def test_windows_out_of_range(album: Album, window: dict[str, int]) -> None:
+@pytest.mark.parametrize(("offset", "limit"), [(-1, 1), (0, 0), (0, 501)])
+def test_windows_out_of_range(album: Album, offset: int, limit: int) -> None:
     with pytest.raises(UsageError):
-        album.look(**window)
+        album.look(offset=offset, limit=limit)
 
 
 @pytest.mark.parametrize(
