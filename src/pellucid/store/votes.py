@@ -222,6 +222,13 @@ def find_votes(
     return {row.id: _vote(row) for row in rows}
 
 
+def all_votes_on(connection: sa.Connection, datasets: Sequence[str], sample: str) -> dict[int, Vote]:
+    """Every vote on the sample in the datasets, by its number: those that count, and those that were taken back."""
+    mine = (vote.c.dataset.in_(datasets), vote.c.sample_id == sample)
+    rows = connection.execute(_with_ingest().where(*mine, _visible()).order_by(vote.c.id)).all()
+    return {row.id: _vote(row) for row in rows}
+
+
 def _with_ingest() -> sa.Select[Any]:
     return sa.select(vote).outerjoin(ingest, ingest.c.id == vote.c.ingest_id)
 

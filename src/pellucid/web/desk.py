@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from pellucid.flow.feedback import Heard, Said
 from pellucid.flow.gallery import Gallery
 from pellucid.flow.review import Queue, make_queue, state_of
+from pellucid.flow.shelf import Shelf
 from pellucid.flow.workspace import Workspace
 from pellucid.serve.app import Doors
 from pellucid.store.acts import add_act
@@ -32,6 +33,7 @@ class Desk:
     gallery: Made[Gallery] = field(default_factory=lambda: Made(Gallery))
     reviews: Made[Queue] = field(default_factory=lambda: Made(make_queue, state=state_of))
     unsure: dict[str, set[str]] = field(default_factory=dict)  # what is not shown again, by who was unsure of it
+    shelf: Shelf = field(default_factory=Shelf)  # the dataset versions that are looked at
 
     @property
     def workspace(self) -> Workspace:
