@@ -192,9 +192,20 @@ def supports_of(connection: sa.Connection, dataset: str, voter: str, newest: int
     Of each image only the last one: who repeats a word gains no record by it.
     """
     fits = (vote.c.dataset == dataset, vote.c.voter == voter, vote.c.support.is_not(None), _stands())
-    last = sa.select(sa.func.max(vote.c.id)).where(*fits).group_by(vote.c.sample_id)
-    query = sa.select(vote.c.support).where(vote.c.id.in_(last)).order_by(vote.c.id.desc()).limit(newest)
-    return [float(value) for value in connection.execute(query).scalars()]
+    query = sa.select(vote.c.id, vote.c.sample_id, vote.c.support).where(*fits).order_by(vote.c.id.desc())
+    found: dict[str, float] = {}
+    before: int | None = None
+    while (
+        len(found) < newest
+    ):  # by pieces: a database that groups all votes of the dataset takes a thousand times longer
+        piece = query.limit(2 * newest) if before is None else query.where(vote.c.id < before).limit(2 * newest)
+        rows = connection.execute(piece).all()
+        for row in rows:
+            found.setdefault(row.sample_id, float(row.support))
+        if len(rows) < 2 * newest:
+            break
+        before = rows[-1].id
+    return list(found.values())[:newest]
 
 
 def find_votes(
