@@ -4,30 +4,34 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
+import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pellucid.flow.feedback import Heard
+from pellucid.serve.pulse import Note, does_work
 from pellucid.serve.service import Service
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _LEFT = 499  # what is counted where the client went away and nobody was answered, as nginx has it
-_SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # buckets of a request's time
+SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # buckets of a request's time
 
 
 class Metrics:
     """The metrics of one server, in a registry of their own."""
 
     def __init__(self, service: Service) -> None:
+        self._service = service
         self.registry = _Registry()
         self.requests = Counter(
             "pellucid_http_requests_total", "Requests answered.", ["route", "status"], registry=self.registry
         )
         self.seconds = Histogram(
-            "pellucid_http_request_seconds", "Time to answer.", ["route"], buckets=_SECONDS, registry=self.registry
+            "pellucid_http_request_seconds", "Time to answer.", ["route"], buckets=SECONDS, registry=self.registry
         )
         self.heard = Counter(
             "pellucid_feedback_total", "Labels that were said, by what became of them.", ["action"],
@@ -49,6 +53,35 @@ class Metrics:
         """Counts what became of a label."""
         self.heard.labels(heard.action).inc()
         self.trust.observe(heard.trust)
+
+    def take(self) -> Note:
+        """What has been counted until now, for the pulse."""
+        stats = self._service.stats
+        counted, spent = np.zeros(len(SECONDS) + 1), 0.0
+        statuses = {"5": 0.0, "4": 0.0, "": 0.0}
+        for family in self.seconds.collect():
+            for item in family.samples:
+                if does_work(item.labels["route"]):
+                    if item.name.endswith("_bucket"):
+                        counted[np.searchsorted(SECONDS, float(item.labels["le"]))] += item.value
+                    elif item.name.endswith("_sum"):
+                        spent += item.value
+        for family in self.requests.collect():
+            for item in family.samples:
+                if item.name.endswith("_total") and does_work(item.labels["route"]):
+                    statuses[""] += item.value
+                    statuses[item.labels["status"][:1]] = statuses.get(item.labels["status"][:1], 0.0) + item.value
+        return Note(
+            at=datetime.now(UTC),
+            requests=int(statuses[""]),
+            errors=int(statuses["5"]),
+            refused=int(statuses["4"]),
+            seconds=counted,
+            spent=spent,
+            batches=stats.batches,
+            items=stats.items,
+            waiting=stats.waiting,
+        )
 
     def page(self) -> bytes:
         """All of it in Prometheus's text format."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -12,6 +12,7 @@ from pellucid.flow.workspace import Workspace
 from pellucid.serve.app import Doors
 from pellucid.store.acts import add_act
 from pellucid.types import Right
+from pellucid.web.fresh import Fresh
 from pellucid.web.viewers import Viewer, Viewers
 
 T = TypeVar("T")
@@ -25,6 +26,9 @@ class Desk:
     viewers: Viewers
     # Of their own, so that pages neither wait for requests nor take their threads.
     readers: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(2, "pellucid-page"))
+    # What takes long and is not waited for, so that no page has to wait behind it.
+    slow: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "pellucid-page-slow"))
+    fresh: Fresh = field(default_factory=Fresh)  # what all open pages show again and again
 
     @property
     def workspace(self) -> Workspace:
@@ -39,6 +43,20 @@ class Desk:
     async def read(self, work: Callable[..., T], *words: Any, **options: Any) -> T:
         """The result of work that only looks, done beside the event loop."""
         return await asyncio.get_running_loop().run_in_executor(self.readers, lambda: work(*words, **options))
+
+    async def seen(self, key: Hashable, seconds: float, work: Callable[..., T], *words: Any, slow: bool = False) -> T:
+        """What `read` gives, computed once for all who look, at most once in so many seconds.
+
+        Args:
+            key: of the value, beside the work's name.
+            slow: for work of seconds, which is done one at a time beside all other reading.
+        """
+        pool = self.slow if slow else self.readers
+
+        async def compute() -> T:
+            return await asyncio.get_running_loop().run_in_executor(pool, lambda: work(*words))
+
+        return await self.fresh.get((work.__name__, key), compute, seconds)
 
     async def act(
         self, viewer: Viewer, right: Right, verb: str, subject: str, work: Callable[[], T], **detail: Any
