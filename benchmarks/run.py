@@ -37,6 +37,7 @@ NAMES = (
     "bad_images",
     "monday_tuesday",
     "poisoning",
+    "live",
     "serving",
     "scaling",
 )

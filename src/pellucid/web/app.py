@@ -41,6 +41,7 @@ def add_pages(app: FastAPI, doors: Doors) -> None:
     for page in PAGES:
         _add_page(desk, page, PAGES)
     ui.add_head_html('<link rel="stylesheet" href="/ui/static/pellucid.css">', shared=True)
+    ui.add_head_html('<script src="/ui/static/charts.js" defer></script>', shared=True)
     core.app.exception_handler(404)(_not_found)
     ui.run_with(
         app, title="Pellucid", favicon="🔎", dark=None, language="en-US", tailwind=False, show_welcome_message=False,
