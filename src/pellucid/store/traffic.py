@@ -48,6 +48,12 @@ def answer_number_at(connection: sa.Connection, at: datetime, *, low: int = 0) -
     return number_at(connection, prediction, at, low=low)
 
 
+def answers_since(connection: sa.Connection, at: datetime) -> int:
+    """How many answers were given since then, by their numbers."""
+    newest = int(connection.execute(sa.select(sa.func.max(prediction.c.id))).scalar() or 0)
+    return max(0, newest + 1 - answer_number_at(connection, at))
+
+
 def votes_since(connection: sa.Connection, dataset: str, at: datetime) -> tuple[int, int]:
     """How many votes of people were said directly since then, and by how many voters."""
     first = number_at(connection, vote, at)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from pellucid.flow.workspace import Workspace
@@ -29,6 +30,7 @@ class Desk:
     # What takes long and is not waited for, so that no page has to wait behind it.
     slow: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "pellucid-page-slow"))
     fresh: Fresh = field(default_factory=Fresh)  # what all open pages show again and again
+    began: datetime = field(default_factory=lambda: datetime.now(UTC))  # when the server started
 
     @property
     def workspace(self) -> Workspace:
@@ -44,8 +46,12 @@ class Desk:
         """The result of work that only looks, done beside the event loop."""
         return await asyncio.get_running_loop().run_in_executor(self.readers, lambda: work(*words, **options))
 
-    async def seen(self, key: Hashable, seconds: float, work: Callable[..., T], *words: Any, slow: bool = False) -> T:
+    async def seen(
+        self, key: Hashable, seconds: float, work: Callable[..., T], *words: Any, slow: bool = False
+    ) -> T | None:
         """What `read` gives, computed once for all who look, at most once in so many seconds.
+
+        None where nobody has seen it yet and it takes longer than a second; whoever asks later gets it.
 
         Args:
             key: of the value, beside the work's name.
@@ -56,7 +62,7 @@ class Desk:
         async def compute() -> T:
             return await asyncio.get_running_loop().run_in_executor(pool, lambda: work(*words))
 
-        return await self.fresh.get((work.__name__, key), compute, seconds)
+        return await self.fresh.glimpse((work.__name__, key), compute, seconds)
 
     async def act(
         self, viewer: Viewer, right: Right, verb: str, subject: str, work: Callable[[], T], **detail: Any

@@ -42,14 +42,11 @@ class Fresh:
         self._kept: dict[Hashable, _Kept] = {}
         self._coming: dict[Hashable, asyncio.Task[Any]] = {}
 
-    async def get(
-        self, key: Hashable, work: Callable[[], Awaitable[T]], seconds: float = 5.0, *, wait: bool = False
-    ) -> T:
-        """The value of that key, at most about so many seconds old.
+    async def get(self, key: Hashable, work: Callable[[], Awaitable[T]], seconds: float = 5.0) -> T:
+        """The value of that key: the old one while a new one is being computed, so that nobody waits twice.
 
         Args:
             seconds: for which a value counts as fresh.
-            wait: waits for the new value rather than showing the old one while it is being computed.
 
         Raises:
             Exception: what the work raised, where there is no older value.
@@ -61,14 +58,20 @@ class Fresh:
         if task is None:
             task = self._coming[key] = asyncio.create_task(self._make(key, work))
             task.add_done_callback(lambda task: task.cancelled() or task.exception())  # nobody may wait for it
-        if kept is not None and not wait:
+        if kept is not None:
             return cast(T, kept.value)
         return cast(T, await asyncio.shield(task))  # others wait for it too
 
-    def age(self, key: Hashable) -> float | None:
-        """Seconds since the value was computed; None where there is none."""
-        kept = self._kept.get(key)
-        return None if kept is None else self._clock() - kept.made
+    async def glimpse(
+        self, key: Hashable, work: Callable[[], Awaitable[T]], seconds: float = 5.0, *, patience: float = 1.0
+    ) -> T | None:
+        """The same for who does not wait long: None where the first value takes longer; it comes all the same."""
+        task = asyncio.ensure_future(self.get(key, work, seconds))
+        done, _ = await asyncio.wait([task], timeout=patience)
+        if not done:
+            task.add_done_callback(lambda late: late.cancelled() or late.exception())
+            return None
+        return task.result()
 
     def drop(self, *keys: Hashable) -> None:
         """Forgets values, because something was changed that they tell of."""
