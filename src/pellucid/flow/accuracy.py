@@ -46,7 +46,7 @@ class LiveAccuracy:
         truths = f", {self.truths} of them ground truth" if self.truths else ""
         return (
             f"{said}{truths}; each counts as far as its voter was right before. People speak sooner of answers that "
-            "look wrong, so all answers together are rather better than this"
+            "look wrong, so all answers together may well be better than this"
         )
 
 

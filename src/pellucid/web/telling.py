@@ -50,12 +50,12 @@ def between(estimate: Estimate, digits: int = 0) -> str:
 def took(seconds: float | None) -> str:
     """A time to answer.
 
-    >>> took(0.0213), took(1.5), took(None)
-    ('21 ms', '1.5 s', 'none')
+    >>> took(0.0213), took(1.5), took(0.0002), took(None)
+    ('21 ms', '1.5 s', '1 ms', 'none')
     """
     if seconds is None:
         return "none"
-    return f"{1000 * seconds:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+    return f"{max(1.0, 1000 * seconds):.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 
 def size(count: float) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from pellucid.web.pages import overview
+from pellucid.web.pages import overview, voters
 from pellucid.web.view import Page
 
-PAGES: tuple[Page, ...] = (Page("/", "Overview", "insights", overview.build),)
+PAGES: tuple[Page, ...] = (
+    Page("/", "Overview", "insights", overview.build),
+    Page("/voters", "Voters", "how_to_vote", voters.build),
+)
