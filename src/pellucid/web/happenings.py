@@ -9,11 +9,13 @@ from nicegui import ui
 
 from pellucid.flow.timeline import Chapter, Happening, Kind, tell
 from pellucid.flow.workspace import Workspace
+from pellucid.web.choices import Choices
 from pellucid.web.parts import Words, card
 from pellucid.web.redrawn import Redrawn
 from pellucid.web.telling import ago
 from pellucid.web.view import View, told
 
+_ALL = "All"
 _SECONDS = 5.0  # for which the newest chapter is shown to all
 _LOOKS = {
     Kind.PROMOTION: ("trending_up", "Promotions"),
@@ -35,8 +37,8 @@ class Timeline:
         self._shown: dict[str, Happening] = {}
         self._older: Chapter | None = None  # the last one that was read
         with card("Production timeline", "Who changed what, and why; the newest first.", "timeline"):
-            with ui.element("div").classes("row choices").props('role="group" aria-label="Kinds of events"'):
-                self._buttons = {kind: self._choice(kind) for kind in (None, *Kind)}
+            icons = {name: icon for icon, name in _LOOKS.values()}
+            Choices("Kinds of events", [_ALL, *icons], self._choose, icons)
             self._list = Redrawn(_draw, "happenings", "ol")
             self._more = ui.button("Show older ones", on_click=told(self._read_on), color=None).props("outline")
             self._more.visible = False
@@ -69,22 +71,10 @@ class Timeline:
         self._shown |= {item.key: item for item in self._older.happenings}
         self._draw()
 
-    def _choice(self, kind: Kind | None) -> ui.element:
-        async def choose() -> None:
-            self._kinds = tuple(Kind) if kind is None else (kind,)
-            self._shown, self._older = {}, None
-            for other, button in self._buttons.items():
-                button.props["aria-pressed"] = "true" if other is kind else "false"
-            await self.refresh()
-
-        button = ui.element("button").classes("choice").on("click", told(choose))
-        button.props["type"] = "button"
-        button.props["aria-pressed"] = "true" if kind is None else "false"
-        with button:
-            if kind is not None:
-                ui.icon(_LOOKS[kind][0]).props('aria-hidden="true"')
-            Words("All" if kind is None else _LOOKS[kind][1], tag="span")
-        return button
+    async def _choose(self, name: str) -> None:
+        self._kinds = tuple(kind for kind in Kind if name in (_ALL, _LOOKS[kind][1]))
+        self._shown, self._older = {}, None
+        await self.refresh()
 
 
 def _newest(workspace: Workspace, kinds: Sequence[Kind]) -> Chapter:

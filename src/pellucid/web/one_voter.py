@@ -181,11 +181,16 @@ def _draw_figures(voter: Voter) -> None:
     with ui.element("div").classes("tiles"):
         if found is not None:
             tile("Reliability", share(found.value), f"{between(found)}, 19 times in 20")
-        tile("Votes", f"{voter.votes:,}", f"on {voter.images:,} images; {voter.retracted:,} taken back")
+        more = f"; {voter.retracted:,} taken back" if voter.retracted else ""
+        more += f"; {many(conduct.wavers, 'image')} given two labels" if conduct.wavers else ""
+        tile("Votes", f"{voter.votes:,}", f"on {many(voter.images, 'image')}{more}")
         tile("Agrees", share(voter.agreement), "with most others on the same images")
-        tile("Believed", share(conduct.believed), f"of {conduct.judged:,} labels that the newest version could weigh")
+        tile(
+            "Believed",
+            share(conduct.believed),
+            f"of {many(conduct.judged, 'label')} that the newest version could weigh",
+        )
         tile("Learnt", share(voter.learnt), "of the labels, by the champion")
-        tile("Two labels", f"{conduct.wavers:,}", "images given more than one label")
         aim = conduct.target
         note = f"{aim.count} of the {aim.of} labels that others doubt" if aim is not None else "no label is doubted"
         tile("Doubted aim at", aim.label if aim is not None else "nothing", note)
