@@ -47,7 +47,8 @@ def voted_accuracy(answers: ArrayLike, row: ArrayLike, labels: ArrayLike, rates:
     if not rows.shape == said.shape == r.shape or (len(rows) and rows.max(initial=-1) >= len(answered)):
         raise DataError("wanted are one row, label and rate a vote, and rows of the answers that there are")
     wrong = np.log((1 - r) / (n_classes - 1))
-    likely = np.tile(np.bincount(rows, wrong, minlength=len(answered))[:, None], (1, n_classes))
+    together = np.bincount(rows, wrong, minlength=len(answered)).astype(np.float64)
+    likely = np.tile(together[:, None], (1, n_classes))
     np.add.at(likely, (rows, said), np.log(r) - wrong)  # (n, K) log P(votes | true class)
     if_right = likely[np.arange(len(answered)), answered]
     others = likely.copy()

@@ -15,7 +15,7 @@ from pellucid.store.database import now_of
 from pellucid.store.traffic import answer_number_at, answers_at
 
 BUCKETS = 60  # points of a history
-SAMPLED = 150  # answers of a bucket that are looked at; of more, so many spread evenly over it
+SAMPLED = 200  # answers of a bucket that are looked at; of more, so many spread evenly over it
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def read_traffic(
 ) -> Traffic:
     """What was answered in the time before now, in buckets that begin at whole multiples of their width.
 
-    However many answers there are, no more than 150 of each bucket are read, by their numbers, spread evenly over it:
+    However many answers there are, no more than 200 of each bucket are read, by their numbers, spread evenly over it:
     sums are scaled up by the share that was read, and shares have a standard error of at most four points.
 
     Args:

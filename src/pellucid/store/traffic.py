@@ -21,17 +21,17 @@ def number_at(connection: sa.Connection, table: sa.Table, at: datetime, *, low: 
     Args:
         low: a number that is known not to be above it.
     """
-    high = int(connection.execute(sa.select(sa.func.max(table.c.id))).scalar() or 0) + 1
-    low = min(low, high)
+    found = high = int(connection.execute(sa.select(sa.func.max(table.c.id))).scalar() or 0) + 1
+    low = min(max(low, 1), high)
     while low < high:
         middle = (low + high) // 2
         query = sa.select(table.c.id, table.c.at).where(table.c.id >= middle).order_by(table.c.id).limit(1)
         row = connection.execute(query).first()
         if row is None or row.at >= at:
-            high = middle
+            found, high = found if row is None else row.id, middle
         else:
             low = row.id + 1
-    return low
+    return found
 
 
 def answers_at(connection: sa.Connection, name: str, ids: Sequence[int]) -> list[tuple[str, float, int]]:
