@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
+from pellucid.flow.environment import current_user
 from pellucid.flow.workspace import Workspace
-from pellucid.store.job_lines import Line, lines_of
-from pellucid.store.jobs import count_jobs, ended_jobs, get_job, open_jobs
+from pellucid.store.job_lines import Line, add_lines, lines_of
+from pellucid.store.jobs import cancel, count_jobs, ended_jobs, get_job, open_jobs, retry
 from pellucid.store.workers import Worker, workers_alive
 from pellucid.types import Job, JobState
 
@@ -58,6 +60,30 @@ def see_log(workspace: Workspace, job: int) -> tuple[Job, tuple[Line, ...]]:
     """
     with workspace.database.read() as connection:
         return get_job(connection, job), tuple(lines_of(connection, job))
+
+
+def cancel_job(workspace: Workspace, job: int, *, actor: str | None = None) -> Job:
+    """Takes a job that waits or runs out of the queue; what a running one makes is thrown away.
+
+    Raises:
+        NotFoundError, UsageError: there is no such job, or it has ended.
+    """
+    with workspace.database.write() as connection:
+        found = cancel(connection, job)
+        add_lines(connection, job, [Line(datetime.now(UTC), f"cancelled by {actor or current_user()}")])
+        return found
+
+
+def retry_job(workspace: Workspace, job: int, *, actor: str | None = None) -> Job:
+    """Puts a job that failed or was cancelled back into the queue.
+
+    Raises:
+        NotFoundError, UsageError: there is no such job, or it has not stopped so.
+    """
+    with workspace.database.write() as connection:
+        found = retry(connection, job)
+        add_lines(connection, job, [Line(datetime.now(UTC), f"put back into the queue by {actor or current_user()}")])
+        return found
 
 
 def part_done(message: str) -> float | None:

@@ -12,6 +12,7 @@ from pellucid.flow.workspace import Workspace
 from pellucid.serve.app import Doors
 from pellucid.store.acts import add_act
 from pellucid.types import Right
+from pellucid.web.memo import Memo
 from pellucid.web.viewers import Viewer, Viewers
 
 T = TypeVar("T")
@@ -25,6 +26,8 @@ class Desk:
     viewers: Viewers
     # Of their own, so that pages neither wait for requests nor take their threads.
     readers: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(2, "pellucid-page"))
+    thinkers: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "pellucid-think"))
+    memo: Memo = field(default_factory=Memo)
 
     @property
     def workspace(self) -> Workspace:
@@ -39,6 +42,10 @@ class Desk:
     async def read(self, work: Callable[..., T], *words: Any, **options: Any) -> T:
         """The result of work that only looks, done beside the event loop."""
         return await asyncio.get_running_loop().run_in_executor(self.readers, lambda: work(*words, **options))
+
+    async def think(self, work: Callable[..., T], *words: Any, **options: Any) -> T:
+        """The same for work that takes seconds: one after the other, so that requests and other pages do not wait."""
+        return await asyncio.get_running_loop().run_in_executor(self.thinkers, lambda: work(*words, **options))
 
     async def act(
         self, viewer: Viewer, right: Right, verb: str, subject: str, work: Callable[[], T], **detail: Any

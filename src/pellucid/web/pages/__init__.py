@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from pellucid.web.pages import overview
+from pellucid.web.pages import overview, training
 from pellucid.web.view import Page
 
-PAGES: tuple[Page, ...] = (Page("/", "Overview", "insights", overview.build),)
+PAGES: tuple[Page, ...] = (
+    Page("/", "Overview", "insights", overview.build),
+    Page("/training", "Training", "model_training", training.build),
+)
