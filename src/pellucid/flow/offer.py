@@ -14,6 +14,7 @@ from pellucid.flow.workspace import Workspace
 from pellucid.heads.head import available_heads, head_settings
 from pellucid.store.datasets import list_versions
 from pellucid.store.jobs import JobSpec, states_of, used_specs
+from pellucid.store.models import list_models
 from pellucid.types import DatasetVersion, JobState, Split
 
 MOST_JOBS = 500  # of one grid; more are a slip of the hand, or a case for the command line
@@ -25,7 +26,7 @@ class Offer:
 
     versions: tuple[DatasetVersion, ...]  # that can be trained on, newest first
     models: Mapping[str, Mapping[str, Any]]  # head specification -> its settings with their defaults
-    extractors: tuple[str, ...]  # specifications, the project's own first
+    extractors: tuple[str, ...]  # specifications, the one to begin with first
     chosen: Grid  # what to begin with: pellucid.toml's [train], or the default on the newest version
 
 
@@ -52,15 +53,18 @@ def offer(workspace: Workspace) -> Offer:
     with workspace.database.read() as connection:
         versions = sorted(list_versions(connection), key=lambda item: item.created_at, reverse=True)
         models, extractors = used_specs(connection)
+        newest = sorted(list_models(connection), key=lambda item: item.created_at, reverse=True)
     grid = grid_of(settings) or Grid(datasets=(), seed=settings.seed)
     known = {}
     for spec in dict.fromkeys([DEFAULT_MODEL, *grid.models, *_plain_heads(), *models]):
         with suppress(PellucidError):  # what was used once may be gone by now
             known[spec] = head_settings(spec)
+    if not grid.extractors and newest:
+        grid = replace(grid, extractors=(newest[0].extractor,))  # what the models in use look through
     usable = tuple(item for item in versions if item.counts.get(Split.TRAIN, 0))
     if not grid.datasets and usable:
         grid = replace(grid, datasets=(usable[0].ref,))
-    specs = dict.fromkeys([settings.extractor, *grid.extractors, *extractors])
+    specs = dict.fromkeys([*grid.extractors, settings.extractor, *extractors])
     return Offer(usable, known, tuple(specs), grid)
 
 

@@ -13,7 +13,9 @@ NUMBER = "num"  # the class of cells with numbers, which stand at the right
 
 
 @contextmanager
-def table(label: str, columns: Sequence[str], *, numbers: Sequence[str] = ()) -> Iterator[ui.element]:
+def table(
+    label: str, columns: Sequence[str], *, numbers: Sequence[str] = (), classes: str = ""
+) -> Iterator[ui.element]:
     """A table whose rows are put into it.
 
     Args:
@@ -21,7 +23,7 @@ def table(label: str, columns: Sequence[str], *, numbers: Sequence[str] = ()) ->
         columns: headings; an empty one stands over buttons.
         numbers: those of the columns that hold numbers.
     """
-    with ui.element("div").classes("scroll").props('tabindex="0" role="region"') as box:
+    with ui.element("div").classes(f"scroll {classes}").props('tabindex="0" role="region"') as box:
         box.props["aria-label"] = label
         with ui.element("table").classes("plain"):
             with ui.element("thead"), ui.element("tr"):

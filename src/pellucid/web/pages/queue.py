@@ -100,7 +100,7 @@ class _Board:
 
     def _table(self, jobs: tuple[Job, ...], label: str, last: str) -> None:
         columns = ("Job", "State", "Trained on", "Model", "Settings", "Priority", last, "")
-        with tables.table(label, columns, numbers=("Priority",)):
+        with tables.table(label, columns, numbers=("Priority",), classes="queue"):
             for job in jobs:
                 with tables.row():
                     tables.head(str(job.id))
@@ -140,7 +140,7 @@ class _Board:
 
     def _buttons(self, job: Job) -> None:
         log = ui.button("Log", on_click=told(lambda: show_log(self._view, job.id)), color=None)
-        log.props("flat dense no-caps").props["aria-label"] = f"Log of job {job.id}"
+        log.props("flat dense no-caps").classes("act").props["aria-label"] = f"Log of job {job.id}"
         if job.finished_at is None:
             self._button("Cancel", "cancel", job, cancel_job, "cancelled")
         elif job.state in _STOPPED:
@@ -157,7 +157,7 @@ class _Board:
             notify(f"job {job.id} is {done}")
             await self.refresh()
 
-        button = ui.button(name, on_click=told(act), color=None).props("outline dense no-caps")
+        button = ui.button(name, on_click=told(act), color=None).props("flat dense no-caps").classes("act")
         button.props["aria-label"] = f"{name}: job {job.id}"
         if not self._view.may(Right.ADMIN):
             button.props["title"] = "wants the role admin"
