@@ -116,3 +116,9 @@ class _ServiceCollector(Collector):
         yield CounterMetricFamily("pellucid_batch_images", "Images answered in batches.", value=float(stats.items))
         yield CounterMetricFamily("pellucid_refused_images", "Images refused, full.", value=float(stats.refused))
         yield CounterMetricFamily("pellucid_dropped_images", "Images whose asker had left.", value=float(stats.dropped))
+        shadow = self._service.shadowing.stats
+        yield GaugeMetricFamily(
+            "pellucid_shadow_running", "1 where a candidate answers too.", float(shadow.candidate is not None)
+        )
+        yield CounterMetricFamily("pellucid_shadow_images", "Images it answered.", value=float(shadow.answered))
+        yield CounterMetricFamily("pellucid_shadow_dropped_images", "Images it missed.", value=float(shadow.dropped))
