@@ -127,7 +127,12 @@ def show_verdict(verdict: Verdict) -> None:
     report = verdict.figures.get("trusted") or {}
     classes = [item for item in report.get("classes", ()) if item["n"]]
     if classes:
-        columns = ("Class", "Images", "Recall now", "Recall then")
+        columns = (
+            "Class",
+            "Images",
+            f"Recall of {verdict.name}@{verdict.champion}",
+            f"of {verdict.name}@{verdict.candidate}",
+        )
         with tables.table("Recall by class on trusted images", columns, numbers=columns[1:]):
             for item in classes:
                 with tables.row():

@@ -20,6 +20,26 @@ def moment(at: datetime, *, seconds: bool = False) -> str:
     return f"{at:%H:%M:%S}" if seconds else f"{at.day} {at:%b %Y, %H:%M} UTC"
 
 
+def day(at: datetime) -> str:
+    """The day of a time, UTC.
+
+    >>> day(datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC))
+    '4 Mar 2026'
+    """
+    at = at.astimezone(UTC)
+    return f"{at.day} {at:%b %Y}"
+
+
+def short_spec(extractor: str) -> str:
+    """An extractor's specification without the folders.
+
+    >>> short_spec("onnx:/data/weights/mobilenetv2_100.onnx"), short_spec("classical")
+    ('onnx:mobilenetv2_100.onnx', 'classical')
+    """
+    kind, colon, place = extractor.partition(":")
+    return f"{kind}:{place.rpartition('/')[2]}" if colon and kind == "onnx" else extractor
+
+
 def settings_in_words(settings: Mapping[str, Any]) -> str:
     """A head's settings.
 

@@ -13,9 +13,10 @@ from pellucid.types import ModelVersion, Right
 from pellucid.web import tables
 from pellucid.web.parts import Words, card, empty, tile
 from pellucid.web.prose import prose
+from pellucid.web.shadows import shadow_card
 from pellucid.web.steering import badge_of, show_verdict, steer
 from pellucid.web.view import View, notify, told
-from pellucid.web.words import metric, moment, settings_in_words, share
+from pellucid.web.words import day, metric, moment, settings_in_words, share, short_spec
 
 REFRESH = 5.0  # seconds between two looks at whether somebody else has promoted
 _CHANGES = 30  # of the history that are shown
@@ -83,7 +84,9 @@ class _Models:
             self._table()
             with ui.element("div").classes("columns"):
                 self._history()
-                self._shadow()
+                self._aside = ui.element("div")
+        with self._aside:
+            ui.timer(0.01, told(self._beside), once=True)
 
     def _tiles(self) -> None:
         registry = self._registry
@@ -117,7 +120,7 @@ class _Models:
                 Words(alias, "badge good" if alias == CHAMPION else "badge", "span")
         with tables.cell("number"):
             Words(share(values["accuracy"]), "strong", "div")
-            Words(f"{share(values['accuracy_low'])} to {share(values['accuracy_high'])}", "note", "div")
+            Words(f"{share(values['accuracy_low'])} to {share(values['accuracy_high'])}", "note still", "div")
         tables.text(metric("macro_f1", values["macro_f1"]), "number")
         tables.text(metric("log_loss", values["log_loss"]), "number")
         with tables.cell():
@@ -125,10 +128,10 @@ class _Models:
             Words(settings_in_words(model.settings), "note", "div")
         with tables.cell():
             Words(model.dataset, tag="div")
-            Words(model.extractor, "note", "div")
+            Words(short_spec(model.extractor), "note", "div").props["title"] = model.extractor
         with tables.cell():
             self._gate(model)
-        tables.text(moment(model.created_at), "note")
+        tables.text(day(model.created_at), "note")
         with tables.cell(), ui.element("div").classes("row acts"):
             self._buttons(model)
 
@@ -181,9 +184,13 @@ class _Models:
                 for change in registry.history[:_CHANGES]:
                     _change(change)
 
-    def _shadow(self) -> None:
-        with card("Beside the champion", "A candidate in the shadow answers the same questions, to nobody."):
-            Words("No candidate runs in the shadow.", "note")
+    async def _beside(self) -> None:
+        """What is in the shadow; a report takes a moment, and the page does not wait for it."""
+        box = self._aside
+        if not box.is_deleted:
+            box.clear()
+            with box:
+                await shadow_card(self._view, self._registry, self._beside)
 
 
 def _change(change: Change) -> None:
