@@ -19,6 +19,7 @@ from pellucid.store.acts import add_act
 from pellucid.types import Right
 from pellucid.web.fresh import Fresh
 from pellucid.web.made import Made
+from pellucid.web.memo import Memo
 from pellucid.web.viewers import Viewer, Viewers
 
 T = TypeVar("T")
@@ -40,6 +41,7 @@ class Desk:
     slow: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "pellucid-page-slow"))
     fresh: Fresh = field(default_factory=Fresh)  # what all open pages show again and again
     began: datetime = field(default_factory=lambda: datetime.now(UTC))  # when the server started
+    memo: Memo = field(default_factory=Memo)
 
     @property
     def workspace(self) -> Workspace:
@@ -72,6 +74,10 @@ class Desk:
             return await asyncio.get_running_loop().run_in_executor(pool, lambda: work(*words))
 
         return await self.fresh.glimpse((work.__name__, key), compute, seconds)
+
+    async def think(self, work: Callable[..., T], *words: Any, **options: Any) -> T:
+        """The same for work that takes seconds: one after the other, so that requests and other pages do not wait."""
+        return await asyncio.get_running_loop().run_in_executor(self.slow, lambda: work(*words, **options))
 
     async def act(
         self, viewer: Viewer, right: Right, verb: str, subject: str, work: Callable[[], T], **detail: Any
