@@ -27,7 +27,7 @@ from ..serve.conftest import Ready, ready
 __all__ = ["ready"]
 CHROMIUM = next((path for name in ("chromium", "chromium-browser") if (path := shutil.which(name))), None)
 _OPTIONS = ["--no-sandbox", "--disable-background-networking", "--disable-gpu"]
-PATIENCE = 12.0  # seconds; a machine may be busy
+PATIENCE = 60.0  # seconds; a machine may be busy
 
 
 @dataclass(frozen=True)

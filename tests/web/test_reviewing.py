@@ -61,7 +61,7 @@ def test_twenty_labels_by_keys_alone(site: Site, person: Come, axe: str) -> None
     come_to(page, 0)
     expect(page.locator(".act kbd")).to_have_text(["A", "K", "O", "U", "Z"])
     expect(page.locator(".look")).to_contain_text("Given by admin")
-    expect(page.locator(".strip").first.locator("img")).to_have_count(3)
+    expect(page.locator(".nearest").first.locator("img")).to_have_count(3)
     assert serious(page, axe) == []
     before = len(decided(site, "ann"))
     for number in range(17):

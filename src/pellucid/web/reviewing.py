@@ -262,7 +262,7 @@ class Reviewer:
 
 
 def _side(label: str, note: str, near: tuple[Near, ...], kind: str) -> None:
-    with ui.element("div").classes(f"side {kind.lower()}"):
+    with ui.element("div").classes(f"claim {kind.lower()}"):
         Words(kind, "note")
         heading(2, label)
         Words(note)
