@@ -59,7 +59,7 @@ def press(page: Page, key: str, count: int) -> None:
 def test_twenty_labels_by_keys_alone(site: Site, person: Come, axe: str) -> None:
     page = person("ann").open("/review")
     come_to(page, 0)
-    expect(page.locator(".act kbd")).to_have_text(["A", "K", "O", "U", "Z"])
+    expect(page.locator(".decision kbd")).to_have_text(["A", "K", "O", "U", "Z"])
     expect(page.locator(".look")).to_contain_text("Given by admin")
     expect(page.locator(".nearest").first.locator("img")).to_have_count(3)
     assert serious(page, axe) == []
@@ -83,13 +83,13 @@ def test_undo_takes_the_vote_back(site: Site, person: Come) -> None:
     press(page, "a", 1)
     assert (len(decided(site, "ann")), shown(page) != sample) == (before + 1, True)
     press(page, "z", 0)
-    expect(page.locator(".review .said")).to_contain_text("Taken back: cat counts no longer")
+    expect(page.locator(".review .outcome")).to_contain_text("Taken back: cat counts no longer")
     assert (len(decided(site, "ann")), shown(page)) == (before, sample)
     press(page, "u", 1)
     press(page, "z", 0)
     assert shown(page) == sample
     page.keyboard.press("z")
-    expect(page.locator(".review .said")).to_have_text("There is nothing to undo.")
+    expect(page.locator(".review .outcome")).to_have_text("There is nothing to undo.")
 
 
 def test_two_people_never_get_the_same_picture(site: Site, person: Come) -> None:
@@ -109,7 +109,7 @@ def test_what_another_one_says_meanwhile_stands_beside(site: Site, person: Come)
     sample = shown(page)
     assert site.ask("POST", "/feedback", token="admin", json={"sample": sample, "label": "dog"}).status_code == 200
     press(page, "a", 1)
-    expect(page.locator(".review .said")).to_contain_text("Meanwhile admin said dog; all words count.")
+    expect(page.locator(".review .outcome")).to_contain_text("Meanwhile admin said dog; all words count.")
 
 
 def test_a_class_that_somebody_adds_is_there_for_the_next_picture(site: Site, person: Come) -> None:
@@ -147,7 +147,7 @@ def test_an_expired_session_says_so_and_loses_nothing(site: Site, person: Come) 
 def test_who_may_not_review_takes_no_picture_from_others(site: Site, person: Come) -> None:
     page = person("predict").open("/review")
     expect(page.locator(".look > img")).to_be_visible()
-    expect(page.locator(".act").first).to_be_disabled()
+    expect(page.locator(".decision").first).to_be_disabled()
     expect(page.locator(".review")).to_contain_text("The token 'predict' may not review; wanted is the role feedback.")
     page.keyboard.press("a")
     expect(page.locator(".review .note").first).to_have_text(re.compile("^0 decided"))

@@ -39,7 +39,7 @@ def file(name: str, data: bytes) -> Any:
 def offer(page: Page, *files: Any) -> None:
     """Chooses files, and waits until all were sent."""
     page.set_input_files(FIELD, list(files))
-    expect(page.locator(".tries .said")).to_contain_text(re.compile("answered|not"))
+    expect(page.locator(".tries .outcome")).to_contain_text(re.compile("answered|not"))
 
 
 def test_from_a_picture_to_a_changed_prediction(site: Site, person: Come, axe: str) -> None:
@@ -118,7 +118,7 @@ def test_ten_thousand_files_are_too_many_and_the_first_are_sent(site: Site, pers
     page.evaluate(_DROP, {"kind": "drop", "files": files})
     told = page.get_by_role("alert", name="Not answered")
     expect(told).to_contain_text("10000 files: at most 100 are taken at a time: the first 100 are sent")
-    expect(page.locator(".tries .said")).to_have_text("100 pictures answered")
+    expect(page.locator(".tries .outcome")).to_have_text("100 pictures answered")
 
 
 def test_what_cannot_be_sent_now_is_kept(site: Site, person: Come) -> None:
@@ -132,7 +132,7 @@ def test_what_cannot_be_sent_now_is_kept(site: Site, person: Come) -> None:
     expect(page.get_by_role("alert", name="Not answered")).to_contain_text("0.png: the server does not answer")
     page.unroute("**/ui/try")
     again.click()
-    expect(page.locator(".tries .said")).to_have_text("3 pictures answered")
+    expect(page.locator(".tries .outcome")).to_have_text("3 pictures answered")
     expect(page.locator(".tried")).to_have_count(3)
 
 
