@@ -303,3 +303,5 @@ def test_the_servers_settings_do_the_main_job_and_survive_a_backup(
     with Project(folder) as project:
         assert [answer.model for answer in project.predict(tmp_path / "photos" / "cat")] == ["pets@1"] * 8
     assert ask(postgres_server, "grafana", "pellucid", "SELECT count(*) FROM sample") == 16
+    with pytest.raises(sa.exc.ProgrammingError, match="permission denied for table token"):
+        ask(postgres_server, "grafana", "pellucid", "SELECT count(*) FROM token")
