@@ -58,6 +58,20 @@ def test_it_counts_what_happened(served: Served, picture: Picture) -> None:
     assert value(found, "pellucid_queue_images") == 0
 
 
+def test_what_is_said_again_under_the_same_id_is_counted_once(served: Served, picture: Picture) -> None:
+    answer = served.predict(picture("cat", 78))
+    said = {"prediction": answer["id"], "label": "dog", "id": "phone-1"}
+    first, *others = [served.post("/feedback", said) for _ in range(3)]
+    assert others == [first, first]
+    for _ in range(2):
+        files = {"image": ("x.png", picture("cat", 79), "image/png")}
+        good(served.ask("POST", "/samples", data={"label": "cat", "id": "phone-2"}, files=files))
+    found = families(served)
+    assert value(found, "pellucid_feedback_total", action="learnt") == 2
+    assert value(found, "pellucid_feedback_trust_ratio_count") == 2
+    assert served.service._heard == 2, "nor does it bring the next audit nearer"
+
+
 def test_every_family_is_described_and_no_series_says_only_when_it_began(served: Served) -> None:
     served.get("/history")
     found = families(served)

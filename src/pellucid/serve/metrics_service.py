@@ -30,6 +30,12 @@ class ServiceCollector(Collector):
         yield _batches(stats.sizes)
         yield CounterMetricFamily("pellucid_refused_images", "Images refused, full.", value=float(stats.refused))
         yield CounterMetricFamily("pellucid_dropped_images", "Images whose asker had left.", value=float(stats.dropped))
+        shadow = self._service.shadowing.stats
+        yield GaugeMetricFamily(
+            "pellucid_shadow_running", "1 where a candidate answers too.", float(shadow.candidate is not None)
+        )
+        yield CounterMetricFamily("pellucid_shadow_images", "Images it answered.", value=float(shadow.answered))
+        yield CounterMetricFamily("pellucid_shadow_dropped_images", "Images it missed.", value=float(shadow.dropped))
 
 
 def _model_of(service: Service) -> ModelVersion | None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from pellucid.web.pages import overview
+from pellucid.web.pages import overview, review, trying
 from pellucid.web.view import Page
 
-PAGES: tuple[Page, ...] = (Page("/", "Overview", "insights", overview.build),)
+PAGES: tuple[Page, ...] = (
+    Page("/", "Overview", "insights", overview.build),
+    Page("/try", "Try it", "photo_camera", trying.build),
+    Page("/review", "Review", "fact_check", review.build),
+)
