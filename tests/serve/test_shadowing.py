@@ -13,9 +13,10 @@ from pellucid import Project
 from pellucid.errors import StorageError
 from pellucid.flow.answer import Asked, answer
 from pellucid.flow.live import LiveModel
-from pellucid.flow.shadow import is_drawn
+from pellucid.flow.shadow import answer_in_shadow, is_drawn
 from pellucid.serve import shadowing as module
 from pellucid.serve.shadowing import Shadowing
+from pellucid.store.shadows import running_shadow
 from pellucid.types import Answer
 
 from .conftest import PATIENCE, Picture, Served, until
@@ -89,7 +90,6 @@ def test_a_slow_candidate_holds_nobody_up_and_what_is_too_much_is_dropped(
     project: Project, picture: Picture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate, at_it = threading.Event(), threading.Event()
-    answer_in_shadow = module.answer_in_shadow
 
     def slowly(*words: Any) -> int:
         at_it.set()
@@ -130,7 +130,6 @@ def test_a_candidate_that_cannot_be_loaded_says_so_in_the_report_and_not_in_read
 def test_one_that_fails_on_images_is_counted_and_forgiven(
     project: Project, shadowing: Shadowing, answers: list[Answer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    good = module.answer_in_shadow
 
     def fails(*words: Any) -> int:
         raise ValueError("a class of its own")
@@ -142,7 +141,7 @@ def test_one_that_fails_on_images_is_counted_and_forgiven(
     shadowing.offer(answers[:3])
     until(lambda: project.shadow_report("pets").shadow.dropped == 3)
     assert project.shadow_report("pets").shadow.trouble == "ValueError; the server's log says more"
-    monkeypatch.setattr(module, "answer_in_shadow", good)
+    monkeypatch.setattr(module, "answer_in_shadow", answer_in_shadow)
     shadowing.offer(answers[3:5])
     until(lambda: project.shadow_report("pets").shadow.trouble is None)
     assert project.shadow_report("pets").images == 2
@@ -167,12 +166,11 @@ def test_the_next_shadow_begins_with_nothing_of_the_last(
     project: Project, shadowing: Shadowing, answers: list[Answer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate, at_it = threading.Event(), threading.Event()
-    good = module.answer_in_shadow
 
     def slowly(*words: Any) -> int:
         at_it.set()
         assert gate.wait(PATIENCE)
-        return good(*words)
+        return answer_in_shadow(*words)
 
     monkeypatch.setattr(module, "answer_in_shadow", slowly)
     first = project.begin_shadow("pets@2")
@@ -194,7 +192,6 @@ def test_it_looks_for_shadows_seldom_and_a_database_that_is_away_passes(
     project: Project, shadowing: Shadowing, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     looks, ticks = [], iter(range(10 * module.LOOK_TICKS))
-    running_shadow = module.running_shadow
 
     def watched(*words: Any) -> Any:
         looks.append(words)
