@@ -33,7 +33,7 @@ class Voter:
     retracted: int  # that were taken back
     images: int  # that they have a word on
     reliability: Estimate | None  # 0..1 with the 95 % interval of its posterior; None for ground truth and models
-    learnt: float | None  # 0..1: the share of their words that the champion has learnt; None without a champion
+    learnt: float | None  # 0..1: the share of their words that the champion has learnt; None without either
     agreement: float | None  # 0..1: the share of their words that most others on the image say too; None without others
 
 
