@@ -120,15 +120,14 @@ def _learnt(workspace: Workspace, connection: sa.Connection, dataset: str) -> Ma
 
 def _agreements(words: Sequence[Vote]) -> dict[str, list[bool]]:
     """For each voter, whether most others on an image say the same; nothing where others tie or nobody else spoke."""
-    said: dict[str, Counter[str]] = defaultdict(Counter)
+    said: dict[str, list[Vote]] = defaultdict(list)
     for vote in words:
         if vote.role is not Role.MODEL:
-            said[vote.sample][vote.label] += 1
+            said[vote.sample].append(vote)
     found: dict[str, list[bool]] = defaultdict(list)
-    for vote in words:
-        if vote.role is not Role.MODEL:
-            others = said[vote.sample] - Counter([vote.label])
-            top = others.most_common(2)
+    for together in said.values():
+        for vote in together:  # an import may say several labels of one image; they are one voter's all the same
+            top = Counter(other.label for other in together if other.voter != vote.voter).most_common(2)
             if top and (len(top) == 1 or top[0][1] > top[1][1]):
                 found[vote.voter].append(top[0][0] == vote.label)
     return found
