@@ -37,7 +37,9 @@ NAMES = (
     "bad_images",
     "monday_tuesday",
     "poisoning",
+    "live",
     "serving",
+    "pages",
     "scaling",
 )
 

@@ -172,7 +172,7 @@ def routes(doors: Doors) -> APIRouter:
 
 def _shown(doors: Doors, answer: Answer) -> dict[str, Any]:
     """By hand: what turns any object into JSON takes as long as all the rest of a request's bookkeeping."""
-    doors.metrics.confidence.observe(answer.confidence)
+    doors.metrics.note_answer(answer)
     return {
         "id": answer.uid,
         "sample": answer.sample,

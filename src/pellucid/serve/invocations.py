@@ -58,7 +58,10 @@ def routes(doors: Doors) -> APIRouter:
         caller = await doors.admit(request, Right.PREDICT)
         images = await run_in_threadpool(_images, await doors.uploads.read_json(request))
         asked = [Asked(data, caller.name) for data in images]
-        return {"predictions": [_row(item) for item in await while_connected(request, doors.service.predict(asked))]}
+        answers = await while_connected(request, doors.service.predict(asked))
+        for item in answers:
+            doors.metrics.note_answer(item)
+        return {"predictions": [_row(item) for item in answers]}
 
     return router
 

@@ -114,6 +114,8 @@ def routes(doors: Doors) -> APIRouter:
         wanted = _wanted(body.get("outputs"), _OUTPUTS)
         images = await run_in_threadpool(_images, body.get("inputs"))
         answers = await while_connected(request, service.predict([Asked(data, caller.name) for data in images]))
+        for item in answers:
+            doors.metrics.note_answer(item)
         n, classes = len(answers), list(answers[0].probabilities)
         outputs = {
             "label": ("BYTES", [n], [item.label for item in answers]),

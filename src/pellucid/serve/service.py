@@ -30,6 +30,7 @@ from pellucid.flow.predict import choose_model
 from pellucid.flow.reaudit import reaudit
 from pellucid.flow.workspace import Workspace
 from pellucid.serve.batcher import Batcher, BatchStats
+from pellucid.serve.shadowing import Shadowing
 from pellucid.store.aliases import CHAMPION, alias_state
 from pellucid.store.ledger import standing
 from pellucid.store.models import get_model
@@ -107,6 +108,7 @@ class Service:
         )
         self._heard = 0  # labels since all were judged anew
         self._rests_until = 0.0
+        self.shadowing = Shadowing(workspace, lambda: None if self._live is None else self._live.model.name)
         self._follower = threading.Thread(target=self._follow, name="pellucid-follow", daemon=True)
 
     def start(self) -> None:
@@ -116,11 +118,13 @@ class Service:
             wait([self._coming.model])
             self._look()
         self._follower.start()
+        self.shadowing.start()
 
     def close(self) -> None:
         """Answers what is waiting, and stops."""
         self._stop.set()
         self._batcher.close()
+        self.shadowing.close()
         self._learner.shutdown()
         self._lookers.shutdown()
         self._keeper.shutdown()
@@ -182,7 +186,9 @@ class Service:
         for item in found:
             if isinstance(item, PellucidError):
                 raise item
-        return cast("list[Answer]", found)
+        answers = cast("list[Answer]", found)
+        self.shadowing.offer(answers)
+        return answers
 
     async def hear(self, said: Said, source: str) -> Heard:
         """Records what was said, and what the live model learns of it; errors are those of `pellucid.flow.feedback`."""

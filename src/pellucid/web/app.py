@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from pellucid.errors import NotReadyError, PellucidError
 from pellucid.serve.access import Access
 from pellucid.serve.app import Doors
-from pellucid.web import login, pictures
+from pellucid.web import away, grids, login, pictures, tries
 from pellucid.web.desk import Desk
 from pellucid.web.frame import frame, theme_in
 from pellucid.web.pages import PAGES
@@ -37,10 +37,15 @@ def add_pages(app: FastAPI, doors: Doors) -> None:
     """Adds the pages to a server's app; once a process, because NiceGUI keeps all pages in one place."""
     desk = Desk(doors, _viewers(app, doors))
     app.include_router(pictures.routes(desk))
+    app.include_router(tries.routes(desk))
+    app.include_router(grids.routes(desk))
+    app.include_router(away.routes(desk))
     app.mount("/ui/static", StaticFiles(directory=_STATIC), "static")
     for page in PAGES:
         _add_page(desk, page, PAGES)
     ui.add_head_html('<link rel="stylesheet" href="/ui/static/pellucid.css">', shared=True)
+    ui.add_head_html('<script src="/ui/static/charts.js" defer></script>', shared=True)
+    ui.add_head_html('<script type="module" src="/ui/static/away.js"></script>', shared=True)
     core.app.exception_handler(404)(_not_found)
     ui.run_with(
         app, title="Pellucid", favicon="🔎", dark=None, language="en-US", tailwind=False, show_welcome_message=False,
@@ -63,7 +68,7 @@ def _add_page(desk: Desk, page: Page, pages: Sequence[Page]) -> None:
         if viewer is None:
             where = request.url.path + (f"?{request.url.query}" if request.url.query else "")
             return RedirectResponse(f"/login?next={quote(where, safe='')}", 303)
-        view = View(desk, viewer, dict(request.query_params))
+        view = View(desk, viewer, request.query_params)
         with frame(view, page, pages, theme_in(request.cookies)):
             if not view.may(page.right):
                 Words(f"The token {viewer.caller.name!r} may not see this page; wanted is the role {page.right}.")
