@@ -123,8 +123,12 @@ def test_a_candidate_that_cannot_be_loaded_says_so_in_the_report_and_not_in_read
         assert served.predict(picture("cat", 64))["model"] == "pets@1"
         assert served.get("/health/ready") == {"ready": True, "model": "pets@1", "ledger": 0, "reasons": []}
         threading.Event().wait(0.5)  # it is tried again and again
-    assert "head.safetensors" in str(project.shadow_report("pets").shadow.trouble)
-    assert [record.message[:20] for record in caplog.records] == ["pets@2 in the shadow"]
+    said = "pets@2 cannot answer in the shadow"
+    trouble = project.shadow_report("pets").shadow.trouble
+    assert trouble == f"{said}: what is stored is damaged; the log says more", "people on the pages read it"
+    (record,) = caplog.records
+    assert record.message.startswith(f"{said}: ")
+    assert "head.safetensors" in record.message
 
 
 def test_one_that_fails_on_images_is_counted_and_forgiven(
@@ -140,7 +144,8 @@ def test_one_that_fails_on_images_is_counted_and_forgiven(
     until(lambda: loaded(shadowing))
     shadowing.offer(answers[:3])
     until(lambda: project.shadow_report("pets").shadow.dropped == 3)
-    assert project.shadow_report("pets").shadow.trouble == "ValueError; the server's log says more"
+    said = "pets@2 cannot answer in the shadow: ValueError; the log says more"
+    assert project.shadow_report("pets").shadow.trouble == said
     monkeypatch.setattr(module, "answer_in_shadow", answer_in_shadow)
     shadowing.offer(answers[3:5])
     until(lambda: project.shadow_report("pets").shadow.trouble is None)
@@ -206,7 +211,7 @@ def test_it_looks_for_shadows_seldom_and_a_database_that_is_away_passes(
     assert len(looks) == 11
     assert loaded(shadowing) == "pets@2"
     assert [record.message for record in caplog.records if record.levelno >= logging.ERROR] == [
-        "pets@2 in the shadow: the database is away"
+        "following the shadow of pets@2 failed: the database is away"
     ]
     assert project.shadow_report("pets").shadow.trouble is None
 
