@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from ..conftest import picture_bytes
 from .conftest import PATIENCE, Person, Site, serious
@@ -42,12 +42,17 @@ def offer(page: Page, *files: Any) -> None:
     expect(page.locator(".tries .outcome")).to_contain_text(re.compile("answered|not"))
 
 
+def card_of(page: Page, name: str) -> Locator:
+    """The answer for the file of that name; pages begin with earlier ones."""
+    return page.locator(".tried", has_text=name)
+
+
 def test_from_a_picture_to_a_changed_prediction(site: Site, person: Come, axe: str) -> None:
     data = picture_bytes("eel", 501)  # blue, which is neither cat nor dog
     before = site.predict(data)
     page = person("ann", reduced_motion="reduce").open("/try")
     offer(page, file("blue.png", data))
-    card = page.locator(".tried").first
+    card = card_of(page, "blue.png")
     expect(card.get_by_role("heading")).to_have_text(before["label"])
     expect(card.locator(".nearest img")).to_have_count(4)
     expect(card).to_contain_text("pets@1")
@@ -71,8 +76,8 @@ def test_right_is_one_click_and_found_again(site: Site, person: Come) -> None:
     somebody = person("ann")
     page = somebody.open("/try")
     offer(page, file("mine.png", picture_bytes("cat", 502)))
-    page.locator(".tried").first.get_by_role("button", name="Right").click()
-    expect(page.locator(".tried").first).to_contain_text("You said cat")
+    card_of(page, "mine.png").get_by_role("button", name="Right").click()
+    expect(card_of(page, "mine.png")).to_contain_text("You said cat")
     again = somebody.open("/try")  # as after the server went away, or on another day
     expect(again.locator(".tried").first).to_contain_text("You have said cat")
 
@@ -81,7 +86,7 @@ def test_a_new_class_takes_an_act_of_its_own_and_is_only_text(site: Site, person
     hostile = "<img src=x onerror=alert(1)>"
     page = person("ann").open("/try")
     offer(page, file(f"{hostile}.png", picture_bytes("eel", 503)))
-    card = page.locator(".tried").first
+    card = card_of(page, f"{hostile}.png")
     expect(card).to_contain_text(f"{hostile}.png")
     card.get_by_role("button", name="Wrong").click()
     expect(card.get_by_role("button", name="Add this class")).to_be_disabled()
@@ -139,7 +144,7 @@ def test_what_cannot_be_sent_now_is_kept(site: Site, person: Come) -> None:
 def test_who_may_not_say_what_is_right_sees_why(site: Site, person: Come) -> None:
     page = person("predict").open("/try")
     offer(page, file("a.png", picture_bytes("cat", 520)))
-    card = page.locator(".tried").first
+    card = card_of(page, "a.png")
     expect(card.get_by_role("button", name="Right")).to_be_disabled()
     expect(card).to_contain_text("The token 'predict' may not say what is right; wanted is the role feedback.")
 
@@ -153,7 +158,7 @@ def test_an_expired_session_says_so_and_keeps_the_picture(site: Site, person: Co
     expect(page.get_by_role("alert", name="Not answered")).to_contain_text("your session is over; log in again")
     somebody.log_in("ann")
     page.get_by_role("button", name="Send it again").click()
-    expect(page.locator(".tried").first).to_contain_text("a.png")
+    expect(card_of(page, "a.png")).to_contain_text("a.png")
 
 
 def test_only_this_servers_pages_and_people_may_send(site: Site, person: Come) -> None:
