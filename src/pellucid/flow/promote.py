@@ -13,6 +13,7 @@ from pellucid.flow.predict import open_predictor
 from pellucid.flow.workspace import Workspace
 from pellucid.store.aliases import CHAMPION, Change, alias_state, earlier_champion, history_of, set_alias
 from pellucid.store.models import get_model, mirror_version
+from pellucid.store.shadows import end_shadows
 from pellucid.store.verdicts import Verdict
 from pellucid.types import ModelVersion
 
@@ -169,6 +170,8 @@ def _carry_out(workspace: Workspace, target: ModelVersion, change: Change, *, dr
         return change
     with workspace.database.write() as connection:
         set_alias(connection, change)
+        if change.alias == CHAMPION:
+            end_shadows(connection, target.name, target.version)  # nobody stands in his own shadow
     try:
         mirror_aliases(workspace, target.name)
     except StorageError as error:  # the decision stands without its mirror, which the next promotion completes too

@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
+from pellucid.flow.feedback import Heard, Said
+from pellucid.flow.gallery import Gallery
+from pellucid.flow.review import Queue, make_queue, state_of
 from pellucid.flow.shelf import Shelf
 from pellucid.flow.workspace import Workspace
 from pellucid.serve.app import Doors
 from pellucid.store.acts import add_act
 from pellucid.types import Right
+from pellucid.web.made import Made
 from pellucid.web.viewers import Viewer, Viewers
 
 T = TypeVar("T")
@@ -26,6 +30,9 @@ class Desk:
     viewers: Viewers
     # Of their own, so that pages neither wait for requests nor take their threads.
     readers: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(2, "pellucid-page"))
+    gallery: Made[Gallery] = field(default_factory=lambda: Made(Gallery))
+    reviews: Made[Queue] = field(default_factory=lambda: Made(make_queue, state=state_of))
+    unsure: dict[str, set[str]] = field(default_factory=dict)  # what is not shown again, by who was unsure of it
     shelf: Shelf = field(default_factory=Shelf)  # the dataset versions that are looked at
 
     @property
@@ -56,6 +63,19 @@ class Desk:
         found = await asyncio.to_thread(work)
         await asyncio.to_thread(self._note, caller.name, verb, subject, detail)
         return found
+
+    async def hear(self, viewer: Viewer, said: Said) -> Heard:
+        """What became of what a viewer says of an image, in their own name whatever ``said`` has; votes are the record.
+
+        Raises:
+            AccessError: the session is over; nothing was said.
+            RightError: the viewer may not do this.
+        """
+        caller = (await self.viewers.check(viewer)).caller
+        caller.need(Right.FEEDBACK)
+        heard = await self.doors.service.hear(replace(said, voter=caller.name), f"page:{caller.name}")
+        self.doors.metrics.note_heard(heard)
+        return heard
 
     def _note(self, actor: str, verb: str, subject: str, detail: Mapping[str, Any]) -> None:
         with self.workspace.database.write() as connection:
