@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from pellucid.errors import NotFoundError
 from pellucid.evaluate.evaluation import Estimate
 from pellucid.flow.belief import PRIORS, RECORD
+from pellucid.flow.conduct import Conduct, conduct_of, usual_shares
 from pellucid.flow.workspace import Workspace
 from pellucid.labels.consensus import HEARD, last_words
 from pellucid.noise.reliability import interval_of, reliability
@@ -33,8 +34,9 @@ class Voter:
     retracted: int  # that were taken back
     images: int  # that they have a word on
     reliability: Estimate | None  # 0..1 with the 95 % interval of its posterior; None for ground truth and models
-    learnt: float | None  # 0..1: the share of their words that the champion has learnt; None without a champion
+    learnt: float | None  # 0..1: the share of their words that the champion has learnt; None without either
     agreement: float | None  # 0..1: the share of their words that most others on the image say too; None without others
+    conduct: Conduct  # what stands out, and whether they are suspected of anything
 
 
 def list_voters(workspace: Workspace, dataset: str) -> list[Voter]:
@@ -61,29 +63,40 @@ def list_voters(workspace: Workspace, dataset: str) -> list[Voter]:
         words = [vote for said in by_sample.values() for vote in last_words(said)]
         majority = _agreements(words)
         K = max(2, len({*version.classes, *(vote.label for vote in votes)}))
-        spoken, mine, roles = Counter(vote.voter for vote in votes), defaultdict(list), defaultdict(set)
+        said, mine = defaultdict(list), defaultdict(list)
         for vote in words:
             mine[vote.voter].append(vote)
         for vote in votes:
-            roles[vote.voter].add(vote.role)
-        return sorted(
-            (
+            said[vote.voter].append(vote)
+        rows = {row.sample: row for row in read_manifest(workspace.blobs, version.content_id)}
+        usual = usual_shares(votes)
+        found = []
+        for name in {*said, *retracted}:
+            roles = {vote.role for vote in said[name]}
+            reliability = _reliability(connection, dataset, name, roles, K)
+            found.append(
                 Voter(
                     name=name,
-                    roles=tuple(sorted(roles[name])),
-                    votes=spoken[name],
+                    roles=tuple(sorted(roles)),
+                    votes=len(said[name]),
                     retracted=retracted.get(name, 0),
                     images=len({vote.sample for vote in mine[name]}),
-                    reliability=_reliability(connection, dataset, name, roles[name], K),
+                    reliability=reliability,
                     learnt=_share([learnt.get(vote.sample) == vote.label for vote in mine[name]])
                     if learnt is not None
                     else None,
                     agreement=_share(majority.get(name, [])),
+                    conduct=conduct_of(
+                        said[name],
+                        mine[name],
+                        rows=rows,
+                        made_at=version.created_at,
+                        usual=usual,
+                        reliability=reliability,
+                    ),
                 )
-                for name in {*spoken, *retracted}
-            ),
-            key=lambda voter: (-voter.votes, voter.name),
-        )
+            )
+    return sorted(found, key=lambda voter: (-voter.votes, voter.name))
 
 
 def _reliability(
@@ -121,16 +134,19 @@ def _learnt(workspace: Workspace, connection: sa.Connection, dataset: str) -> Ma
 def _agreements(words: Sequence[Vote]) -> dict[str, list[bool]]:
     """For each voter, whether most others on an image say the same; nothing where others tie or nobody else spoke."""
     said: dict[str, Counter[str]] = defaultdict(Counter)
+    own: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)  # an import may say several labels of one image
     for vote in words:
         if vote.role is not Role.MODEL:
             said[vote.sample][vote.label] += 1
+            own[vote.sample, vote.voter][vote.label] += 1
     found: dict[str, list[bool]] = defaultdict(list)
     for vote in words:
         if vote.role is not Role.MODEL:
-            others = said[vote.sample] - Counter([vote.label])
-            top = others.most_common(2)
-            if top and (len(top) == 1 or top[0][1] > top[1][1]):
-                found[vote.voter].append(top[0][0] == vote.label)
+            mine = own[vote.sample, vote.voter]
+            others = {label: count - mine[label] for label, count in said[vote.sample].items()}
+            most = max(others.values())
+            if most and sum(count == most for count in others.values()) == 1:
+                found[vote.voter].append(others[vote.label] == most)
     return found
 
 

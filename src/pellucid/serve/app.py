@@ -16,7 +16,8 @@ from pellucid.serve.access import Access, Caller, OpenAccess
 from pellucid.serve.answers import Refused, add_answers
 from pellucid.serve.docs import add_docs
 from pellucid.serve.metrics import Metrics
-from pellucid.serve.metrics_http import Timing
+from pellucid.serve.metrics_http import SECONDS, Timing
+from pellucid.serve.pulse import Pulse
 from pellucid.serve.rates import Rates
 from pellucid.serve.service import Service
 from pellucid.serve.uploads import UploadLimits, Uploads
@@ -37,6 +38,7 @@ class Doors:
     uploads: Uploads
     access: Access | OpenAccess
     rates: Rates
+    pulse: Pulse
 
     async def admit(self, request: Request, right: Right) -> Caller:
         """Who asks, if that is allowed.
@@ -56,18 +58,22 @@ def create_app(service: Service, *, access: Access | OpenAccess | None = None) -
     """The app of a service, which it starts and closes; tokens are asked for unless ``access`` is another."""
     settings = service.workspace.settings
     images = Limits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
+    metrics = Metrics(service)
     doors = Doors(
         service=service,
-        metrics=Metrics(service),
+        metrics=metrics,
         uploads=Uploads(UploadLimits(image=images)),
         access=access or Access.of(service.workspace.database),
         rates=Rates(),
+        pulse=Pulse(metrics.take, SECONDS),
     )
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await asyncio.to_thread(service.start)
+        doors.pulse.start()
         yield
+        await asyncio.to_thread(doors.pulse.close)
         await asyncio.to_thread(doors.metrics.close)
         await asyncio.to_thread(service.close)
 

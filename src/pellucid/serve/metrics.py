@@ -14,6 +14,7 @@ from pellucid.serve.metrics_drift import DriftCollector
 from pellucid.serve.metrics_http import HttpMetrics
 from pellucid.serve.metrics_records import RecordsCollector, StreamCollector
 from pellucid.serve.metrics_service import ServiceCollector
+from pellucid.serve.pulse import Note
 from pellucid.serve.service import Service
 from pellucid.types import Answer
 
@@ -32,6 +33,7 @@ class Metrics:
     """
 
     def __init__(self, service: Service) -> None:
+        self._service = service
         self.registry = _Registry()
         self.http = HttpMetrics(self.registry)
         self.answers = Counter("pellucid_predictions_total", "Answers by class.", ["class"], registry=self.registry)
@@ -75,6 +77,10 @@ class Metrics:
         """Counts what became of a label."""
         self.heard.labels(heard.action).inc()
         self.trust.observe(heard.trust)
+
+    def take(self) -> Note:
+        """What has been counted until now, for the pulse."""
+        return self.http.take(self._service.stats)
 
     def page(self) -> bytes:
         """All of it in Prometheus's text format."""

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 
+import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.samples import Sample
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pellucid.serve.batcher import BatchStats
+from pellucid.serve.pulse import Note, does_work
+
 _LEFT = 499  # what is counted where the client went away and nobody was answered, as nginx has it
-_SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # buckets of a request's time
+SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # buckets of a request's time
 
 
 class HttpMetrics:
@@ -20,9 +26,38 @@ class HttpMetrics:
             registry=registry,
         )  # fmt: skip
         self.seconds = Histogram(
-            "pellucid_http_request_seconds", "Time to answer.", ["route"], buckets=_SECONDS, registry=registry
+            "pellucid_http_request_seconds", "Time to answer.", ["route"], buckets=SECONDS, registry=registry
         )
         self.running = Gauge("pellucid_http_requests_running", "Requests that are being answered.", registry=registry)
+
+    def take(self, stats: BatchStats) -> Note:
+        """What has been counted until now of the requests that ask or say something, beside the batches."""
+        counted, spent = np.zeros(len(SECONDS) + 1), 0.0
+        for item in _samples(self.seconds):
+            if does_work(item.labels["route"]) and item.name.endswith("_bucket"):
+                counted[np.searchsorted(SECONDS, float(item.labels["le"]))] += item.value
+            elif does_work(item.labels["route"]) and item.name.endswith("_sum"):
+                spent += item.value
+        statuses = {"": 0.0, "4": 0.0, "5": 0.0}
+        for item in _samples(self.requests):
+            if does_work(item.labels["route"]) and item.name.endswith("_total"):
+                for group in ("", item.labels["status"][:1]):
+                    statuses[group] = statuses.get(group, 0.0) + item.value
+        return Note(
+            at=datetime.now(UTC),
+            requests=int(statuses[""]),
+            errors=int(statuses["5"]),
+            refused=int(statuses["4"]),
+            seconds=counted,
+            spent=spent,
+            batches=stats.batches,
+            items=stats.items,
+            waiting=stats.waiting,
+        )
+
+
+def _samples(metric: Counter | Histogram) -> list[Sample]:
+    return [item for family in metric.collect() for item in family.samples]
 
 
 class Timing:

@@ -143,6 +143,51 @@ def agreements(connection: sa.Connection, model: str, version: int, since: datet
     return list(found.values())
 
 
+def words_on_answers(
+    connection: sa.Connection, model: str, version: int, since: datetime, limit: int, *, within: int = 50_000
+) -> list[tuple[str, str, str, Role, str]]:
+    """People's last words on the model's newest voted answers: uid, label answered, voter, role, label said.
+
+    Args:
+        since: older votes are not looked at.
+        limit: so many words at most.
+        within: nor those that are not among so many newest ones of the project.
+    """
+    newest = connection.execute(sa.select(sa.func.max(vote.c.id))).scalar() or 0
+    query = (
+        sa.select(vote.c.prediction, prediction.c.label.label("answered"), vote.c.voter, vote.c.role, vote.c.label)
+        .join(prediction, prediction.c.uid == vote.c.prediction)
+        .where(vote.c.id > newest - within, vote.c.prediction.is_not(None))
+        .where(prediction.c.model_name == model, prediction.c.model_version == version)
+        .where(vote.c.at >= since, vote.c.role != Role.MODEL, _stands())
+        .order_by(vote.c.id.desc())
+    )
+    found: dict[tuple[str, str], tuple[str, str, str, Role, str]] = {}
+    for row in connection.execute(query):
+        if len(found) == limit:
+            break
+        word = (row.prediction, row.answered, row.voter, Role(row.role), row.label)
+        found.setdefault((row.prediction, row.voter), word)
+    return list(found.values())
+
+
+def votes_by(
+    connection: sa.Connection, dataset: str, voter: str, most: int, *, before: int | None = None
+) -> list[tuple[int, Vote, bool]]:
+    """The voter's newest votes, newest first, with their numbers and whether each still counts.
+
+    Args:
+        before: only votes with a lower number than this one.
+    """
+    stands = _stands().label("stands")
+    query = sa.select(vote, stands).outerjoin(ingest, ingest.c.id == vote.c.ingest_id)
+    query = query.where(vote.c.dataset == dataset, vote.c.voter == voter, _visible())
+    if before is not None:
+        query = query.where(vote.c.id < before)
+    rows = connection.execute(query.order_by(vote.c.id.desc()).limit(most)).all()
+    return [(row.id, _vote(row), bool(row.stands)) for row in rows]
+
+
 def _counts() -> sa.ColumnElement[bool]:
     """Brought by a finished ingest or said directly, and not taken back."""
     return sa.and_(_visible(), _stands())
@@ -194,9 +239,20 @@ def supports_of(connection: sa.Connection, dataset: str, voter: str, newest: int
     Of each image only the last one: who repeats a word gains no record by it.
     """
     fits = (vote.c.dataset == dataset, vote.c.voter == voter, vote.c.support.is_not(None), _stands())
-    last = sa.select(sa.func.max(vote.c.id)).where(*fits).group_by(vote.c.sample_id)
-    query = sa.select(vote.c.support).where(vote.c.id.in_(last)).order_by(vote.c.id.desc()).limit(newest)
-    return [float(value) for value in connection.execute(query).scalars()]
+    query = sa.select(vote.c.id, vote.c.sample_id, vote.c.support).where(*fits).order_by(vote.c.id.desc())
+    found: dict[str, float] = {}
+    before: int | None = None
+    while (
+        len(found) < newest
+    ):  # by pieces: a database that groups all votes of the dataset takes a thousand times longer
+        piece = query.limit(2 * newest) if before is None else query.where(vote.c.id < before).limit(2 * newest)
+        rows = connection.execute(piece).all()
+        for row in rows:
+            found.setdefault(row.sample_id, float(row.support))
+        if len(rows) < 2 * newest:
+            break
+        before = rows[-1].id
+    return list(found.values())[:newest]
 
 
 def find_votes(

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from pellucid.errors import NotReadyError, PellucidError
 from pellucid.serve.access import Access
 from pellucid.serve.app import Doors
-from pellucid.web import grids, login, pictures, tries
+from pellucid.web import away, grids, login, pictures, tries
 from pellucid.web.desk import Desk
 from pellucid.web.frame import frame, theme_in
 from pellucid.web.pages import PAGES
@@ -39,10 +39,13 @@ def add_pages(app: FastAPI, doors: Doors) -> None:
     app.include_router(pictures.routes(desk))
     app.include_router(tries.routes(desk))
     app.include_router(grids.routes(desk))
+    app.include_router(away.routes(desk))
     app.mount("/ui/static", StaticFiles(directory=_STATIC), "static")
     for page in PAGES:
         _add_page(desk, page, PAGES)
     ui.add_head_html('<link rel="stylesheet" href="/ui/static/pellucid.css">', shared=True)
+    ui.add_head_html('<script src="/ui/static/charts.js" defer></script>', shared=True)
+    ui.add_head_html('<script type="module" src="/ui/static/away.js"></script>', shared=True)
     core.app.exception_handler(404)(_not_found)
     ui.run_with(
         app, title="Pellucid", favicon="🔎", dark=None, language="en-US", tailwind=False, show_welcome_message=False,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from pellucid.flow.feedback import Heard, Said
@@ -16,7 +17,9 @@ from pellucid.flow.workspace import Workspace
 from pellucid.serve.app import Doors
 from pellucid.store.acts import add_act
 from pellucid.types import Right
+from pellucid.web.fresh import Fresh
 from pellucid.web.made import Made
+from pellucid.web.memo import Memo
 from pellucid.web.viewers import Viewer, Viewers
 
 T = TypeVar("T")
@@ -34,6 +37,11 @@ class Desk:
     reviews: Made[Queue] = field(default_factory=lambda: Made(make_queue, state=state_of))
     unsure: dict[str, set[str]] = field(default_factory=dict)  # what is not shown again, by who was unsure of it
     shelf: Shelf = field(default_factory=Shelf)  # the dataset versions that are looked at
+    # What takes long and is not waited for, so that no page has to wait behind it.
+    slow: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "pellucid-page-slow"))
+    fresh: Fresh = field(default_factory=Fresh)  # what all open pages show again and again
+    began: datetime = field(default_factory=lambda: datetime.now(UTC))  # when the server started
+    memo: Memo = field(default_factory=Memo)
 
     @property
     def workspace(self) -> Workspace:
@@ -48,6 +56,28 @@ class Desk:
     async def read(self, work: Callable[..., T], *words: Any, **options: Any) -> T:
         """The result of work that only looks, done beside the event loop."""
         return await asyncio.get_running_loop().run_in_executor(self.readers, lambda: work(*words, **options))
+
+    async def seen(
+        self, key: Hashable, seconds: float, work: Callable[..., T], *words: Any, slow: bool = False
+    ) -> T | None:
+        """What `read` gives, computed once for all who look, at most once in so many seconds.
+
+        None where nobody has seen it yet and it takes longer than a second; whoever asks later gets it.
+
+        Args:
+            key: of the value, beside the work's name.
+            slow: for work of seconds, which is done one at a time beside all other reading.
+        """
+        pool = self.slow if slow else self.readers
+
+        async def compute() -> T:
+            return await asyncio.get_running_loop().run_in_executor(pool, lambda: work(*words))
+
+        return await self.fresh.glimpse((work.__name__, key), compute, seconds)
+
+    async def think(self, work: Callable[..., T], *words: Any, **options: Any) -> T:
+        """The same for work that takes seconds: one after the other, so that requests and other pages do not wait."""
+        return await asyncio.get_running_loop().run_in_executor(self.slow, lambda: work(*words, **options))
 
     async def act(
         self, viewer: Viewer, right: Right, verb: str, subject: str, work: Callable[[], T], **detail: Any

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal, ParamSpec
 
-from nicegui import ui
+from nicegui import context, ui
 from starlette.datastructures import QueryParams
 
 from pellucid.config import hide_secrets
@@ -48,17 +48,21 @@ class Page:
 
 
 def told(work: Callable[P, Awaitable[None]]) -> Callable[P, Awaitable[None]]:
-    """A handler whose errors are told to the viewer in one line, instead of being lost."""
+    """A handler whose errors are told to the viewer in one line, instead of being lost.
+
+    It may remove the very button that was pressed: what it says is said to the page, not in the button's place.
+    """
 
     @functools.wraps(work)
     async def handler(*words: P.args, **options: P.kwargs) -> None:
-        try:
-            await work(*words, **options)
-        except PellucidError as error:
-            complain(error)
-        except Exception:
-            logging.getLogger(__name__).exception("a page's handler failed")
-            notify(_FAULT, "negative")
+        with context.client:
+            try:
+                await work(*words, **options)
+            except PellucidError as error:
+                complain(error)
+            except Exception:
+                logging.getLogger(__name__).exception("a page's handler failed")
+                notify(_FAULT, "negative")
 
     return handler
 

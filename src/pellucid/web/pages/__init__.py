@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pellucid.web.pages import data, overview, review, trying
+from pellucid.web.pages import data, models, monitor, overview, review, training, trying, voters
 from pellucid.web.view import Page
 
 PAGES: tuple[Page, ...] = (
@@ -10,4 +10,8 @@ PAGES: tuple[Page, ...] = (
     Page("/try", "Try it", "photo_camera", trying.build),
     Page("/review", "Review", "fact_check", review.build),
     Page("/data", "Data", "photo_library", data.build),
+    Page("/training", "Training", "model_training", training.build),
+    Page("/models", "Models", "inventory_2", models.build),
+    Page("/voters", "Voters", "how_to_vote", voters.build),
+    Page("/monitor", "Monitor", "monitor_heart", monitor.build),
 )

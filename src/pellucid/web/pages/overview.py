@@ -2,14 +2,239 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import timedelta
+
 from nicegui import ui
 
-from pellucid.web.parts import tile
+from pellucid.drift.watching import DriftReport
+from pellucid.errors import PellucidError
+from pellucid.web.happenings import Timeline
+from pellucid.web.parts import Words, card, empty, tile
+from pellucid.web.redrawn import Redrawn
+from pellucid.web.telling import between, lasted, many, share, took
 from pellucid.web.view import View
+from pellucid.web.vitals import Vitals, take_vitals
+
+_EVERY = 5.0  # seconds between two looks
+_FIRST = 1.5  # seconds after which what took longer than the page is looked for
+_NO_LABEL = "no model answers yet"
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One line of the health card, or of what waits."""
+
+    icon: str
+    name: str
+    words: str
+    state: str = ""  # "good" or "bad"; empty where there is no such question
+    link: str = ""  # where to see to it
 
 
 async def build(view: View) -> None:
     """The page's content."""
-    found = view.desk.doors.service.readiness
-    with ui.element("div").classes("tiles"):
-        tile("Champion", found.model or "none", "ready" if found.ready else "; ".join(found.reasons))
+    page = _Overview(view)
+    await page.refresh()
+    ui.timer(_FIRST, page.refresh, once=True)
+    ui.timer(_EVERY, page.refresh)
+
+
+class _Overview:
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._warning = Redrawn[tuple[str, ...]](_draw_warning)
+        self._first = Redrawn[str | None](_draw_first_steps)
+        with ui.element("div").classes("tiles"):
+            names = ("Champion", "Live accuracy", "Requests", "Votes today", "Label trust", "Drift")
+            self._tiles = {name: tile(name, "…") for name in names}
+        self._basis = Words("", "note basis")
+        with ui.element("div").classes("columns"):
+            with card("Health", classes="health"):
+                self._health = Redrawn(_draw_parts, "lines", "ul")
+            with card("Waiting for a person", classes="waiting"):
+                self._waiting = Redrawn(_draw_parts, "lines", "ul")
+        self._timeline = Timeline(view)
+
+    async def refresh(self) -> None:
+        """Shows how things stand now."""
+        vitals = await take_vitals(self._view.desk)
+        self._warning.show(vitals.readiness.reasons if vitals.name is not None else ())
+        self._first.show(vitals.name)
+        for name, (value, note) in _figures(vitals).items():
+            shown, below = self._tiles[name]
+            shown.text, below.text = value, note
+        accuracy = vitals.accuracy
+        self._basis.text = "" if accuracy is None else f"Live accuracy: {accuracy.rests_on}."
+        self._health.show(tuple(_health(vitals)))
+        self._waiting.show(tuple(_waiting(vitals)))
+        try:
+            await self._timeline.refresh()
+        except PellucidError:
+            return  # the health card says that the database is away
+
+
+def _figures(vitals: Vitals) -> dict[str, tuple[str, str]]:
+    """By tile, its value and the line below."""
+    accuracy, beat, labels = vitals.accuracy, vitals.beat, vitals.labels
+    found = {"Champion": (vitals.readiness.model or "none", _NO_LABEL)}
+    found["Live accuracy"] = ("unknown", _NO_LABEL)
+    if accuracy is not None:
+        reign = f"for {lasted(vitals.at - accuracy.since)}, by {accuracy.actor}"
+        found["Champion"] = (accuracy.model, reign + (f": {accuracy.reason}" if accuracy.reason else ""))
+        value = "unknown" if accuracy.estimate is None else share(accuracy.estimate.value)
+        within = "too few votes" if accuracy.estimate is None else f"{between(accuracy.estimate)}, 19 times in 20"
+        found["Live accuracy"] = (value, f"{within}; {share(accuracy.tested)} on test images")
+    if beat is None or not beat.requests:
+        found["Requests"] = ("none", f"within the last {_window(vitals)}")
+    else:
+        speed = f"half within {took(beat.p50)}, 95 % within {took(beat.p95)}"
+        failed = f"; {share(beat.error_share, 1)} failed" if beat.errors else "; none failed"
+        found["Requests"] = (f"{60 * beat.per_second:,.0f} / min", f"{speed}{failed}; last {_window(vitals)}")
+    said, voters = vitals.votes
+    found["Votes today"] = (
+        f"{said:,}",
+        f"by {many(voters, 'voter')}, since midnight UTC" if said else "since midnight UTC",
+    )
+    found["Label trust"] = ("unknown", _NO_LABEL)
+    if labels is not None:
+        doubt = f"{many(labels.doubted, 'label')} below one half" if labels.doubted else "none below one half"
+        found["Label trust"] = (
+            share(labels.trust),
+            f"mean of {many(labels.labels, 'label')} of {labels.version}; {doubt}",
+        )
+    found["Drift"] = _drift(vitals)
+    return found
+
+
+def _drift(vitals: Vitals) -> tuple[str, str]:
+    drift = vitals.drift
+    if drift is None:
+        return ("…", "being looked for") if vitals.name else ("unknown", _NO_LABEL)
+    if isinstance(drift, DriftReport):
+        windows = f"the newest {drift.n_current:,} answers against {drift.n_reference:,} test images"
+        return ("found", f"in {', '.join(drift.drifted)}: {windows}") if drift.drifted else ("none", windows)
+    return ("unknown", _sentence(drift))
+
+
+def _health(vitals: Vitals) -> list[_Part]:
+    parts = []
+    ready = vitals.readiness
+    words = f"{ready.model} answers" if ready.ready else "; ".join(ready.reasons) or "starting"
+    parts.append(_Part("dns", "Server", words, "good" if ready.ready else "bad"))
+    health = vitals.health
+    if "database" in vitals.troubles:
+        parts.append(_Part("storage", "Database", vitals.troubles["database"], "bad"))
+    elif health is not None:
+        parts.append(_Part("storage", "Database", f"{health.database} answers within {took(health.seconds)}", "good"))
+    if health is not None:
+        queue = health.queue
+        waits = f"{many(queue.queued, 'job')} waiting" if queue.queued else "no job waits"
+        busy = [lease.what for lease in health.leases if lease.alive]
+        words = (
+            f"{many(len(health.workers), 'worker')} at work ({'; '.join(busy)}); {waits}" if busy else f"idle; {waits}"
+        )
+        state = "bad" if health.trouble else "good" if busy else ""
+        parts.append(_Part("engineering", "Workers", health.trouble or words, state, "/training"))
+    parts += _streams(vitals)
+    return parts
+
+
+def _streams(vitals: Vitals) -> list[_Part]:
+    if "stream" in vitals.troubles:
+        return [_Part("stream", "Streams", vitals.troubles["stream"], "bad")]
+    if vitals.stream is None:
+        return []
+    standings, _ = vitals.stream
+    if not standings:
+        return [_Part("stream", "Streams", "nobody reads or writes one")]
+    behind = [f"{item.name or 'nobody'} is {item.lag:,} behind in {item.topic}" for item in standings if item.lag]
+    return [
+        _Part(
+            "stream",
+            "Streams",
+            "; ".join(behind) or f"{many(len(standings), 'reader')} up to date",
+            "" if behind else "good",
+        )
+    ]
+
+
+def _waiting(vitals: Vitals) -> list[_Part]:
+    """Only what there is any of."""
+    found = []
+    labels, health = vitals.labels, vitals.health
+    if labels is not None:
+        for count, icon, noun, why, link in (
+            (
+                labels.conflicts,
+                "call_split",
+                "conflict",
+                "images on which votes do not agree; nobody trains on them",
+                "/review",
+            ),
+            (labels.suspects, "report", "suspect", "labels that an audit has set aside", "/review"),
+            (
+                labels.doubted,
+                "help",
+                "doubtful label",
+                "less likely right than wrong, and learnt with little weight",
+                "/review",
+            ),
+        ):
+            if count:
+                found.append(_Part(icon, many(count, noun), why, "bad", link))
+    if vitals.refused:
+        said = f"{', '.join(vitals.refused[:3])}: the gate let none of them pass; is it right?"
+        found.append(_Part("gavel", many(len(vitals.refused), "refused candidate"), said, "bad", "/models"))
+    if health is not None and health.queue.failed:
+        found.append(_Part("error", many(health.queue.failed, "failed training"), "within a week", "bad", "/training"))
+    if vitals.stream is not None and vitals.stream[1]:
+        found.append(
+            _Part(
+                "hourglass_top",
+                many(vitals.stream[1], "early vote"),
+                "that came before their images; they wait for them",
+            )
+        )
+    return found
+
+
+def _draw_parts(parts: tuple[_Part, ...]) -> None:
+    for part in parts:
+        with ui.element("li").classes(part.state):
+            ui.icon(part.icon).props('aria-hidden="true"')
+            with ui.element("div"):
+                if part.link:
+                    with ui.element("a").props(f'href="{part.link}"'):
+                        Words(part.name, "name", "span")
+                else:
+                    Words(part.name, "name", "span")
+                Words(part.words, "note")
+            if part.state:
+                Words({"good": "well", "bad": "look"}[part.state], f"badge {part.state}", "span")
+    if not parts:
+        with ui.element("li"):
+            Words("Nothing. Doubtful labels, conflicts and refused candidates would stand here.", "note")
+
+
+def _draw_warning(reasons: tuple[str, ...]) -> None:
+    if reasons:
+        with ui.element("div").classes("warning").props('role="alert"'):
+            Words("The server cannot do all of its work: " + "; ".join(reasons))
+
+
+def _draw_first_steps(name: str | None) -> None:
+    if name is None:
+        empty(
+            "rocket_launch", "No model answers yet", "Three steps make one; this page fills itself as they are done.",
+            "pellucid ingest FOLDER --dataset NAME", "pellucid train --dataset NAME", "pellucid models promote NAME@1",
+        )  # fmt: skip
+
+
+def _window(vitals: Vitals) -> str:
+    beat = vitals.beat
+    return lasted(timedelta(seconds=(beat.end - beat.start).total_seconds())) if beat is not None else "5 min"
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}." if text else ""

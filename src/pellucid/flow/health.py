@@ -1,0 +1,60 @@
+"""Health: whether the database answers, who is at work, and what waits for a worker."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+
+import sqlalchemy as sa
+
+from pellucid.flow.workspace import Workspace
+from pellucid.store.database import now_of
+from pellucid.store.leases import Lease, Queue, read_leases, read_queue
+
+PATIENCE = timedelta(minutes=2)  # that a job may wait while nobody is at work, before somebody should look why
+_LATELY = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What can be seen of all processes through their one database."""
+
+    database: str  # "SQLite" or "PostgreSQL"
+    seconds: float  # that it took to answer
+    leases: tuple[Lease, ...]  # work that somebody has taken on
+    queue: Queue  # failed: within a week
+
+    @property
+    def workers(self) -> tuple[str, ...]:
+        """Those who are at work and alive; one that waits for work holds no lease and is not seen."""
+        return tuple(sorted({lease.worker for lease in self.leases if lease.alive}))
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong with the workers; empty where nothing is."""
+        dead = [lease for lease in self.leases if not lease.alive]
+        if dead and not self.workers:
+            return f"{dead[0].what} is left by a worker that died; start one: pellucid worker --watch"
+        if self.queue.queued and not self.workers and self.queue.oldest is not None and self.queue.oldest > PATIENCE:
+            return f"{self.queue.queued} jobs wait and nobody is at work; start one: pellucid worker --watch"
+        return ""
+
+
+def look(workspace: Workspace) -> Health:
+    """How things stand now.
+
+    Raises:
+        StorageError: the database cannot be reached.
+    """
+    began = time.perf_counter()
+    with workspace.database.read() as connection:
+        connection.execute(sa.select(1))
+        seconds = time.perf_counter() - began
+        now = now_of(connection)
+        return Health(
+            database={"sqlite": "SQLite", "postgresql": "PostgreSQL"}[workspace.database.dialect],
+            seconds=seconds,
+            leases=tuple(read_leases(connection)),
+            queue=read_queue(connection, now - _LATELY),
+        )

@@ -1,0 +1,239 @@
+"""One voter on a page: figures, the newest votes as pictures, and forgetting, which shows its effect first."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+from nicegui import ui
+
+from pellucid.errors import PellucidError
+from pellucid.flow.forget import Forgotten, Shift, forget
+from pellucid.flow.voters import Voter, list_voters
+from pellucid.flow.words import Word, newest_words
+from pellucid.types import Right
+from pellucid.web.parts import Words, card, heading, picture, tile
+from pellucid.web.telling import ago, between, many, share
+from pellucid.web.view import View, complain, notify, told
+
+_WORDS = 24  # votes that are shown at once
+_TICK = 0.3  # seconds between two looks at how far it is
+_NEEDS = "Forgetting a voter needs the role admin, which your token does not have."
+
+
+class OneVoter:
+    """The page of one voter."""
+
+    def __init__(self, view: View, name: str) -> None:
+        self._view = view
+        self._name = name
+        self._desk = view.desk
+        self._dataset = view.desk.dataset
+        self._last: int | None = None  # the oldest vote that is shown
+        self._doing = ""
+        with ui.element("div").classes("row back"), ui.element("a").props('href="/voters"'):
+            Words("← All voters", tag="span")
+        heading(2, name, "voter-name")
+        self._figures = ui.element("div")
+        with card("Newest votes", classes="words"):
+            self._words = ui.element("div").classes("words-grid")
+            self._more = ui.button("Show older votes", on_click=told(self._read_on), color=None).props("outline")
+            self._more.visible = False
+        with card("Forget this voter", classes="forget") as self._forget:
+            self._offer()
+
+    async def refresh(self) -> None:
+        """Shows figures and votes."""
+        await self._read_on()
+        await self._show_figures()
+
+    async def _show_figures(self) -> None:
+        try:
+            found = await self._desk.seen(
+                self._dataset, 10.0, list_voters, self._desk.workspace, self._dataset, slow=True
+            )
+        except PellucidError as error:
+            complain(error)
+            return
+        self._figures.clear()
+        with self._figures:
+            if found is None:
+                Words("Weighing what everybody has said…", "note").props('role="status"')
+                ui.timer(1.0, self._show_figures, once=True)
+                return
+            voter = next((item for item in found if item.name == self._name), None)
+            self._forget.visible = voter is not None and voter.votes > 0
+            if voter is None:
+                Words(f"Nobody called {self._name!r} has said anything of {self._dataset}.", "note")
+            else:
+                _draw_figures(voter)
+
+    async def _read_on(self) -> None:
+        words = await self._desk.read(
+            newest_words, self._desk.workspace, self._dataset, self._name, most=_WORDS, before=self._last
+        )
+        if words:
+            self._last = words[-1].number
+        with self._words:
+            if self._last is None:
+                Words("There is no vote of this voter.", "note")
+            for word in words:
+                _draw_word(word)
+        self._more.visible = len(words) == _WORDS
+
+    def _offer(self) -> None:
+        """The first step: what would change."""
+        self._forget.clear()
+        may = self._view.may(Right.ADMIN)
+        with self._forget:
+            heading(2, "Forget this voter")
+            Words(
+                "All that this voter has said is taken back: it stays on record and counts no longer. The champion "
+                "unlearns it exactly, as if it had never been said. What that changes is computed first.",
+                "note",
+            )
+            button = ui.button("Compute the effect", on_click=told(self._compute)).props("no-caps outline")
+            button.set_enabled(may)
+            if not may:
+                Words(_NEEDS, "note")
+
+    async def _compute(self) -> None:
+        viewer = await self._desk.viewers.check(self._view.viewer)
+        viewer.caller.need(Right.ADMIN)
+        found = await self._work("Computing the effect", dry_run=True)
+        if found is not None:
+            self._confirm(found)
+
+    async def _work(self, what: str, *, dry_run: bool, reason: str = "") -> Forgotten | None:
+        """Forgets, or computes what that would change, and shows how far it is; None where it failed, which is told."""
+        desk, live = self._desk, self._desk.doors.service.live
+        self._doing = what
+        self._forget.clear()
+        with self._forget:
+            heading(2, what)
+            with ui.element("div").classes("row").props('role="status"'):
+                ui.spinner(size="22px").props('aria-hidden="true"')
+                line = Words(f"{what}…", "note", "span")
+            Words("You may leave this page; what was begun is ended all the same.", "note")
+
+            def show() -> None:
+                line.text = f"{self._doing}…"
+
+            ui.timer(_TICK, show)
+
+        def tell(doing: str, done: int, total: int | None) -> None:
+            self._doing = f"{doing} {done} of {total}" if total else doing
+
+        def work() -> Forgotten:
+            return forget(
+                desk.workspace, self._dataset, voter=self._name, reason=reason, actor=self._view.viewer.caller.name,
+                dry_run=dry_run, live=live, progress=tell,
+            )  # fmt: skip
+
+        try:
+            if dry_run:
+                return await asyncio.to_thread(work)
+            return await desk.act(self._view.viewer, Right.ADMIN, "forget", self._name, work, reason=reason)
+        except PellucidError as error:
+            self._offer()
+            complain(error)
+            return None
+
+    def _confirm(self, found: Forgotten) -> None:
+        """The second step: the effect, and the question."""
+        self._forget.clear()
+        with self._forget:
+            heading(2, "What forgetting would change")
+            _draw_effect(found)
+            reason = ui.input("Why (kept with the record)").props("outlined dense maxlength=500").classes("reason")
+
+            async def go() -> None:
+                done = await self._work("Forgetting", dry_run=False, reason=reason.value or "")
+                if done is not None:
+                    await self._done(done)
+
+            async def leave() -> None:
+                self._offer()
+
+            with ui.element("div").classes("row"):
+                plural = many(found.votes, "vote")
+                ui.button(f"Forget: take back {plural}", on_click=told(go), color="negative").props("no-caps")
+                ui.button("Keep them", on_click=told(leave), color=None).props("no-caps flat")
+
+    async def _done(self, done: Forgotten) -> None:
+        self._desk.fresh.drop((list_voters.__name__, self._dataset))
+        self._forget.clear()
+        with self._forget:
+            heading(2, "Forgotten")
+            _draw_effect(done)
+            with ui.element("a").props('href="/"'):
+                Words("It stands in the production timeline", tag="span")
+        notify(f"{many(done.votes, 'vote')} of {self._name} taken back")
+        self._words.clear()
+        self._last = None
+        await self.refresh()
+
+
+def _draw_figures(voter: Voter) -> None:
+    conduct, found = voter.conduct, voter.reliability
+    for reason in conduct.suspicions:
+        Words(f"Suspected: {reason}.", "warning")
+    with ui.element("div").classes("tiles"):
+        if found is not None:
+            tile("Reliability", share(found.value), f"{between(found)}, 19 times in 20")
+        more = f"; {voter.retracted:,} taken back" if voter.retracted else ""
+        more += f"; {many(conduct.wavers, 'image')} given two labels" if conduct.wavers else ""
+        tile("Votes", f"{voter.votes:,}", f"on {many(voter.images, 'image')}{more}")
+        tile("Agrees", share(voter.agreement), "with most others on the same images")
+        tile(
+            "Believed",
+            share(conduct.believed),
+            f"of {many(conduct.judged, 'label')} that the newest version could weigh",
+        )
+        tile("Learnt", share(voter.learnt), "of the labels, by the champion")
+        aim = conduct.target
+        note = f"{aim.count} of the {aim.of} labels that others doubt" if aim is not None else "no label is doubted"
+        tile("Doubted aim at", aim.label if aim is not None else "nothing", note)
+
+
+def _draw_word(word: Word) -> None:
+    state = {True: "good", False: "bad", None: ""}[word.agrees] if word.counts else "gone"
+    with ui.element("figure").classes(f"word {state}"):
+        picture(word.sample, f"picture that was called {word.label}")
+        with ui.element("figcaption"):
+            Words(word.label, "said")
+            if not word.counts:
+                Words("taken back", "badge", "span")
+            elif word.agrees is False:
+                Words(f"stands as {word.believed}", "badge bad", "span")
+            if word.support is not None:
+                Words(f"others gave it {share(word.support)}", "note")
+            Words(ago(word.at, datetime.now(UTC)), "note")
+
+
+def _draw_effect(found: Forgotten) -> None:
+    with ui.element("ul").classes("effect"):
+        done = "were" if not found.dry_run else "would be"
+        _line(f"{many(found.votes, 'vote')} on {many(found.samples, 'image')} {done} taken back.")
+        if found.note:
+            _line(f"{found.note[:1].upper()}{found.note[1:]}.")
+        else:
+            learns = f"{many(found.unlearnt, 'image')} unlearnt, {found.changed:,} learnt otherwise"
+            _line(f"{found.model}: {learns}.")
+        for shift, what in ((found.guard, "trusted images"), (found.test, "test images")):
+            if shift is not None:
+                _line(_told_shift(shift, what))
+        if found.answers:
+            _line(f"{found.answers_changed:,} of its newest {found.answers:,} answers {done} others.")
+
+
+def _line(words: str) -> None:
+    Words(words, tag="li")
+
+
+def _told_shift(shift: Shift, what: str) -> str:
+    by = shift.comparison.difference
+    return (
+        f"Accuracy on {shift.n:,} {what}: {share(shift.before, 1)} before, {share(shift.after, 1)} after "
+        f"({100 * (shift.after - shift.before):+.1f} points, {100 * by.low:+.1f} to {100 * by.high:+.1f})."
+    )

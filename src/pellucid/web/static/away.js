@@ -1,0 +1,66 @@
+// Says that the server is away, goes on once it is back, and tells what happened meanwhile. Words are text, never HTML.
+
+const SINCE = "pellucid_away"; // when the server was lost, in this tab: it outlives the page's being loaded anew
+const clock = (at) => at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+let leaving = false;
+let bar = null;
+
+function say(lines, over) {
+  bar?.remove();
+  bar = document.createElement("section");
+  bar.className = over ? "away over" : "away";
+  bar.setAttribute("role", "status");
+  bar.setAttribute("aria-label", "Connection");
+  const words = bar.appendChild(document.createElement("div"));
+  for (const line of lines) words.appendChild(document.createElement("p")).textContent = line;
+  if (over) {
+    const close = bar.appendChild(document.createElement("button"));
+    close.className = "quiet";
+    close.textContent = "Close";
+    close.addEventListener("click", () => bar.remove());
+  }
+  document.body.appendChild(bar);
+}
+
+function lost() {
+  if (leaving || sessionStorage.getItem(SINCE)) return;
+  const now = new Date();
+  sessionStorage.setItem(SINCE, now.toISOString());
+  say([
+    `The server has been away since ${clock(now)}. What you see is from then.`,
+    "Nothing that was saved is lost. This page goes on by itself as soon as the server is back.",
+  ]);
+}
+
+async function found() {
+  const since = sessionStorage.getItem(SINCE);
+  if (!since) return;
+  const from = new Date(since), now = new Date();
+  const seconds = Math.max(1, Math.round((now - from) / 1000));
+  let told = { restarted: null, lines: [] };
+  try {
+    const answer = await fetch(`/ui/meanwhile?since=${encodeURIComponent(since)}`);
+    if (!answer.ok) throw new Error(String(answer.status));
+    told = await answer.json();
+  } catch {
+    told.lines = ["What happened meanwhile cannot be told now; the overview's timeline has it."];
+  }
+  sessionStorage.removeItem(SINCE);
+  const why = told.restarted ? ` It was started again at ${clock(new Date(told.restarted))}.` : "";
+  const nothing = told.lines.length ? [] : ["Nothing happened meanwhile."];
+  say([`The server is back: it was away from ${clock(from)} to ${clock(now)} (${seconds} s).${why}`, ...told.lines, ...nothing], true);
+}
+
+function watch() {
+  if (!window.socket) return setTimeout(watch, 100);
+  let missing = null;
+  window.socket.on("disconnect", () => (missing = setTimeout(lost, 300)));
+  window.socket.on("connect", () => {
+    clearTimeout(missing);
+    setTimeout(found, 1500); // a server that was started again does not know this page: it is loaded anew before
+  });
+  if (window.socket.connected) found();
+}
+
+addEventListener("pagehide", () => (leaving = true));
+watch();

@@ -1,0 +1,120 @@
+"""Vitals: everything that tells whether a project is well, read once for all who look."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from pellucid.drift.watching import DriftReport
+from pellucid.errors import DataError, NotFoundError, PellucidError
+from pellucid.flow.accuracy import LiveAccuracy, live_accuracy
+from pellucid.flow.drift import find_drift
+from pellucid.flow.health import Health, look
+from pellucid.flow.pending import Labels, label_trust, refused_candidates
+from pellucid.flow.workspace import Workspace
+from pellucid.serve.pulse import Beat
+from pellucid.serve.service import Readiness
+from pellucid.store.traffic import votes_since
+from pellucid.stream.lag import read_lag
+from pellucid.stream.standing import Standing
+from pellucid.web.desk import Desk
+from pellucid.web.view import said_of
+
+T = TypeVar("T")
+
+LATELY = 300.0  # seconds of requests that are told of
+_LIVE, _SLOW = 5.0, 60.0  # seconds for which a value is shown
+
+
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """How a project does; None is what is not known yet, or what there is none of."""
+
+    at: datetime  # UTC
+    name: str | None  # of the dataset whose champion answers
+    readiness: Readiness
+    beat: Beat | None  # of the last minutes
+    health: Health | None
+    accuracy: LiveAccuracy | None
+    labels: Labels | None
+    refused: tuple[str, ...]  # candidates
+    votes: tuple[int, int]  # said today (UTC), and by how many
+    drift: DriftReport | str | None  # or why nobody can tell
+    stream: tuple[tuple[Standing, ...], int] | None
+    troubles: dict[str, str] = field(hash=False)  # by part, why it could not be read
+
+
+async def take_vitals(desk: Desk) -> Vitals:
+    """All of it, each as fresh as it is cheap; what takes longer than a second comes the next time."""
+    workspace, readiness = desk.workspace, desk.doors.service.readiness
+    name = None if readiness.model is None else readiness.model.rpartition("@")[0]
+    troubles: dict[str, str] = {}
+
+    async def careful(part: str, work: Awaitable[T | None]) -> T | None:
+        try:
+            return await work
+        except PellucidError as error:
+            troubles[part] = said_of(error)
+            return None
+
+    async def none() -> None:
+        return None
+
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    seen = desk.seen
+    drift = asyncio.create_task(_drift(desk))
+    health, stream = await asyncio.gather(
+        careful("database", seen("", _LIVE, look, workspace)),
+        careful("stream", seen("", 2 * _LIVE, read_lag, workspace, slow=True)),
+    )
+    accuracy, labels, refused, votes = await asyncio.gather(
+        careful("accuracy", seen(name, _LIVE, live_accuracy, workspace, name) if name else none()),
+        careful("labels", seen(name, _LIVE, label_trust, workspace, name) if name else none()),
+        careful("gate", seen(name, _LIVE, refused_candidates, workspace, name) if name else none()),
+        careful("votes", seen((name, today), _LIVE, _votes, workspace, name, today) if name else none()),
+    )
+    return Vitals(
+        at=datetime.now(UTC),
+        name=name,
+        readiness=readiness,
+        beat=desk.doors.pulse.lately(LATELY),
+        health=health,
+        accuracy=accuracy,
+        labels=labels,
+        refused=tuple(refused or ()),
+        votes=votes or (0, 0),
+        drift=await drift,
+        stream=stream,
+        troubles=troubles,
+    )
+
+
+async def look_for_drift(desk: Desk) -> DriftReport | str | None:
+    """What the champion's newest answers say, looked at once a minute at most; or why nobody can tell."""
+    model = desk.doors.service.readiness.model
+    if model is None:
+        return None
+    return await desk.seen(model, _SLOW, latest_drift, desk.workspace, model, slow=True)
+
+
+async def _drift(desk: Desk) -> DriftReport | str | None:
+    try:
+        return await look_for_drift(desk)
+    except PellucidError as error:
+        return said_of(error)
+
+
+def latest_drift(workspace: Workspace, model: str) -> DriftReport | str:
+    """The drift of the champion's answers, or why it cannot be told."""
+    try:
+        return find_drift(workspace, model.rpartition("@")[0])
+    except (DataError, NotFoundError) as error:
+        return str(error)
+
+
+def _votes(workspace: Workspace, name: str, since: datetime) -> tuple[int, int]:
+    with workspace.database.read() as connection:
+        return votes_since(connection, name, since)
