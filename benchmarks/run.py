@@ -39,6 +39,7 @@ NAMES = (
     "poisoning",
     "live",
     "serving",
+    "pages",
     "scaling",
 )
 

@@ -18,9 +18,31 @@ REVOKE ALL ON DATABASE pellucid, mlflow FROM PUBLIC;
 GRANT mlflow TO pellucid;
 ALTER ROLE pellucid IN DATABASE mlflow SET role TO 'mlflow';
 
--- Grafana reads, whoever draws the charts.
+-- Grafana reads, whoever draws the charts; a chart that takes too long is given up.
 GRANT CONNECT ON DATABASE pellucid TO grafana;
 ALTER ROLE grafana SET default_transaction_read_only TO on;
+ALTER ROLE grafana SET statement_timeout TO '30s';
 \connect pellucid
 ALTER DEFAULT PRIVILEGES FOR ROLE pellucid IN SCHEMA public GRANT SELECT ON TABLES TO grafana;
+
+-- What people log in with is nothing for charts. Pellucid's migrations make these tables later than this file runs, so
+-- what is granted on them is taken back within the very command that makes, renames or grants.
+CREATE OR REPLACE FUNCTION withhold_from_grafana() RETURNS event_trigger LANGUAGE plpgsql SET search_path TO pg_catalog
+AS $$
+DECLARE
+  made oid;
+BEGIN
+  FOR made IN
+    SELECT t.oid FROM pg_class t JOIN pg_namespace s ON s.oid = t.relnamespace
+    WHERE s.nspname = 'public' AND t.relkind IN ('r', 'p') AND t.relname IN ('token', 'session')
+      AND has_any_column_privilege('grafana', t.oid, 'SELECT')
+  LOOP
+    EXECUTE format('REVOKE ALL ON TABLE %s FROM grafana', made::regclass);
+  END LOOP;
+END
+$$;
+DROP EVENT TRIGGER IF EXISTS withhold_from_grafana;
+CREATE EVENT TRIGGER withhold_from_grafana ON ddl_command_end
+  WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'ALTER TABLE', 'GRANT')
+  EXECUTE FUNCTION withhold_from_grafana();
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO grafana;

@@ -1,12 +1,20 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pellucid import Project
+from pellucid.flow.answer import Asked, answer
+from pellucid.flow.feedback import Said, hear
+from pellucid.flow.live import LiveModel
+from pellucid.flow.predict import open_predictor
+from pellucid.flow.shadow import answer_in_shadow
+from pellucid.types import Answer
 
+from ..conftest import picture_bytes
 from .conftest import Cli
 
 
@@ -108,3 +116,53 @@ def test_list_show_compare_and_export(cli: Cli, three: Path, monkeypatch: pytest
     monkeypatch.setenv("PELLUCID_MLFLOW_URL", f"sqlite:///{three / 'elsewhere.db'}")
     assert cli("models", "mirror").out.startswith("0 models completed")
     assert cli("models", "mirror", "--all").out.startswith("3 models completed")
+
+
+def test_a_candidate_in_the_shadow(cli: Cli, three: Path) -> None:
+    assert cli("models", "promote", "pets@1").code == 0
+    would = cli("models", "shadow", "pets@2", "--share", "0.25", "-n")
+    assert would.out == "pets@2 would be in the shadow of pets's champion, on 25 % of the images\n"
+    begun = cli("models", "shadow", "pets@2")
+    assert begun.out == "pets@2 is now in the shadow of pets's champion, on all images\n"
+    assert "next: pellucid models shadow pets" in begun.err
+    assert "`pellucid models shadow --end pets`" in cli("models", "shadow", "pets@3").error
+    assert cli("models", "shadow", "pets").out.splitlines()[1] == "images      none yet"
+    with Project(three) as project:
+        live = LiveModel(project.workspace, project.model("pets@1"))
+        asked = [Asked(picture_bytes(label, 500 + number)) for label in ("cat", "dog") for number in range(4)]
+        found = [item for item in answer(project.workspace, live.answerer, asked) if isinstance(item, Answer)]
+        shadow = project.shadow_report("pets").shadow
+        other = replace(open_predictor(project.workspace, project.model("pets@2")), classes=("dog", "cat"))
+        answer_in_shadow(project.workspace, shadow, other, found)  # a candidate that confuses its classes
+        hear(live, Said(found[0].sample, "dog", "ann"))
+    report = cli("models", "shadow", "pets", "--json", "--most", "3").json
+    assert (report["shadow"]["candidate"], report["images"], report["champions"]) == (2, 8, ["pets@1"])
+    assert len(report["differing"]) == 3
+    lines = [line.split() for line in cli("models", "shadow", "pets").out.splitlines()]
+    assert lines[0][:6] == ["pets@2", "in", "the", "shadow", "of", "pets@1,"]
+    assert lines[1:3] == [["images", "8"], ["agreement", *lines[2][1:]]]
+    assert "(McNemar p 1)" in cli("models", "shadow", "pets").out
+    assert ["champion", "candidate", "images"] in lines
+    pairs = {tuple(line[:2]): int(line[2]) for line in lines if len(line) == 3 and line[2].isdecimal()}
+    assert sum(pairs.values()) == sum(row["images"] for row in report["confusion"]) > 0
+    assert cli("models", "shadow", "--end", "pets", "-n").out == "pets@2 would leave the shadow of pets's champion\n"
+    assert cli("models", "shadow", "--end", "pets", "--json").json["ended_at"]
+    assert ", ended " in cli("models", "shadow", "pets").out
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["pets"], 4, "pets was never in a champion's shadow; `pellucid models shadow pets@VERSION` begins"),
+        (["--end", "pets"], 4, "nothing is in the shadow"),
+        (["dogs"], 4, "the project has: pets"),
+        (["--end", "dogs"], 4, "the project has: pets"),
+        (["pets@1"], 4, "pets has no champion yet"),
+        (["pets", "--share", "0.5"], 2, "name the candidate: pets@VERSION"),
+        (["pets@1", "--share", "0"], 2, "above 0 and at most 1"),
+    ],
+)
+def test_what_is_wrong_with_a_shadow(cli: Cli, trained: Path, words: list[str], code: int, says: str) -> None:
+    ended = cli("models", "shadow", *words)
+    assert ended.code == code
+    assert says in ended.error

@@ -66,23 +66,30 @@ def ask(url: str, image: bytes) -> dict[str, Any]:
     return dict(got.json()["predictions"][0])
 
 
-def ready(url: str) -> bool:
+def status(url: str) -> int | None:
+    """The status of the answer; None where nobody answers."""
     try:
-        return httpx.get(f"{url}/health/ready", timeout=PATIENCE).status_code == 200
+        return httpx.get(url, timeout=PATIENCE).status_code
     except httpx.TransportError:
-        return False
+        return None
 
 
-@pytest.mark.parametrize("how", [INT, TERM])
-def test_it_serves_until_it_is_told_to_end(start: Start, champion: Path, picture: Any, how: signal.Signals) -> None:
+def ready(url: str) -> bool:
+    return status(f"{url}/health/ready") == 200
+
+
+@pytest.mark.parametrize(("how", "code", "words"), [(INT, 130, [STOP_WORDS]), (TERM, 0, [])])
+def test_it_serves_until_it_is_told_to_end(
+    start: Start, champion: Path, picture: Any, how: signal.Signals, code: int, words: list[str]
+) -> None:
     process = start("serve", "--port", "0", "--open", cwd=champion)
     url = address(process)
     assert ask(url, picture("cat", 50))["model"] == "pets@1"
     assert httpx.get(f"{url}/docs").status_code == 200
     process.send_signal(how)
     out, err = process.communicate(timeout=PATIENCE)
-    assert (process.returncode, out) == (130, "")
-    assert err.splitlines() == [f"{url}/docs shows every route; Ctrl-C ends", STOP_WORDS]
+    assert (process.returncode, out) == (code, "")
+    assert err.splitlines() == [f"{url}/docs shows every route; Ctrl-C ends", *words]
 
 
 def test_what_is_under_way_is_answered_before_it_ends(start: Start, champion: Path, picture: Any) -> None:
@@ -272,9 +279,40 @@ def test_up_starts_again_what_dies_and_ends_everything(running: tuple[subprocess
     assert len(children) == 2
     process.send_signal(TERM)
     _, err = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 130, err
+    assert process.returncode == 0, err
     assert not any(child.is_running() for child in children)
     lines = err.splitlines()
     assert lines[0] == "starting server, worker 1; Ctrl-C ends them"
     assert "server ended with -9; it is started again in 1 s" in lines
     assert "Traceback" not in err
+    assert "stopped" not in err
+
+
+def test_up_waits_for_a_champion_and_says_so_once(start: Start, trained: Path, cli: Cli, port: int) -> None:
+    options = ("--port", port, "--open", "--workers", "0")
+    process = start("up", *options, cwd=trained, PELLUCID_POLL_SECONDS="0.05")
+    url = f"http://127.0.0.1:{port}"
+    assert until(lambda: status(f"{url}/health/ready")) == 503
+    parts = psutil.Process(process.pid).children()
+    time.sleep(1.0)  # in which a part that died of it would have been started again
+    assert cli("models", "promote", "pets@1").code == 0
+    until(lambda: ready(url))
+    assert psutil.Process(process.pid).children() == parts, "nothing died"
+    time.sleep(1.0)  # until the consumer has seen it, too
+    process.send_signal(INT)
+    _, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130
+    assert err.count("pets has no champion yet") == 1, err
+    assert err.count("the stream waits for it") == 1
+    assert "pets@1 answers images and learns from feedback; Ctrl-C ends" in err
+    assert "started again" not in err
+    assert err.splitlines()[-1] == STOP_WORDS
+    assert err.count("stopped") == 1, "the parts end quietly"
+
+
+def test_up_asks_which_one_is_meant_before_it_starts_anything(
+    cli: Cli, champion: Path, class_folders: Callable[..., Path]
+) -> None:
+    assert cli("ingest", class_folders(champion / "cars", {"cat": 6, "dog": 6}), "-d", "cars").code == 0
+    assert cli("train", "-d", "cars", "-m", "kernel").code == 0
+    assert "several models could be meant: cars, pets" in cli("up", "--open").error

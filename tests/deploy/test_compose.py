@@ -54,6 +54,7 @@ PROMETHEUS = {
             "additionalProperties": False,
             "properties": {"scrape_interval": DURATION, "evaluation_interval": DURATION},
         },
+        "rule_files": {"type": "array", "items": {"type": "string"}},
         "scrape_configs": {
             "type": "array",
             "minItems": 1,

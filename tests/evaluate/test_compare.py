@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import binom
 
 from pellucid.errors import DataError
-from pellucid.evaluate.compare import Comparison, compare
+from pellucid.evaluate.compare import Comparison, compare, mcnemar
 from pellucid.evaluate.metrics import evaluate
 
 Outcomes = Callable[..., Any]
@@ -81,3 +81,9 @@ def test_different_shapes_and_lengths_are_refused(outcomes: Outcomes) -> None:
         compare(y, a, a[:5])
     with pytest.raises(DataError, match="group"):
         compare(y, a, a, groups=[1])
+
+
+@pytest.mark.parametrize(("a", "b"), [(0, 0), (1, 0), (5, 5), (1, 6), (40, 12), (12, 40)])
+def test_mcnemar_is_two_tails_of_a_fair_coin(a: int, b: int) -> None:
+    tail = 2 * binom.cdf(min(a, b), a + b, 0.5)
+    assert mcnemar(a, b) == mcnemar(b, a) == pytest.approx(min(1.0, tail))

@@ -52,7 +52,9 @@ def test_a_vote_is_learnt_at_once_and_exactly(pets: Pets) -> None:
 def test_the_same_key_counts_once_and_another_source_has_its_own(pets: Pets) -> None:
     (sample,) = pets.show("cat", 0)
     first = hear(pets.live, Said(sample, "cat", "ann", key="1"), source="phone")
-    assert hear(pets.live, Said(sample, "dog", "ann", key="1"), source="phone") == first
+    again = hear(pets.live, Said(sample, "dog", "ann", key="1"), source="phone")
+    assert again == first
+    assert (first.again, again.again) == (False, True)
     assert (count_votes(pets), len(ledger(pets))) == (1, 1)
     assert hear(pets.live, Said(sample, "cat", "ann", key="1"), source="web").vote != first.vote
     assert count_votes(pets) == 2

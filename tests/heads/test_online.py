@@ -121,3 +121,47 @@ def test_without_a_row_is_a_fit_of_all_the_others() -> None:
         np.testing.assert_allclose(found[[row]], probabilities(scores, head.temperature_), atol=1e-9)
     strangers = online.without(X[:8] + 1, np.full(8, -1), np.zeros(8))  # rows that were not learnt
     np.testing.assert_allclose(strangers, online.snapshot().predict_proba(X[:8] + 1), atol=1e-12)
+
+
+def test_the_expected_change_of_three_equal_rows() -> None:
+    """Zero vectors, so that x = 1 alone. Of the two others h = 1/(2 + 2), f = (1/4, 1/4), x'RARx = 2/16; a class 0 that
+    is certain gives v = (3/4, -1/4) / (1 + 1/4), and |v|^2 x'RARx = 0.4 / 8. Relabelled: v = (1, -1) / (1 + 1/4).
+    """
+    X, ones = np.zeros((3, 2), np.float32), np.ones(3)
+    two = OnlineHead.resume(RidgeClassifier(2.0).fit(X[:2], [0, 1]), X[:2], np.array([0, 1]), ones[:2])
+    new, wrong = np.array([[1.0, 0.0]]), np.array([[0.0, 1.0]])
+    assert two.expected_change(X[:1], np.array([-1]), np.zeros(1), new) == pytest.approx(0.05)
+    three = OnlineHead.resume(RidgeClassifier(2.0).fit(X, [0, 1, 0]), X, np.array([0, 1, 0]), ones)
+    assert three.expected_change(X[:1], np.array([0]), np.ones(1), new) == pytest.approx(0)
+    assert three.expected_change(X[:1], np.array([0]), np.ones(1), wrong) == pytest.approx(2 / 1.25**2 / 8)
+    half = three.expected_change(X[:1], np.array([0]), np.ones(1), (new + wrong) / 2)
+    assert half == pytest.approx(1 / 1.25**2 / 8)
+
+
+@given(seed=st.integers(0, 9999), n=st.integers(6, 25), exponent=st.floats(-2, 2))
+@settings(max_examples=40, deadline=None)
+def test_the_expected_change_is_that_of_fits_with_every_class(seed: int, n: int, exponent: float) -> None:
+    X, y, w = drawn(seed, n)
+    l2, rng = 10.0**exponent, np.random.default_rng(seed)
+    row = int(rng.integers(0, n))
+    stands = bool(rng.integers(0, 2))
+    keep = np.arange(n) != row
+    if len(np.unique(y[keep])) < K:
+        return
+    held = keep | stands
+    online = OnlineHead.resume(RidgeClassifier(l2).fit(X[held], y[held], w[held]), X[held], y[held], w[held])
+    q = rng.dirichlet(np.ones(K + 1))  # the last is a class that nobody has seen
+    weight = w[[row]] if stands else np.zeros(1)
+    found = online.expected_change(X[[row]], y[[row]], weight, q[None, :K])
+
+    def scores(rows: NDArray[np.bool_], label: int, row_weight: float) -> NDArray[np.float64]:
+        x, t, v = design(X[rows]), np.eye(K + 1)[np.where(np.arange(n) == row, label, y)[rows]], w.copy()
+        v[row] = row_weight
+        v = v[rows]
+        W = np.linalg.solve(x.T @ (v[:, None] * x) + l2 * np.eye(x.shape[1]), x.T @ (v[:, None] * t))
+        return np.asarray(design(X[keep]) @ W)
+
+    before = scores(held, int(y[row]), float(weight[0]))
+    after = [scores(np.ones(n, np.bool_), label, 1.0) for label in range(K + 1)]
+    wanted = sum(q[label] * (w[keep] @ ((after[label] - before) ** 2).sum(axis=1)) for label in range(K + 1))
+    np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=1e-10)

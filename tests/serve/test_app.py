@@ -33,7 +33,6 @@ from .conftest import Picture, Ready, Served, good, until
 
 PUBLIC = {
     "/docs",
-    "/redoc",
     "/openapi.json",
     "/health/live",
     "/health/ready",
@@ -46,7 +45,7 @@ PUBLIC = {
     "/v2/models/{name}/ready",
     "/v2/models/{name}/versions/{version}/ready",
 }
-UNLISTED = {"/docs", "/redoc", "/openapi.json"}  # by themselves
+UNLISTED = {"/docs", "/openapi.json"}  # by themselves
 NEEDED = {
     ("POST", "/predict"): "predict",
     ("POST", "/feedback"): "feedback",

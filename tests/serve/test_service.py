@@ -7,7 +7,7 @@ import errno
 import itertools
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
@@ -88,6 +88,15 @@ def test_an_empty_project_says_what_to_do(project: Project) -> None:
     with Served(project) as served:
         (reason,) = served.ask("GET", "/health/ready").json()["reasons"]
     assert reason == "the project has no model yet; `pellucid ingest` and `pellucid train` make one"
+
+
+def test_which_one_of_several_is_asked_in_words(ready_project: Project, class_folders: Callable[..., Path]) -> None:
+    root = ready_project.workspace.root
+    ready_project.ingest(class_folders(root / "cars", {"cat": 6, "dog": 6}), "cars")
+    ready_project.train("cars", models="kernel")
+    with Served(ready_project) as served:
+        (reason,) = served.ask("GET", "/health/ready").json()["reasons"]
+    assert reason.startswith("several models could be meant: cars, pets; ")
 
 
 def test_all_or_none_and_the_refused_one_is_named(service: Service, picture: Picture) -> None:
@@ -192,7 +201,9 @@ def test_loading_a_champion_holds_nothing_up(
         until(lambda: service.readiness.model == "pets@2")
 
 
-def test_a_damaged_champion_is_refused_and_the_old_one_goes_on(service: Service, picture: Picture) -> None:
+def test_a_damaged_champion_is_refused_and_the_old_one_goes_on(
+    service: Service, picture: Picture, caplog: pytest.LogCaptureFixture
+) -> None:
     root = service.workspace.root
     with Project(root, environ={}) as other:
         other.promote("pets@2", force=True)
@@ -205,6 +216,10 @@ def test_a_damaged_champion_is_refused_and_the_old_one_goes_on(service: Service,
         assert not service.readiness.ready
         assert reason[0].startswith("pets@2 cannot be loaded: ")
         assert "damaged" in reason[0]
+        assert str(root) not in reason[0]
+        (said,) = {line.getMessage() for line in caplog.records if "cannot be loaded" in line.getMessage()}
+        assert said.startswith("pets@2 cannot be loaded: ")
+        assert said != reason[0], "the log says what is damaged"
         (found,) = answers(service, picture("cat", 71))
         assert found.model == "pets@1"
         heard = say(service, found.sample, "dog")
@@ -309,15 +324,17 @@ def test_waiting_answers_make_it_unready_for_as_long_as_they_wait(
 
 
 def test_a_database_that_does_not_answer_is_said_and_forgiven(
-    service: Service, monkeypatch: pytest.MonkeyPatch
+    service: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(*words: Any) -> None:
-        raise StorageError("the database failed: gone; check that it exists")
+        raise StorageError("the database failed: /srv/shop/pellucid.db: SELECT alias; postgresql://ann:hunter2@db/x")
 
     with monkeypatch.context() as patch:
         patch.setattr(module, "standing", fail)
         reasons = until(lambda: service.readiness.reasons)
-        assert reasons == ("following the ledger failed: the database failed: gone; check that it exists",)
+        assert reasons == ("following the ledger failed: the storage fails; the log says more",), "no path, no SQL"
+        (said,) = [line.getMessage() for line in caplog.records]  # once, while it lasts
+        assert "/srv/shop/pellucid.db: SELECT alias; postgresql://ann:***@db/x" in said
         assert service.dead == ()
     assert ready(service)
 

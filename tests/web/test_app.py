@@ -79,6 +79,16 @@ def test_every_page_can_be_used_by_everybody(page: Page, scheme: str, person: Co
     assert serious(shown, axe) == []
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_of_the_routes_needs_nobody_else_and_no_script(scheme: str, person: Come, axe: str) -> None:
+    page = person("predict").open("/docs")
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (colour == "rgb(14, 18, 24)") == (scheme == "dark"), "its own style is let in"
+    assert page.get_by_role("heading", name="POST /feedback").count() == 1
+    assert serious(page, axe) == []
+
+
 def test_light_or_dark_is_remembered(person: Come) -> None:
     page = person(color_scheme="light").open("/")
     button = page.get_by_role("button", name="Light or dark")

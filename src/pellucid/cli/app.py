@@ -23,6 +23,7 @@ from pellucid.cli import (
     queue,
     retrain,
     serve,
+    shadow,
     stream,
     tokens,
     train,
@@ -55,6 +56,7 @@ app = typer.Typer(
 )
 for module in (init, ingest, clean, train, predict, serve, retrain, votes, drift, prune):
     module.add_commands(app)
+shadow.add_commands(models.app)
 app.add_typer(datasets.app, name="datasets", rich_help_panel=MORE)
 app.add_typer(models.app, name="models", rich_help_panel=MORE)
 app.add_typer(bench.app, name="bench", rich_help_panel=MORE)

@@ -8,8 +8,8 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -18,13 +18,17 @@ import typer
 from pellucid.cli.output import note
 from pellucid.errors import PellucidError, StorageError, UsageError
 
-INTERRUPTED = 130  # exit code after Ctrl-C and SIGTERM, as shells have it
+INTERRUPTED = 130  # exit code after Ctrl-C, and after SIGTERM in the middle of something, as shells have it
 _GLOBAL = ("-P", "--project", "-c", "--config", "-q", "--quiet")
 INTERNAL = 70  # exit code after a fault of Pellucid's own; EX_SOFTWARE of sysexits.h
 
 
 class Stopped(Exception):  # noqa: N818 - no error: somebody wanted it to stop
     """Ctrl-C or SIGTERM arrived."""
+
+
+class _Ended(KeyboardInterrupt):
+    """SIGTERM reached what runs until somebody ends it; a KeyboardInterrupt, so that all that tidies up does."""
 
 
 class PipeClosed(Exception):  # noqa: N818 - no error: the reader has enough
@@ -44,6 +48,25 @@ def run(command: Callable[[], Any]) -> int:
         _let_go_of_stdout()
         if main_thread:
             signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def as_service(serves: bool = True) -> Iterator[None]:
+    """Around what runs until somebody ends it: SIGTERM, by which supervisors end things, is its good end, code 0.
+
+    Args:
+        serves: whether it is such a thing; where not, SIGTERM breaks it off as it does everything else.
+    """
+    if not serves or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _end)
+    try:
+        yield
+    except _Ended:
+        raise typer.Exit from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _run(command: Callable[[], Any]) -> int:
@@ -81,7 +104,7 @@ def _misused(error: Any) -> int:
         if str(error):  # some versions of Typer have printed the help already
             note(str(error))
         return UsageError.exit_code
-    text = error.format_message().strip().rstrip(".")
+    text = error.format_message().strip().rstrip(".").replace("Value error, ", "")  # which some versions of Typer put
     path = error.ctx.command_path if getattr(error, "ctx", None) else "pellucid"
     option = getattr(error, "option_name", None)
     if option in _GLOBAL and path != "pellucid":
@@ -113,6 +136,10 @@ def _warner() -> Callable[..., None]:
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
+
+
+def _end(signum: int, frame: FrameType | None) -> None:
+    raise _Ended
 
 
 def _open_standard_streams() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from typing import Annotated
 
 import typer
 
+from pellucid.cli import ending
 from pellucid.cli.context import MAIN_JOB, Globals, open_project, say
 from pellucid.cli.output import put
 
@@ -49,7 +51,7 @@ def serve(
 
     if no_tokens:
         check_open(host)
-    with open_project(context, bar=False) as project:
+    with ending.as_service(), open_project(context, bar=False) as project:
         service = Service(project.workspace, name, most=batch, depth=queue)
         app = create_app(service, access=OpenAccess() if no_tokens else None)
         if pages:
@@ -77,21 +79,24 @@ def up(
     A part that dies is started again, ever more slowly where it dies at once; each can also run alone, by `serve`,
     `worker --watch` and `stream consume`.
     """
+    from pellucid.errors import NotFoundError
+    from pellucid.flow.predict import choose_model
     from pellucid.serve.access import check_open
     from pellucid.serve.supervisor import Part, supervise
 
     if no_tokens:
         check_open(host)
-    with open_project(context, bar=False):
-        pass  # what is wrong with the project is said once, and not by every part
+    with open_project(context, bar=False) as project, contextlib.suppress(NotFoundError):
+        choose_model(project.workspace, name)  # what is wrong is said once, and not by every part
     base = (sys.executable, "-m", "pellucid", *_repeat(context))
     named = [name] if name is not None else []
     serving = [*base, "serve", *named, "--host", host, "--port", str(port), *["--open"] * no_tokens]
     parts = [Part("server", tuple(serving))]
     parts += [Part(f"worker {number}", (*base, "worker", "--watch")) for number in range(1, workers + 1)]
-    parts += [Part("stream", (*base, "stream", "consume"))] if stream else []
+    parts += [Part("stream", (*base, "stream", "consume", *named, "--wait"))] if stream else []
     say(context, f"starting {', '.join(part.name for part in parts)}; Ctrl-C ends them")
-    supervise(parts, tell=lambda text: say(context, text), environ=dict(os.environ))
+    with ending.as_service():
+        supervise(parts, tell=lambda text: say(context, text), environ=dict(os.environ))
 
 
 def _repeat(context: typer.Context) -> list[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pellucid.cli import simulate
+from pellucid.cli import ending, simulate
 from pellucid.cli.context import JsonOption, open_project, say
 from pellucid.cli.output import one_line, plain, print_json, print_table, put
 from pellucid.cli.progress import progress_bar
@@ -34,6 +34,7 @@ ImagesOption = Annotated[str, typer.Option("--images", metavar="TOPIC", help="Wh
 FeedbackOption = Annotated[str, typer.Option("--feedback", metavar="TOPIC", help="Where feedback events are.")]
 PredictionsOption = Annotated[str, typer.Option("--predictions", metavar="TOPIC", help="Where predictions go.")]
 DrainOption = Annotated[bool, typer.Option("--drain", "--once", help="End where nothing is left to do.")]
+WaitOption = Annotated[bool, typer.Option("--wait", help="Wait for a champion where there is none yet.")]
 DryOption = Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would be done; change nothing.")]
 
 
@@ -54,6 +55,7 @@ def consume(
     ] = False,
     batch: Annotated[int, typer.Option(min=1, metavar="N", help="Events that are counted together.")] = 100,
     drain: DrainOption = False,
+    wait: WaitOption = False,
     dry_run: DryOption = False,
     json: JsonOption = False,
 ) -> None:
@@ -62,6 +64,7 @@ def consume(
     Each event counts once, whatever is killed when: run the same command again and it goes on. What cannot be used is
     set aside with its reason; `pellucid stream show NAME` lists it.
     """
+    from pellucid.flow.predict import wait_for_champion
     from pellucid.stream.consume import consume as consume_events
     from pellucid.stream.effects import Effects
     from pellucid.stream.transport import check_topic
@@ -69,10 +72,14 @@ def consume(
 
     for topic in (images, feedback):
         check_topic(topic)
-    with _opened(context) as (project, transport, tell):
+    with ending.as_service(not drain), _opened(context) as (project, transport, tell):
         if dry_run:
             _tell_lags(project, transport, name, (images, feedback), json=json)
             return
+        if wait:
+            wait_for_champion(
+                project.workspace, dataset, tell=lambda why: say(context, f"{why}; the stream waits for it")
+            )
         effects = Effects(project.workspace, name, name=dataset, role=Role(role), new_classes=new_classes)
         with contextlib.closing(effects):
             say(context, f"{effects.live.model.ref} answers {images} and learns from {feedback}; Ctrl-C ends")
@@ -115,7 +122,7 @@ def publish(
     """
     from pellucid.stream.outbox import publish_answers, unpublished
 
-    with _opened(context) as (project, transport, tell):
+    with ending.as_service(not drain), _opened(context) as (project, transport, tell):
         database = project.workspace.database
         if dry_run:
             with database.read() as connection:
@@ -176,7 +183,11 @@ def bridge(
     from pellucid.stream.bridge import Bridge, Topics
     from pellucid.stream.rows import Columns, Rows
 
-    with _opened(context) as (project, transport, tell), contextlib.closing(Foreign(url)) as foreign:
+    with (
+        ending.as_service(not drain),
+        _opened(context) as (project, transport, tell),
+        contextlib.closing(Foreign(url)) as foreign,
+    ):
         columns = Columns(id_, time, image, label or None)
         limit = project.workspace.settings.max_image_bytes
         rows = Rows(foreign, table, columns, folder=folder, max_bytes=limit)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pellucid.cli import ending
 from pellucid.cli.context import MAIN_JOB, MORE, JsonLinesOption, JsonOption, open_project, say
 from pellucid.cli.output import one_line, plain, print_json, print_table, put, settings_text, short_spec
 from pellucid.cli.queue import outcome, print_jobs
@@ -109,9 +110,10 @@ def worker(
         with open_project(context):
             pass  # what is wrong with the project is said once, and not by every process
         command = [sys.executable, "-m", "pellucid", *_repeat(context), "worker"]
-        run_workers(jobs, [*command, *["--watch"] * watch, *["--json"] * json])
+        with ending.as_service(watch):
+            run_workers(jobs, [*command, *["--watch"] * watch, *["--json"] * json])
         return
-    with open_project(context) as project:
+    with ending.as_service(watch), open_project(context) as project:
 
         def tell(job: Job) -> None:
             if json:

@@ -105,7 +105,7 @@ def compare(
         # resampling shows no spread; an event never seen in n trials may still have Wilson's upper bound
         slack = wilson(0, n_groups or len(truth)).high
         difference = Estimate(float(mean[0]), max(-1.0, float(mean[0]) - slack), min(1.0, float(mean[0]) + slack))
-    p_value = float(binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0
+    p_value = mcnemar(only_a, only_b)
     return Comparison(
         n=len(truth),
         n_groups=n_groups,
@@ -116,6 +116,18 @@ def compare(
         log_loss_difference=percentile_interval(float(mean[1]), draws[:, 1]),
         verdict=_verdict(names, difference, p_value, grouped=codes is not None),
     )
+
+
+def mcnemar(only_a: int, only_b: int) -> float:
+    """The two-sided p-value, 0..1, of the exact test of McNemar (1947): small where chance would hardly split them so.
+
+    Args:
+        only_a, only_b: images that only one of the two gets right, 0 or more.
+
+    >>> mcnemar(8, 0), mcnemar(3, 3), mcnemar(0, 0)
+    (0.0078125, 1.0, 1.0)
+    """
+    return float(binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0
 
 
 def _verdict(names: tuple[str, str], difference: Estimate, p_value: float, *, grouped: bool) -> str:

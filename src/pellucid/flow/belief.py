@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pellucid.flow.live import LiveModel, Views
 from pellucid.labels.consensus import derive, last_words
-from pellucid.noise.reliability import hear_all, reliability, weigh_many
+from pellucid.noise.reliability import Jury, hear_all, reliability, weigh_many
 from pellucid.store.votes import supports_of
 from pellucid.types import KEEPER, Role, Vote
 
@@ -63,11 +63,7 @@ def believe_all(
     case = _Case(live, votes, settled or {})
     others, known = _others(live, list(votes), views, case.classes)
     if together:
-        counts = np.array([vote.import_id is None for vote in case.heard], np.bool_) & known[case.labels]
-        priors = np.array([PRIORS[role] for _, role in case.voters], np.float64).reshape(-1, 2)
-        jury = hear_all(
-            others, case.rows, case.labels, case.who, priors, counts=counts, settled=np.array(case.truth, np.intp)
-        )
+        jury = _hear_all(case, others, known)
         posterior, support = jury.posterior, jury.support
     else:
         K = len(case.classes)
@@ -92,6 +88,33 @@ def believe_all(
         else:
             found[name] = Belief(None, 0.0, {})
     return found
+
+
+def weigh_together(
+    live: LiveModel,
+    votes: Mapping[str, Sequence[Vote]],
+    classes: Sequence[str],
+    others: NDArray[np.float64],
+    *,
+    settled: Mapping[str, str],
+) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+    """What is believed of every class of samples: voters and votes are judged together, as `believe_all` may do.
+
+    Args:
+        votes: by sample.
+        classes: (C,) that the model knows.
+        others: (n, C) what it says of each sample without that sample.
+        settled: the label of samples for which it is known.
+
+    Returns:
+        The classes (K,), those of the model and whatever else was said, and P(true class) (n, K).
+    """
+    case = _Case(live, votes, settled)
+    columns = [case.classes.index(name) for name in classes if name in case.classes]
+    p, known = np.zeros((len(votes), len(case.classes))), np.zeros(len(case.classes), np.bool_)
+    p[:, columns] = others[:, [place for place, name in enumerate(classes) if name in case.classes]]
+    known[columns] = True
+    return tuple(case.classes), _hear_all(case, p, known).posterior
 
 
 def voter_rate(connection: sa.Connection, dataset: str, voter: str, role: Role, n_classes: int) -> float:
@@ -137,6 +160,13 @@ class _Case:
     def dataset(self) -> str:
         """Whose votes they are."""
         return self.live.model.name
+
+
+def _hear_all(case: _Case, others: NDArray[np.float64], known: NDArray[np.bool_]) -> Jury:
+    counts = np.array([vote.import_id is None for vote in case.heard], np.bool_) & known[case.labels]
+    priors = np.array([PRIORS[role] for _, role in case.voters], np.float64).reshape(-1, 2)
+    settled = np.array(case.truth, np.intp)
+    return hear_all(others, case.rows, case.labels, case.who, priors, counts=counts, settled=settled)
 
 
 def _others(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
@@ -52,6 +52,7 @@ class Heard:
     ledger: int  # the newest entry that the model then held
     before: float  # probability of the label that was said, as the model had it
     after: float
+    again: bool = field(default=False, compare=False)  # whether it had been heard before, under the same key
 
 
 def hear(live: LiveModel, said: Said, *, source: str = "direct") -> Heard:
@@ -86,7 +87,7 @@ def hear_within(draft: Draft, connection: sa.Connection, said: Said, *, source: 
     if not said.label:
         raise UsageError("the label is blank; name what the image shows")
     if said.key is not None and (earlier := answer_to(connection, source, said.key)):
-        return Heard(**earlier)
+        return replace(Heard(**earlier), again=True)
     with draft.savepoint():
         draft.hold(connection)
         heard = _hear(draft, connection, said)

@@ -207,13 +207,21 @@ class LiveModel:
 
     def look_up(self, connection: sa.Connection, ids: Sequence[str]) -> Views:
         """How the model sees samples: as in training those that it was trained on, and as they came all others."""
+        X = self.vectors(connection, ids)
+        return Views(X, self._online.lift(X) if self._online is not None and len(X) else X)
+
+    def vectors(self, connection: sa.Connection, ids: Sequence[str]) -> NDArray[np.float32]:
+        """The vectors of samples, (n, d), as `look_up` has them."""
         kept = vectors_of(connection, self.model.fingerprint, [name for name in ids if name not in self._trained])
         missing = [name for name in dict.fromkeys(ids) if name not in kept]
         if missing:
             made = embed_samples(self.workspace, self.predictor.extractor, missing)
             kept |= dict(zip(missing, made, strict=True))
-        X = np.stack([kept[name] for name in ids]) if ids else np.empty((0, self.predictor.extractor.dim), "f4")
-        return Views(X, self._online.lift(X) if self._online is not None and len(X) else X)
+        return np.stack([kept[name] for name in ids]) if ids else np.empty((0, self.predictor.extractor.dim), "f4")
+
+    def fresh(self) -> Mapping[str, NDArray[np.float32]]:
+        """The unit vectors of the samples that moved last, at most ``FRESH``; from any thread."""
+        return dict(self._fresh)
 
     def follow(self, connection: sa.Connection) -> int:
         """Takes in what others have added to the ledger; returns how many entries there were."""

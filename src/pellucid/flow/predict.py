@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from pellucid.errors import ImageError, NotFoundError, UsageError
 from pellucid.flow.embed import fill_cache
 from pellucid.flow.predictor import Predictor, load_predictor
 from pellucid.flow.workspace import Progress, Workspace, no_progress
+from pellucid.store.aliases import CHAMPION
 from pellucid.store.blobs import digest_of
 from pellucid.store.datasets import dataset_names
 from pellucid.store.models import get_model, list_models
@@ -58,6 +60,24 @@ def predict(
         done += len(chunk)
         progress("predicting", done, len(files))
         yield from answers
+
+
+def wait_for_champion(workspace: Workspace, name: str | None, *, tell: Callable[[str], None]) -> None:
+    """Returns once there is a champion of that name; ``tell`` is told once why there is none yet.
+
+    Raises:
+        UsageError: none was named and there are several to choose from.
+    """
+    told = False
+    while True:
+        try:
+            choose_model(workspace, f"{choose_model(workspace, name).name if name is None else name}@{CHAMPION}")
+            return
+        except NotFoundError as error:
+            if not told:
+                tell(str(error))
+            told = True
+        time.sleep(workspace.settings.poll_seconds)
 
 
 def choose_model(workspace: Workspace, ref: str | None) -> ModelVersion:

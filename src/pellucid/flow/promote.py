@@ -6,13 +6,24 @@ import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+import sqlalchemy as sa
+
 from pellucid.errors import ConcurrencyError, GateError, StorageError, UsageError
 from pellucid.flow.environment import current_user
 from pellucid.flow.gate import gate
 from pellucid.flow.predict import open_predictor
 from pellucid.flow.workspace import Workspace
-from pellucid.store.aliases import CHAMPION, Change, alias_state, earlier_champion, history_of, set_alias
+from pellucid.store.aliases import (
+    CHAMPION,
+    AliasState,
+    Change,
+    alias_state,
+    earlier_champion,
+    history_of,
+    set_alias,
+)
 from pellucid.store.models import get_model, mirror_version
+from pellucid.store.shadows import end_shadows
 from pellucid.store.verdicts import Verdict
 from pellucid.types import ModelVersion
 
@@ -28,6 +39,7 @@ def promote(
     actor: str | None = None,
     force: bool = False,
     verdict: Verdict | None = None,
+    seen: int | None = None,
     dry_run: bool = False,
 ) -> Change:
     """Makes a model version the champion, or the candidate, of its name.
@@ -42,6 +54,8 @@ def promote(
         actor: who decides; the user of the operating system where None.
         force: promotes against the gate's verdict, which the history's reason then tells.
         verdict: what the gate has just said of it; it is asked where None.
+        seen: the alias's revision that whoever decides has seen, so that nobody's decision is overruled unseen; as it
+            is now where None.
         dry_run: says what would happen, judges and refuses as it would, and changes and records nothing.
 
     Raises:
@@ -55,6 +69,7 @@ def promote(
     with workspace.database.read() as connection:
         target = get_model(connection, ref)
         state = alias_state(connection, target.name, alias)
+        _check_seen(connection, target.name, alias, state, seen)
     if state.version == target.version:
         raise UsageError(f"{target.ref} is the {alias} of {target.name} already; nothing was changed")
     who = actor or current_user()
@@ -82,6 +97,7 @@ def rollback(
     to: int | None = None,
     reason: str = "",
     actor: str | None = None,
+    seen: int | None = None,
     dry_run: bool = False,
 ) -> Change:
     """Makes an earlier version the champion again: the same act as a promotion, aimed at an older version.
@@ -91,6 +107,7 @@ def rollback(
 
     Args:
         to: the version; the champion before the present one where None.
+        seen: as in ``promote``.
 
     Raises:
         UsageError: there is no earlier champion.
@@ -100,7 +117,8 @@ def rollback(
         version = earlier_champion(connection, name) if to is None else to
         target = get_model(connection, f"{name}@{version}")
         state = alias_state(connection, name, CHAMPION)
-        crowned = {change.version for change in history_of(connection, name) if change.alias == CHAMPION}
+        _check_seen(connection, name, CHAMPION, state, seen)
+        crowned = crowned_versions(connection, name)
     if state.version == target.version:
         raise UsageError(f"{target.ref} is the champion of {name} already; nothing was changed")
     who = actor or current_user()
@@ -139,6 +157,19 @@ def mirror_aliases(workspace: Workspace, name: str) -> Mapping[str, int]:
     return done
 
 
+def crowned_versions(connection: sa.Connection, name: str) -> set[int]:
+    """The versions that ever were champion: the gate is not asked about going back to one of them."""
+    return {change.version for change in history_of(connection, name) if change.alias == CHAMPION}
+
+
+def _check_seen(connection: sa.Connection, name: str, alias: str, state: AliasState, seen: int | None) -> None:
+    if seen is None or seen == state.revision:
+        return
+    last = [change for change in history_of(connection, name) if change.alias == alias][-1:]
+    what = "".join(f": {item.actor} made {name}@{item.version} the {alias}" for item in last)
+    raise ConcurrencyError(f"the {alias} of {name} was changed meanwhile{what}; nothing was changed, look again")
+
+
 def _allowed(target: ModelVersion, champion: int, verdict: Verdict, reason: str, *, force: bool) -> str:
     """The reason as the history shall have it, where the gate has let the model pass or is overruled."""
     if (verdict.name, verdict.candidate) != (target.name, target.version):
@@ -169,6 +200,8 @@ def _carry_out(workspace: Workspace, target: ModelVersion, change: Change, *, dr
         return change
     with workspace.database.write() as connection:
         set_alias(connection, change)
+        if change.alias == CHAMPION:
+            end_shadows(connection, target.name, target.version)  # nobody stands in his own shadow
     try:
         mirror_aliases(workspace, target.name)
     except StorageError as error:  # the decision stands without its mirror, which the next promotion completes too

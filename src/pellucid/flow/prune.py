@@ -16,6 +16,7 @@ from pellucid.store.retention import (
     prune_answers,
     prune_receipts,
     prune_samples,
+    prune_shadows,
     prune_vectors,
     unused_packs,
 )
@@ -30,6 +31,7 @@ class Pruned:
 
     before: datetime  # UTC: what is older
     answers: int
+    shadow_answers: int  # what candidates said beside them
     receipts: int
     vectors: int
     images: int
@@ -78,6 +80,7 @@ def prune(workspace: Workspace, days: float, *, dry_run: bool = False, progress:
                 return total
 
     answers = repeat("answers", lambda connection: prune_answers(connection, before, dry_run=dry_run))
+    shadows = repeat("shadows", lambda connection: prune_shadows(connection, before, dry_run=dry_run))
     receipts = repeat("receipts", lambda connection: prune_receipts(connection, before, dry_run=dry_run))
     vectors = repeat("vectors", lambda connection: prune_vectors(connection, before, dry_run=dry_run))
     packs: set[str] = set()
@@ -94,4 +97,4 @@ def prune(workspace: Workspace, days: float, *, dry_run: bool = False, progress:
         empty = set() if dry_run else unused_packs(connection, packs)
     for pack in sorted(empty):
         workspace.blobs.remove("packs", pack, suffix=".pack")
-    return Pruned(before, answers, receipts, vectors, images, len(empty), dry_run)
+    return Pruned(before, answers, shadows, receipts, vectors, images, len(empty), dry_run)

@@ -11,19 +11,16 @@ from pellucid.evaluate import figures
 from pellucid.evaluate.compare import compare
 from pellucid.evaluate.curve import EpochPoint, SizePoint
 from pellucid.evaluate.evaluation import Estimate, Evaluation
-from pellucid.evaluate.failures import most_confident_failures, nearest
 from pellucid.evaluate.metrics import evaluate
 from pellucid.evaluate.report import Failure, Neighbour, Report, Rival, draw_figures, render_report
 from pellucid.flow.evaluate import Judgement, judge, read_details
+from pellucid.flow.runs import MISTAKES, mistakes_of
 from pellucid.flow.thumbnail import thumbnail
 from pellucid.flow.workspace import Progress, Workspace, no_progress
 from pellucid.store.blobs import write_whole
-from pellucid.store.ingests import sightings_of
 from pellucid.store.models import get_model, list_models
 from pellucid.types import ModelVersion
 
-_FAILURES = 12  # pictures in the gallery
-_NEIGHBOURS = 3
 _RIVALS = 5  # other models of the same dataset version that a report compares with, unless told which
 
 
@@ -97,30 +94,16 @@ def _rivals(workspace: Workspace, judged: Judgement, against: Sequence[str]) -> 
 
 
 def _gallery(workspace: Workspace, judged: Judgement) -> tuple[Failure, ...]:
-    material, classes = judged.material, judged.material.version.classes
-    train, test = material.train, material.test
-    wrong = most_confident_failures(test.y, judged.probabilities, _FAILURES)
-    if not len(wrong):
-        return ()
-    rows, similarity = nearest(test.X[wrong], train.X, _NEIGHBOURS)
-    with workspace.database.read() as connection:
-        seen = sightings_of(connection, material.version.dataset, [test.rows[i].sample for i in wrong])
-    failures = []
-    for place, index in enumerate(wrong.tolist()):
-        sample = test.rows[index].sample
-        answer = judged.probabilities[index]
-        neighbours = tuple(
-            Neighbour(thumbnail(workspace, train.rows[row].sample), classes[int(train.y[row])], float(alike))
-            for row, alike in zip(rows[place].tolist(), similarity[place].tolist(), strict=True)
+    return tuple(
+        Failure(
+            image=thumbnail(workspace, item.sample),
+            given=item.given,
+            predicted=item.predicted,
+            confidence=item.confidence,
+            path=item.path,
+            nearest=tuple(
+                Neighbour(thumbnail(workspace, near.sample), near.label, near.similarity) for near in item.nearest
+            ),
         )
-        failures.append(
-            Failure(
-                image=thumbnail(workspace, sample),
-                given=classes[int(test.y[index])],
-                predicted=classes[int(answer.argmax())],
-                confidence=float(answer.max()),
-                path=seen[sample][-1].path if sample in seen else sample[:12],
-                nearest=neighbours,
-            )
-        )
-    return tuple(failures)
+        for item in mistakes_of(workspace, judged, MISTAKES)
+    )

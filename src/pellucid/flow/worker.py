@@ -9,17 +9,19 @@ import subprocess
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 
 from pellucid.errors import ConcurrencyError, NotFoundError, PellucidError, StorageError, TrainingError
 from pellucid.flow.grid import grid_of, submit
 from pellucid.flow.heartbeat import Heartbeat
 from pellucid.flow.job import complete_all, do_job
+from pellucid.flow.joblog import JobLog
 from pellucid.flow.workspace import Progress, Workspace
 from pellucid.store.datasets import get_version
 from pellucid.store.jobs import claim, extend, fail, list_jobs, release
+from pellucid.store.workers import greet, leave
 from pellucid.types import Job, JobState
 
 _GRACE = 2.0  # seconds in which a worker that heard Ctrl-C itself has ended
@@ -48,7 +50,20 @@ def work(
         report: told of each job when it starts and when it ends.
     """
     name = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
-    stop = stop or threading.Event()
+    with _presence(workspace, name) if only is None else nullcontext():
+        return _work(workspace, name, only, watch, stop or threading.Event(), between, report, progress)
+
+
+def _work(
+    workspace: Workspace,
+    name: str,
+    only: Sequence[int] | None,
+    watch: bool,  # noqa: FBT001 - as of work
+    stop: threading.Event,
+    between: Callable[[], object],
+    report: Watcher,
+    progress: Callable[[Job], Progress] | None,
+) -> int:
     done = 0
     arrivals = _Arrivals(workspace)
     complete_all(workspace, min_age=workspace.settings.lease_seconds)
@@ -68,46 +83,71 @@ def work(
     return done
 
 
+@contextmanager
+def _presence(workspace: Workspace, name: str) -> Iterator[None]:
+    """Whoever takes any job that waits says so while it lives, so that people see whether somebody will."""
+
+    def renew(message: str) -> bool:
+        with workspace.database.write() as connection:
+            greet(connection, name)
+        return True
+
+    renew("")
+    try:
+        with Heartbeat(renew, workspace.settings.lease_seconds, f"worker {name}"):
+            yield
+    finally:
+        with suppress(StorageError), workspace.database.write() as connection:
+            leave(connection, name)
+
+
 def _do(workspace: Workspace, mine: Job, report: Watcher, progress: Callable[[Job], Progress] | None) -> int:
     shown = progress(mine) if progress else None
     lease = workspace.settings.lease_seconds
     done = 0
+    with JobLog(workspace, mine) as log:
 
-    def renew(message: str) -> bool:
-        with workspace.database.write() as connection:
-            return extend(connection, mine, lease, message)
+        def renew(message: str) -> bool:
+            with workspace.database.write() as connection:
+                log.write(connection)
+                return extend(connection, mine, lease, message)
 
-    try:
-        with Heartbeat(renew, lease, f"job {mine.id}") as heartbeat:
+        try:
+            with Heartbeat(renew, lease, f"job {mine.id}") as heartbeat:
 
-            def tell(what: str, done: int, total: int | None) -> None:
-                heartbeat.say(f"{what} {done}/{total}" if total else what)
-                if shown:
-                    shown(what, done, total)
+                def tell(what: str, done: int, total: int | None) -> None:
+                    log.step(what)
+                    heartbeat.say(f"{what} {done}/{total}" if total else what)
+                    if shown:
+                        shown(what, done, total)
 
-            do_job(workspace, mine, progress=tell)
-        done = 1
-    except (KeyboardInterrupt, SystemExit):
-        with workspace.database.write() as connection:
-            release(connection, mine)
-        raise
-    except ConcurrencyError:
-        pass  # cancelled, or taken over by a worker that thought this one dead: the job is theirs now
-    except StorageError:
-        with suppress(StorageError), workspace.database.write() as connection:
-            release(connection, mine)
-        raise  # the job is sound, this machine is not
-    except PellucidError as error:
-        _fail(workspace, mine, str(error))
-    except Exception as error:  # noqa: BLE001 - a user's own head may raise anything; the job keeps the reason
-        _fail(workspace, mine, f"{type(error).__name__}: {error}")
+                made = do_job(workspace, mine, progress=tell)
+            log.say(f"done: {made.ref}")
+            done = 1
+        except (KeyboardInterrupt, SystemExit):
+            log.say("given back: the worker was told to end")
+            with workspace.database.write() as connection:
+                release(connection, mine)
+            raise
+        except ConcurrencyError as error:
+            log.say(str(error))  # cancelled, or taken over by a worker that thought this one dead: it is theirs now
+        except StorageError as error:
+            log.say(f"given back: {error}")
+            with suppress(StorageError), workspace.database.write() as connection:
+                release(connection, mine)
+            raise  # the job is sound, this machine is not
+        except PellucidError as error:
+            _fail(workspace, mine, log, str(error))
+        except Exception as error:  # noqa: BLE001 - a user's own head may raise anything; the job keeps the reason
+            _fail(workspace, mine, log, f"{type(error).__name__}: {error}")
     with workspace.database.read() as connection:
         ended = list_jobs(connection, [mine.id])[0]
     report(ended)
     return done
 
 
-def _fail(workspace: Workspace, mine: Job, message: str) -> None:
+def _fail(workspace: Workspace, mine: Job, log: JobLog, message: str) -> None:
+    log.say(f"failed: {message}")
     with suppress(ConcurrencyError), workspace.database.write() as connection:
         fail(connection, mine, " ".join(message.split())[:2000])
 

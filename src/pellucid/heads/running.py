@@ -122,6 +122,16 @@ class Running:
             values[rows] = np.einsum("ij,ji->i", x, self._times(x))
         return values
 
+    def pull(self, X: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """x'Rx and |Rx|^2 of rows X (n, d), given as features, (n,) each."""
+        leverage, squares = np.empty(len(X)), np.empty(len(X))
+        for rows in blocks(len(X)):
+            x = design(X[rows])
+            G = self._times(x)
+            leverage[rows] = np.einsum("ij,ji->i", x, G)
+            squares[rows] = np.einsum("ji,ji->i", G, G)
+        return leverage, squares
+
     def _change(self, X: NDArray[np.floating], y: NDArray[np.intp], weight: NDArray[np.float64], sign: int) -> None:
         """Every way out of here by an error is before the first assignment."""
         K = len(self.counts)

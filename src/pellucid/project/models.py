@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from pellucid.evaluate.compare import Comparison
     from pellucid.evaluate.evaluation import Evaluation
     from pellucid.flow.prune import Pruned
+    from pellucid.flow.shadow import ShadowReport
     from pellucid.store.aliases import Change
+    from pellucid.store.shadows import Shadow
     from pellucid.store.verdicts import Verdict
 
 
@@ -158,6 +160,34 @@ class ModelVerbs(Opened):
         with self.workspace.database.read() as connection:
             check_model_name(connection, name)
             return verdicts_of(connection, name)
+
+    def begin_shadow(self, candidate: str, **options: Any) -> Shadow:
+        """Lets a candidate answer beside the champion; options as of ``pellucid.flow.shadow.begin_shadow``."""
+        from pellucid.flow.shadow import begin_shadow
+
+        return begin_shadow(self.workspace, candidate, **options)
+
+    def end_shadow(self, name: str, *, dry_run: bool = False) -> Shadow:
+        """Ends what is in the shadow of the name's champion.
+
+        Raises:
+            NotFoundError: nothing is.
+        """
+        from pellucid.flow.shadow import end_shadow
+
+        with self.workspace.database.read() as connection:
+            check_model_name(connection, name)
+        return end_shadow(self.workspace, name, dry_run=dry_run)
+
+    def shadow_report(self, ref: str, **options: Any) -> ShadowReport:
+        """Where a candidate in the shadow differs from the champion; options as of
+        ``pellucid.flow.shadow.shadow_report``.
+        """
+        from pellucid.flow.shadow import shadow_report
+
+        with self.workspace.database.read() as connection:
+            check_model_name(connection, ref.partition("@")[0])
+        return shadow_report(self.workspace, ref, **options)
 
     def predict(self, *paths: str | Path, model: str | None = None, record: bool = True) -> list[Prediction]:
         """Answers for image files and for folders of them."""

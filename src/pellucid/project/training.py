@@ -100,17 +100,15 @@ class TrainingVerbs(Opened):
 
     def cancel(self, job: int) -> Job:
         """Takes a job out of the queue."""
-        from pellucid.store.jobs import cancel
+        from pellucid.flow.queue import cancel_job
 
-        with self.workspace.database.write() as connection:
-            return cancel(connection, job)
+        return cancel_job(self.workspace, job)
 
     def retry(self, job: int) -> Job:
         """Puts a failed or cancelled job back into the queue."""
-        from pellucid.store.jobs import retry
+        from pellucid.flow.queue import retry_job
 
-        with self.workspace.database.write() as connection:
-            return retry(connection, job)
+        return retry_job(self.workspace, job)
 
     def jobs(self, ids: Sequence[int] | None = None) -> list[Job]:
         """The queue, in the order in which it is worked off."""

@@ -14,8 +14,9 @@ from starlette.responses import JSONResponse
 from pellucid.errors import RequestError
 from pellucid.flow.answer import Asked
 from pellucid.flow.chain import chain
-from pellucid.flow.feedback import Said
+from pellucid.flow.feedback import Heard, Said
 from pellucid.serve.access import TOKENS
+from pellucid.serve.docs import body_of
 from pellucid.serve.patience import while_connected
 from pellucid.store.aliases import history_of
 from pellucid.store.predictions import answer_of
@@ -36,22 +37,10 @@ _FORM = {
         "type": "object",
         "properties": {"image": {"type": "string", "format": "binary"}},
         "required": ["image"],
-    }
+    },
+    "example": {"image": "@photo.jpg"},
 }
-_SAMPLE_FORM = {
-    "schema": {
-        "type": "object",
-        "properties": {
-            "image": {"type": "string", "format": "binary"},
-            "label": {"type": "string"},
-            "note": {"type": "string"},
-            "id": {"type": "string"},
-            "voter": {"type": "string"},
-            "new_class": {"type": "boolean"},
-        },
-        "required": ["image", "label"],
-    }
-}
+_SAID = {"prediction": "the id of an answer", "label": "cat", "id": "your own name for it"}
 _IMAGES = {
     "requestBody": {"required": True, "content": {"image/*": _BYTES, "multipart/form-data": _FORM}},
 }
@@ -94,20 +83,21 @@ def routes(doors: Doors) -> APIRouter:
         answers = await while_connected(request, service.predict(asked))
         return JSONResponse({"predictions": [_shown(doors, item) for item in answers]})
 
-    @router.post("/feedback", dependencies=TOKENS, openapi_extra=_body(Feedback))
+    @router.post("/feedback", dependencies=TOKENS, openapi_extra=body_of(Feedback.model_json_schema(), _SAID))
     async def feedback(request: Request) -> dict[str, Any]:
         """Says what is right; it is learnt at once, and the answer tells what became of it."""
         caller = await doors.admit(request, Right.FEEDBACK)
         given = _validated(Feedback, await doors.uploads.read_json(request))
         said = await run_in_threadpool(_said, given, caller)
         heard = await service.hear(said, f"http:{caller.name}")
-        doors.metrics.note_heard(heard)
-        return dict(jsonable_encoder(heard))
+        if not heard.again:
+            doors.metrics.note_heard(heard)
+        return _told(heard)
 
     @router.post(
         "/samples",
         dependencies=TOKENS,
-        openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": _SAMPLE_FORM}}},
+        openapi_extra=body_of(_sample_form(), {"image": "@photo.jpg", "label": "cat"}, "multipart/form-data"),
     )
     async def samples(request: Request) -> dict[str, Any]:
         """A picture with its label: answered, kept, and learnt at once."""
@@ -129,8 +119,9 @@ def routes(doors: Doors) -> APIRouter:
             new_class=given.new_class,
         )
         heard = await service.hear(said, f"http:{caller.name}")
-        doors.metrics.note_heard(heard)
-        return {"prediction": _shown(doors, answer), "heard": jsonable_encoder(heard)}
+        if not heard.again:
+            doors.metrics.note_heard(heard)
+        return {"prediction": _shown(doors, answer), "heard": _told(heard)}
 
     @router.get("/predictions/{uid}", dependencies=TOKENS)
     async def prediction(
@@ -181,7 +172,7 @@ def routes(doors: Doors) -> APIRouter:
 
 def _shown(doors: Doors, answer: Answer) -> dict[str, Any]:
     """By hand: what turns any object into JSON takes as long as all the rest of a request's bookkeeping."""
-    doors.metrics.confidence.observe(answer.confidence)
+    doors.metrics.note_answer(answer)
     return {
         "id": answer.uid,
         "sample": answer.sample,
@@ -195,6 +186,13 @@ def _shown(doors: Doors, answer: Answer) -> dict[str, Any]:
         "ledger": answer.ledger,
         "at": answer.at.isoformat(),
     }
+
+
+def _told(heard: Heard) -> dict[str, Any]:
+    """Word for word the same to whoever comes again under the same id."""
+    told = dict(jsonable_encoder(heard))
+    del told["again"]
+    return told
 
 
 def _voter(given: Label, caller: Caller) -> str:
@@ -211,5 +209,8 @@ def _validated(kind: type[L], value: Any) -> L:
         raise RequestError(f"{where}: {first['msg']}", status=422) from None
 
 
-def _body(kind: type[BaseModel]) -> dict[str, Any]:
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": kind.model_json_schema()}}}}
+def _sample_form() -> dict[str, Any]:
+    """What is said of an image, and the image."""
+    schema = Label.model_json_schema()
+    schema["properties"] = {"image": {"type": "string", "format": "binary"}, **schema["properties"]}
+    return schema | {"title": "Sample", "required": ["image", *schema["required"]]}

@@ -14,7 +14,9 @@ from pellucid.features.decode import Limits
 from pellucid.serve import api, invocations, openinference, operations
 from pellucid.serve.access import Access, Caller, OpenAccess
 from pellucid.serve.answers import Refused, add_answers
-from pellucid.serve.metrics import SECONDS, Metrics, Timing
+from pellucid.serve.docs import add_docs
+from pellucid.serve.metrics import Metrics
+from pellucid.serve.metrics_http import SECONDS, Timing
 from pellucid.serve.pulse import Pulse
 from pellucid.serve.rates import Rates
 from pellucid.serve.service import Service
@@ -72,6 +74,7 @@ def create_app(service: Service, *, access: Access | OpenAccess | None = None) -
         doors.pulse.start()
         yield
         await asyncio.to_thread(doors.pulse.close)
+        await asyncio.to_thread(doors.metrics.close)
         await asyncio.to_thread(service.close)
 
     app = FastAPI(
@@ -80,12 +83,14 @@ def create_app(service: Service, *, access: Access | OpenAccess | None = None) -
         description=_ABOUT,
         lifespan=lifespan,
         redirect_slashes=False,  # it would send clients to whatever Host they named
-        swagger_ui_oauth2_redirect_url=None,
+        docs_url=None,  # their pages load scripts from other hosts; `add_docs` makes our own
+        redoc_url=None,
         responses={"default": {"model": Refused, "description": "Refused, or failed."}},
     )
     add_answers(app)
     for module in (api, openinference, invocations, operations):
         app.include_router(module.routes(doors))
-    app.add_middleware(Timing, metrics=doors.metrics)
+    add_docs(app)
+    app.add_middleware(Timing, metrics=doors.metrics.http)
     app.state.doors = doors
     return app

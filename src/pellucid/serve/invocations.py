@@ -15,6 +15,7 @@ from starlette.responses import PlainTextResponse
 from pellucid.errors import RequestError
 from pellucid.flow.answer import Asked
 from pellucid.serve.access import TOKENS
+from pellucid.serve.docs import body_of
 from pellucid.serve.patience import while_connected
 from pellucid.types import Answer, Right
 
@@ -23,6 +24,18 @@ if TYPE_CHECKING:
 
 _MOST = 64  # images of one request
 _FORMS = '{"inputs": ["<base64>"]}, {"instances": [...]}, {"dataframe_split": ...} or {"dataframe_records": ...}'
+_BODY = body_of(
+    {
+        "type": "object",
+        "properties": {
+            "inputs": {"type": "array", "items": {"type": "string"}, "description": "images in base64"},
+            "instances": {"type": "array", "description": "the same"},
+            "dataframe_split": {"type": "object", "description": "or a table, whose first column they are"},
+            "dataframe_records": {"type": "array", "items": {"type": "object"}, "description": "or its rows"},
+        },
+    },
+    {"inputs": ["<base64>"]},
+)
 
 
 def routes(doors: Doors) -> APIRouter:
@@ -39,13 +52,16 @@ def routes(doors: Doors) -> APIRouter:
         """Of MLflow, whose protocol this is."""
         return PlainTextResponse(version("mlflow-skinny"))
 
-    @router.post("/invocations", dependencies=TOKENS)
+    @router.post("/invocations", dependencies=TOKENS, openapi_extra=_BODY)
     async def invocations(request: Request) -> dict[str, Any]:
         """Answers for images in base64, one row each."""
         caller = await doors.admit(request, Right.PREDICT)
         images = await run_in_threadpool(_images, await doors.uploads.read_json(request))
         asked = [Asked(data, caller.name) for data in images]
-        return {"predictions": [_row(item) for item in await while_connected(request, doors.service.predict(asked))]}
+        answers = await while_connected(request, doors.service.predict(asked))
+        for item in answers:
+            doors.metrics.note_answer(item)
+        return {"predictions": [_row(item) for item in answers]}
 
     return router
 

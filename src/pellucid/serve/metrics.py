@@ -1,53 +1,77 @@
-"""What Prometheus is told: requests, batches, the queue, the model, feedback."""
+"""What Prometheus is told: requests, answers, feedback, and what service, records, stream, drift and disk tell."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
-import numpy as np
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.core import Metric
 
 from pellucid.flow.feedback import Heard
-from pellucid.serve.pulse import Note, does_work
+from pellucid.serve.metrics_disk import DiskCollector
+from pellucid.serve.metrics_drift import DriftCollector
+from pellucid.serve.metrics_http import HttpMetrics
+from pellucid.serve.metrics_records import RecordsCollector, StreamCollector
+from pellucid.serve.metrics_service import ServiceCollector
+from pellucid.serve.pulse import Note
 from pellucid.serve.service import Service
+from pellucid.types import Answer
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-_LEFT = 499  # what is counted where the client went away and nobody was answered, as nginx has it
-SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # buckets of a request's time
+MOST_CLASSES = 50  # that have a series of their own
+OTHER = "other"  # the class that stands for all further ones
+_ACTIONS = ("learnt", "undone", "recorded")  # what becomes of a label
+_TENTHS = tuple(step / 10 for step in range(1, 11))  # buckets of a share
 
 
 class Metrics:
-    """The metrics of one server, in a registry of their own."""
+    """The metrics of one server, in a registry of their own.
+
+    What needs the database is looked up every ten seconds at most, in threads of their own, and only while somebody
+    asks for the page; where the database is down the page comes without it and says so.
+    """
 
     def __init__(self, service: Service) -> None:
         self._service = service
         self.registry = _Registry()
-        self.requests = Counter(
-            "pellucid_http_requests_total", "Requests answered.", ["route", "status"], registry=self.registry
-        )
-        self.seconds = Histogram(
-            "pellucid_http_request_seconds", "Time to answer.", ["route"], buckets=SECONDS, registry=self.registry
-        )
+        self.http = HttpMetrics(self.registry)
+        self.answers = Counter("pellucid_predictions_total", "Answers by class.", ["class"], registry=self.registry)
+        self.confidence = Histogram(
+            "pellucid_prediction_confidence_ratio", "Confidence of the answers.", buckets=_TENTHS,
+            registry=self.registry,
+        )  # fmt: skip
+        self.novelty = Histogram(
+            "pellucid_prediction_novelty_ratio", "Share of training images that are nearer to what was learnt.",
+            buckets=_TENTHS, registry=self.registry,
+        )  # fmt: skip
         self.heard = Counter(
             "pellucid_feedback_total", "Labels that were said, by what became of them.", ["action"],
             registry=self.registry,
         )  # fmt: skip
+        for action in _ACTIONS:  # from the beginning, so that the first one shows as a rise
+            self.heard.labels(action)
         self.trust = Histogram(
-            "pellucid_feedback_trust_ratio", "P(label is right) of what was said.",
-            buckets=tuple(step / 10 for step in range(1, 11)), registry=self.registry,
-        )  # fmt: skip
-        self.confidence = Histogram(
-            "pellucid_prediction_confidence_ratio", "Confidence of the answers.",
-            buckets=tuple(step / 10 for step in range(1, 11)), registry=self.registry,
+            "pellucid_feedback_trust_ratio", "P(label is right) of what was said.", buckets=_TENTHS,
+            registry=self.registry,
         )  # fmt: skip
         self.started = Gauge("pellucid_start_time_seconds", "When the server started.", registry=self.registry)
         self.started.set(time.time())
-        self.registry.register(_ServiceCollector(service))
+        self._classes: set[str] = set()
+        self._records = RecordsCollector(service)
+        self._stream = StreamCollector(service.workspace)
+        self._drift = DriftCollector(service)
+        disk = DiskCollector(service.workspace)
+        for collector in (ServiceCollector(service), self._records, self._stream, self._drift, disk):
+            self.registry.register(collector)
+        ProcessCollector(registry=self.registry)
+
+    def note_answer(self, answer: Answer) -> None:
+        """Counts an answer."""
+        self.answers.labels(self._class_of(answer.label)).inc()
+        self.confidence.observe(answer.confidence)
+        if answer.novelty is not None:
+            self.novelty.observe(answer.novelty)
 
     def note_heard(self, heard: Heard) -> None:
         """Counts what became of a label."""
@@ -56,36 +80,26 @@ class Metrics:
 
     def take(self) -> Note:
         """What has been counted until now, for the pulse."""
-        stats = self._service.stats
-        counted, spent = np.zeros(len(SECONDS) + 1), 0.0
-        statuses = {"5": 0.0, "4": 0.0, "": 0.0}
-        for family in self.seconds.collect():
-            for item in family.samples:
-                if does_work(item.labels["route"]):
-                    if item.name.endswith("_bucket"):
-                        counted[np.searchsorted(SECONDS, float(item.labels["le"]))] += item.value
-                    elif item.name.endswith("_sum"):
-                        spent += item.value
-        for family in self.requests.collect():
-            for item in family.samples:
-                if item.name.endswith("_total") and does_work(item.labels["route"]):
-                    statuses[""] += item.value
-                    statuses[item.labels["status"][:1]] = statuses.get(item.labels["status"][:1], 0.0) + item.value
-        return Note(
-            at=datetime.now(UTC),
-            requests=int(statuses[""]),
-            errors=int(statuses["5"]),
-            refused=int(statuses["4"]),
-            seconds=counted,
-            spent=spent,
-            batches=stats.batches,
-            items=stats.items,
-            waiting=stats.waiting,
-        )
+        return self.http.take(self._service.stats)
 
     def page(self) -> bytes:
         """All of it in Prometheus's text format."""
         return generate_latest(self.registry)
+
+    def close(self) -> None:
+        """Ends the looks that are under way."""
+        self._records.cached.close()
+        self._drift.cached.close()
+        self._stream.close()
+
+    def _class_of(self, label: str) -> str:
+        """The class as long as there are few; clients may make new ones, and each series costs."""
+        if label in self._classes:
+            return label
+        if len(self._classes) >= MOST_CLASSES:
+            return OTHER
+        self._classes.add(label)
+        return label
 
 
 class _Registry(CollectorRegistry):
@@ -96,56 +110,3 @@ class _Registry(CollectorRegistry):
         for family in super().collect():
             family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]
             yield family
-
-
-class Timing:
-    """Middleware that counts and times every request, by its route's pattern, never by its path."""
-
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self._app = app
-        self._metrics = metrics
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers as the app does."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        started, status = time.perf_counter(), _LEFT
-
-        async def watch(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        try:
-            await self._app(scope, receive, watch)
-        except BaseException:
-            status = 500
-            raise
-        finally:
-            route = getattr(scope.get("route"), "path", "none")
-            self._metrics.requests.labels(route, str(status)).inc()
-            self._metrics.seconds.labels(route).observe(time.perf_counter() - started)
-
-
-class _ServiceCollector(Collector):
-    """What the service knows by itself, read when it is asked for."""
-
-    def __init__(self, service: Service) -> None:
-        self._service = service
-
-    def collect(self) -> Iterator[Metric]:
-        """One family after the other."""
-        stats, readiness = self._service.stats, self._service.readiness
-        yield GaugeMetricFamily("pellucid_ready", "1 where the server can do its work.", float(readiness.ready))
-        model = GaugeMetricFamily("pellucid_model_info", "The model that answers.", labels=["model"])
-        if readiness.model is not None:
-            model.add_metric([readiness.model], 1.0)
-        yield model
-        yield GaugeMetricFamily("pellucid_ledger_entries", "The newest ledger entry learnt.", float(readiness.ledger))
-        yield GaugeMetricFamily("pellucid_queue_images", "Images that wait for a batch.", float(stats.waiting))
-        yield CounterMetricFamily("pellucid_batches", "Batches answered.", value=float(stats.batches))
-        yield CounterMetricFamily("pellucid_batch_images", "Images answered in batches.", value=float(stats.items))
-        yield CounterMetricFamily("pellucid_refused_images", "Images refused, full.", value=float(stats.refused))
-        yield CounterMetricFamily("pellucid_dropped_images", "Images whose asker had left.", value=float(stats.dropped))

@@ -19,6 +19,7 @@ from starlette.responses import JSONResponse
 from pellucid.errors import NotFoundError, RequestError
 from pellucid.flow.answer import Asked
 from pellucid.serve.access import TOKENS
+from pellucid.serve.docs import body_of
 from pellucid.serve.operations import DOWN
 from pellucid.serve.patience import while_connected
 from pellucid.types import Right
@@ -30,6 +31,26 @@ if TYPE_CHECKING:
 _INPUT = "image"
 _OUTPUTS = ("label", "confidence", "probabilities")
 _MOST = 64  # images of one request
+_BODY = body_of(
+    {
+        "type": "object",
+        "properties": {
+            "id": {"type": "string", "description": "comes back with the answer"},
+            "inputs": {
+                "type": "array",
+                "items": {"type": "object"},
+                "description": f"one: {_INPUT}, of BYTES, its data images in base64, at most {_MOST}",
+            },
+            "outputs": {
+                "type": "array",
+                "items": {"type": "object"},
+                "description": f"of {', '.join(_OUTPUTS)} those that are wanted; all where left out",
+            },
+        },
+        "required": ["inputs"],
+    },
+    {"inputs": [{"name": _INPUT, "datatype": "BYTES", "shape": [1], "data": ["<base64>"]}]},
+)
 
 
 def routes(doors: Doors) -> APIRouter:
@@ -81,8 +102,8 @@ def routes(doors: Doors) -> APIRouter:
             "parameters": {"classes": ",".join(classes)},
         }
 
-    @router.post("/models/{name}/infer", dependencies=TOKENS)
-    @router.post("/models/{name}/versions/{version}/infer", dependencies=TOKENS)
+    @router.post("/models/{name}/infer", dependencies=TOKENS, openapi_extra=_BODY)
+    @router.post("/models/{name}/versions/{version}/infer", dependencies=TOKENS, openapi_extra=_BODY)
     async def infer(request: Request, name: str, version: str | None = None) -> dict[str, Any]:
         """Answers for images in base64."""
         caller = await doors.admit(request, Right.PREDICT)
@@ -93,6 +114,8 @@ def routes(doors: Doors) -> APIRouter:
         wanted = _wanted(body.get("outputs"), _OUTPUTS)
         images = await run_in_threadpool(_images, body.get("inputs"))
         answers = await while_connected(request, service.predict([Asked(data, caller.name) for data in images]))
+        for item in answers:
+            doors.metrics.note_answer(item)
         n, classes = len(answers), list(answers[0].probabilities)
         outputs = {
             "label": ("BYTES", [n], [item.label for item in answers]),

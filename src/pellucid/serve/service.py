@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import cast
 
-from pellucid.errors import NotFoundError, NotReadyError, PellucidError
+from pellucid.errors import NotFoundError, NotReadyError, PellucidError, UsageError
 from pellucid.flow.answer import Asked, answer
 from pellucid.flow.carry import carry_over
 from pellucid.flow.feedback import Heard, Said, hear
@@ -20,6 +20,8 @@ from pellucid.flow.predict import choose_model
 from pellucid.flow.reaudit import reaudit
 from pellucid.flow.workspace import Workspace
 from pellucid.serve.batcher import Batcher, BatchStats
+from pellucid.serve.kinds import kind_of, log_error
+from pellucid.serve.shadowing import Shadowing
 from pellucid.store.aliases import CHAMPION, alias_state
 from pellucid.store.ledger import standing
 from pellucid.store.models import get_model
@@ -90,6 +92,7 @@ class Service:
         )
         self._heard = 0  # labels since all were judged anew
         self._rests_until = 0.0
+        self.shadowing = Shadowing(workspace, lambda: None if self._live is None else self._live.model.name)
         self._follower = threading.Thread(target=self._follow, name="pellucid-follow", daemon=True)
 
     def start(self) -> None:
@@ -99,11 +102,13 @@ class Service:
             wait([self._coming.model])
             self._look()
         self._follower.start()
+        self.shadowing.start()
 
     def close(self) -> None:
         """Answers what is waiting, and stops."""
         self._stop.set()
         self._batcher.close()
+        self.shadowing.close()
         self._learner.shutdown()
         self._lookers.shutdown()
         self._keeper.shutdown()
@@ -165,7 +170,9 @@ class Service:
         for item in found:
             if isinstance(item, PellucidError):
                 raise item
-        return cast("list[Answer]", found)
+        answers = cast("list[Answer]", found)
+        self.shadowing.offer(answers)
+        return answers
 
     async def hear(self, said: Said, source: str) -> Heard:
         """Records what was said, and what the live model learns of it; errors are those of `pellucid.flow.feedback`."""
@@ -173,7 +180,7 @@ class Service:
 
     def _hear(self, said: Said, source: str) -> Heard:
         heard = hear(self.live, said, source=source)
-        self._heard += 1
+        self._heard += not heard.again
         if self._heard >= REAUDIT_AFTER and time.monotonic() >= self._rests_until and not self._stop.is_set():
             self._heard = 0
             self._learner.submit(self._reaudit, self.live)
@@ -236,7 +243,7 @@ class Service:
                 if self._live is not None and self._live.model.version == state.version:
                     return self._live.model
                 return get_model(connection, f"{name}@{CHAMPION}")
-        except NotFoundError as error:
+        except (NotFoundError, UsageError) as error:  # whose words are of names and commands only
             self._trouble["model"] = str(error)
             return None
 
@@ -267,10 +274,10 @@ class Service:
         return live
 
     def _said_of(self, error: Exception, what: str) -> str:
-        """What readiness says of an error; the log has those that nobody expected, once while they last."""
-        if isinstance(error, PellucidError):
-            return f"{what}: {error}"
-        said = f"{what}: {type(error).__name__}; the log says more"
+        """What readiness, which everybody may ask, says of an error: its kind. The log says the rest, once while it
+        lasts; errors speak of paths, servers and statements.
+        """
+        said = kind_of(error, what)
         if said not in self._trouble.values():
-            _LOG.error("%s", what, exc_info=error)
+            log_error(_LOG, error, what)
         return said

@@ -144,3 +144,9 @@ def ingests_of(connection: sa.Connection, dataset: str) -> list[dict[str, Any]]:
     """The dataset's finished ingests, oldest first."""
     query = sa.select(ingest).where(ingest.c.dataset == dataset, ingest.c.finished_at.is_not(None))
     return [dict(row._mapping) for row in connection.execute(query.order_by(ingest.c.id))]
+
+
+def count_ingests(connection: sa.Connection, dataset: str) -> int:
+    """How many ingests of the dataset are finished."""
+    query = sa.select(sa.func.count()).where(ingest.c.dataset == dataset, ingest.c.finished_at.is_not(None))
+    return int(connection.execute(query).scalar_one())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -182,6 +182,42 @@ def list_jobs(connection: sa.Connection, ids: Sequence[int] | None = None) -> li
     return _select(connection, sa.true() if ids is None else job.c.id.in_(ids))
 
 
+def open_jobs(connection: sa.Connection, limit: int) -> list[Job]:
+    """The first jobs that run or wait: those that run, then the others in the order in which they will."""
+    first = sa.case((job.c.state == JobState.RUNNING, 0), else_=1)
+    return _select(connection, job.c.state.in_([JobState.QUEUED, JobState.RUNNING]), first, *_ORDER, limit=limit)
+
+
+def ended_jobs(connection: sa.Connection, limit: int) -> list[Job]:
+    """The jobs that have ended last, the last one first."""
+    ended = job.c.finished_at.is_not(None)
+    return _select(connection, ended, job.c.finished_at.desc(), job.c.id.desc(), limit=limit)
+
+
+def count_jobs(connection: sa.Connection) -> dict[JobState, int]:
+    """How many jobs are in each state; every state is there."""
+    rows = connection.execute(sa.select(job.c.state, sa.func.count()).group_by(job.c.state))
+    found = {state: int(count) for state, count in rows}
+    return {state: found.get(state, 0) for state in JobState}
+
+
+def states_of(connection: sa.Connection, keys: Iterable[str]) -> dict[str, JobState]:
+    """The states of those of the keys that there is a job for."""
+    found: dict[str, JobState] = {}
+    for chunk in chunked(list(keys)):
+        rows = connection.execute(sa.select(job.c.key, job.c.state).where(job.c.key.in_(chunk)))
+        found |= {row.key: JobState(row.state) for row in rows}
+    return found
+
+
+def used_specs(connection: sa.Connection) -> tuple[list[str], list[str]]:
+    """The heads and the extractors that there ever was a job for, by name."""
+    heads, extractors = (
+        connection.execute(sa.select(one).distinct().order_by(one)) for one in (job.c.model, job.c.extractor)
+    )
+    return list(heads.scalars()), list(extractors.scalars())
+
+
 _FRESH: dict[str, Any] = {
     "state": JobState.QUEUED,
     "attempt": 0,
@@ -225,7 +261,9 @@ def _change(connection: sa.Connection, job_id: int, wanted: set[JobState], verb:
     return found
 
 
-def _select(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> list[Job]:
+def _select(
+    connection: sa.Connection, condition: sa.ColumnElement[bool], *order: Any, limit: int | None = None
+) -> list[Job]:
     query = sa.select(job, model.c.name, model.c.version).outerjoin(model, model.c.job_id == job.c.id)
     return [
         Job(
@@ -245,5 +283,5 @@ def _select(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> lis
             message=row.message,
             result=f"{row.name}@{row.version}" if row.version else None,
         )
-        for row in connection.execute(query.where(condition).order_by(*_ORDER))
+        for row in connection.execute(query.where(condition).order_by(*(order or _ORDER)).limit(limit))
     ]

@@ -82,11 +82,18 @@ def entries_of(connection: sa.Connection, model: ModelVersion, sample: str) -> l
     return _entries(connection, sa.select(table).where(*_of(model), table.c.sample_id == sample))
 
 
+def lines_on(connection: sa.Connection, sample: str, most: int) -> list[tuple[str, datetime, Entry]]:
+    """The newest entries of one sample in the ledgers of all models, newest first, each with its model and time."""
+    query = sa.select(table).where(table.c.sample_id == sample).order_by(table.c.id.desc()).limit(most)
+    return [(f"{row.model_name}@{row.model_version}", row.at, _entry(row)) for row in connection.execute(query).all()]
+
+
 def _entries(connection: sa.Connection, query: sa.Select[Any]) -> list[Entry]:
-    return [
-        Entry(row.sample_id, row.label, row.weight, row.action, row.reason, row.vote_id, row.id)
-        for row in connection.execute(query.order_by(table.c.id)).all()
-    ]
+    return [_entry(row) for row in connection.execute(query.order_by(table.c.id)).all()]
+
+
+def _entry(row: sa.Row[Any]) -> Entry:
+    return Entry(row.sample_id, row.label, row.weight, row.action, row.reason, row.vote_id, row.id)
 
 
 def _of(model: ModelVersion) -> tuple[sa.ColumnElement[bool], ...]:

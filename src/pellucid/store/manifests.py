@@ -82,6 +82,32 @@ def read_manifest(blobs: Blobs, name: str) -> tuple[Row, ...]:
     return rows
 
 
+def read_row(blobs: Blobs, name: str, sample: str) -> Row | None:
+    """The row of one sample in the manifest of that content id; None where it has none.
+
+    Several times faster than all rows, because only that one is made; the content id is therefore not checked.
+
+    Raises:
+        NotFoundError: there is no such manifest.
+        IntegrityError: the file is damaged.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    data = blobs.read(blobs.path_of("manifests", name, ".parquet"))
+    try:
+        file = pq.ParquetFile(io.BytesIO(data))
+        at = pc.index(file.read(columns=["sample"]).column(0), pa.scalar(bytes.fromhex(sample), pa.binary(32))).as_py()
+        if at < 0:
+            return None
+        found = file.read(columns=list(_COLUMNS)).slice(at, 1).to_pylist()[0]
+        split, status = Split(found["split"]), Status(found["status"])
+        return Row(sample, found["label"], found["trust"], split, status, found["reason"], found["group"])
+    except (pa.ArrowException, OSError, KeyError, ValueError, AttributeError) as error:
+        raise _damaged(name, f"cannot be read ({str(error).splitlines()[0]})") from None
+
+
 def _damaged(name: str, what: str) -> IntegrityError:
     return IntegrityError(
         f"the manifest {name[:12]}... {what}: it was damaged or edited by hand; restore it from a backup, "

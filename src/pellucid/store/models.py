@@ -70,12 +70,17 @@ def get_model(connection: sa.Connection, ref: str) -> ModelVersion:
     raise NotFoundError(f"no model {ref}; wanted is {name}@NUMBER, from 1 to {known}, {name}@champion or @candidate")
 
 
-def list_models(connection: sa.Connection, name: str | None = None) -> list[ModelVersion]:
-    """The versions of one name or of all, newest first."""
+def model_names(connection: sa.Connection) -> list[str]:
+    """The names that have models."""
+    return list(connection.execute(sa.select(model.c.name).distinct().order_by(model.c.name)).scalars())
+
+
+def list_models(connection: sa.Connection, name: str | None = None, *, limit: int | None = None) -> list[ModelVersion]:
+    """The versions of one name or of all, newest first; at most ``limit``."""
     query = sa.select(model)
     if name is not None:
         query = query.where(model.c.name == name)
-    rows = connection.execute(query.order_by(model.c.name, model.c.version.desc())).all()
+    rows = connection.execute(query.order_by(model.c.name, model.c.version.desc()).limit(limit)).all()
     aliases = {found: aliases_of(connection, found) for found in {row.name for row in rows}}
     return [_model(row, aliases[row.name].get(row.version, ())) for row in rows]
 

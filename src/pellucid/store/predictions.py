@@ -41,6 +41,14 @@ def predictions_of(connection: sa.Connection, sample: str) -> list[dict[str, Any
     return [dict(row._mapping) for row in rows]
 
 
+def newest_said(connection: sa.Connection, sample: str, most: int) -> tuple[int, list[Answer]]:
+    """How often the sample was asked about, and the newest answers, newest first; of files' the uid is empty."""
+    mine = prediction.c.sample_id == sample
+    count = connection.execute(sa.select(sa.func.count()).select_from(prediction).where(mine)).scalar_one()
+    rows = connection.execute(sa.select(prediction).where(mine).order_by(prediction.c.id.desc()).limit(most)).all()
+    return int(count), [_answer(row) for row in rows]
+
+
 def count_by_model(connection: sa.Connection) -> dict[str, int]:
     """How many predictions each model, ``NAME@VERSION``, has given."""
     keys = (prediction.c.model_name, prediction.c.model_version)
@@ -143,7 +151,7 @@ def answers_from(connection: sa.Connection, start: int, upto: int, *, limit: int
 def _answer(row: sa.Row[Any]) -> Answer:
     details = row.details or {}
     return Answer(
-        uid=row.uid,
+        uid=row.uid or "",
         sample=row.sample_id,
         label=row.label,
         confidence=row.confidence,

@@ -6,7 +6,17 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from pellucid.store.schema import ingest, ledger, live_vector, prediction, receipt, sample, sighting, vote
+from pellucid.store.schema import (
+    ingest,
+    ledger,
+    live_vector,
+    prediction,
+    receipt,
+    sample,
+    shadow_answer,
+    sighting,
+    vote,
+)
 
 CHUNK = 2000  # rows that are deleted in one transaction, so that nobody waits long
 
@@ -16,6 +26,19 @@ def prune_answers(connection: sa.Connection, before: datetime, *, dry_run: bool 
     named = sa.exists().where(vote.c.prediction == prediction.c.uid)
     old = sa.select(prediction.c.id).where(prediction.c.at < before, ~named)
     return _delete(connection, prediction, prediction.c.id, old, dry_run=dry_run)
+
+
+def prune_shadows(connection: sa.Connection, before: datetime, *, dry_run: bool = False) -> int:
+    """Deletes what candidates said beside answers that `prune_answers` deletes, at most a chunk; returns how many."""
+    named = sa.exists().where(vote.c.prediction == shadow_answer.c.prediction)
+    keys = (shadow_answer.c.shadow_id, shadow_answer.c.sample_id)
+    old = sa.select(*keys).where(shadow_answer.c.at < before, ~named)
+    if dry_run:
+        return int(connection.execute(sa.select(sa.func.count()).select_from(old.subquery())).scalar_one())
+    rows = [tuple(row) for row in connection.execute(old.limit(CHUNK))]
+    if rows:
+        connection.execute(sa.delete(shadow_answer).where(sa.tuple_(*keys).in_(rows)))
+    return len(rows)
 
 
 def prune_receipts(connection: sa.Connection, before: datetime, *, dry_run: bool = False) -> int:

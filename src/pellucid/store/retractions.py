@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
 from pellucid.errors import ConcurrencyError
 from pellucid.store.firings import lock_dataset
+from pellucid.store.samples import chunked
 from pellucid.store.schema import retracted_vote, retraction
+
+
+@dataclass(frozen=True, slots=True)
+class Retraction:
+    """That votes were taken back."""
+
+    actor: str
+    reason: str
+    at: datetime
 
 
 def retract(connection: sa.Connection, dataset: str, votes: Sequence[int], *, actor: str, reason: str) -> int:
@@ -37,3 +48,14 @@ def newest_retraction(connection: sa.Connection, dataset: str) -> int:
     """The highest number of the dataset's retractions, 0 where there is none; no lower one will appear any more."""
     query = sa.select(sa.func.max(retraction.c.id)).where(retraction.c.dataset == dataset)
     return int(connection.execute(query).scalar() or 0)
+
+
+def retractions_of(connection: sa.Connection, votes: Sequence[int]) -> dict[int, Retraction]:
+    """Who took back which of the votes, by their numbers; those that stand are not in it."""
+    columns = (retracted_vote.c.vote_id, retraction.c.actor, retraction.c.reason, retraction.c.at)
+    query = sa.select(*columns).join(retraction, retraction.c.id == retracted_vote.c.retraction_id)
+    return {
+        row.vote_id: Retraction(row.actor, row.reason, row.at)
+        for chunk in chunked(votes)
+        for row in connection.execute(query.where(retracted_vote.c.vote_id.in_(chunk))).all()
+    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -72,6 +72,14 @@ def verdicts_of(connection: sa.Connection, name: str | None = None, candidate: i
     if candidate is not None:
         query = query.where(verdict.c.candidate == candidate)
     return [_verdict(row) for row in connection.execute(query.order_by(verdict.c.id))]
+
+
+def newest_verdicts(connection: sa.Connection, name: str, candidates: Sequence[int]) -> dict[int, Verdict]:
+    """What was said last of each of the candidates that anything was said of."""
+    mine = sa.and_(verdict.c.model_name == name, verdict.c.candidate.in_(candidates))
+    newest = sa.select(sa.func.max(verdict.c.id)).where(mine).group_by(verdict.c.candidate)
+    rows = connection.execute(sa.select(verdict).where(verdict.c.id.in_(newest)))
+    return {row.candidate: _verdict(row) for row in rows}
 
 
 def _verdict(row: Any) -> Verdict:

@@ -13,6 +13,8 @@ from pellucid.store.samples import chunked
 from pellucid.store.schema import ingest, prediction, retracted_vote, retraction, vote
 from pellucid.types import KEEPER, Role, Vote
 
+_ID_DIGITS = 64  # of a sample
+
 
 def add_votes(connection: sa.Connection, votes: Sequence[Vote]) -> None:
     """Records the votes."""
@@ -268,9 +270,18 @@ def find_votes(
     """
     fits = [vote.c.dataset == dataset, _counts()]
     fits += [vote.c.voter == voter] if voter is not None else []
-    fits += [vote.c.sample_id.startswith(sample, autoescape=True)] if sample is not None else []
+    if sample is not None:  # a whole id by the index
+        whole = len(sample) == _ID_DIGITS
+        fits.append(vote.c.sample_id == sample if whole else vote.c.sample_id.startswith(sample, autoescape=True))
     fits += [vote.c.at >= since] if since is not None else []
     rows = connection.execute(_with_ingest().where(*fits).order_by(vote.c.id)).all()
+    return {row.id: _vote(row) for row in rows}
+
+
+def all_votes_on(connection: sa.Connection, datasets: Sequence[str], sample: str) -> dict[int, Vote]:
+    """Every vote on the sample in the datasets, by its number: those that count, and those that were taken back."""
+    mine = (vote.c.dataset.in_(datasets), vote.c.sample_id == sample)
+    rows = connection.execute(_with_ingest().where(*mine, _visible()).order_by(vote.c.id)).all()
     return {row.id: _vote(row) for row in rows}
 
 

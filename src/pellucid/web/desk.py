@@ -5,15 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from pellucid.flow.feedback import Heard, Said
+from pellucid.flow.gallery import Gallery
+from pellucid.flow.review import Queue, make_queue, state_of
+from pellucid.flow.shelf import Shelf
 from pellucid.flow.workspace import Workspace
 from pellucid.serve.app import Doors
 from pellucid.store.acts import add_act
 from pellucid.types import Right
 from pellucid.web.fresh import Fresh
+from pellucid.web.made import Made
+from pellucid.web.memo import Memo
 from pellucid.web.viewers import Viewer, Viewers
 
 T = TypeVar("T")
@@ -27,10 +33,15 @@ class Desk:
     viewers: Viewers
     # Of their own, so that pages neither wait for requests nor take their threads.
     readers: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(2, "pellucid-page"))
+    gallery: Made[Gallery] = field(default_factory=lambda: Made(Gallery))
+    reviews: Made[Queue] = field(default_factory=lambda: Made(make_queue, state=state_of))
+    unsure: dict[str, set[str]] = field(default_factory=dict)  # what is not shown again, by who was unsure of it
+    shelf: Shelf = field(default_factory=Shelf)  # the dataset versions that are looked at
     # What takes long and is not waited for, so that no page has to wait behind it.
     slow: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "pellucid-page-slow"))
     fresh: Fresh = field(default_factory=Fresh)  # what all open pages show again and again
     began: datetime = field(default_factory=lambda: datetime.now(UTC))  # when the server started
+    memo: Memo = field(default_factory=Memo)
 
     @property
     def workspace(self) -> Workspace:
@@ -64,6 +75,10 @@ class Desk:
 
         return await self.fresh.glimpse((work.__name__, key), compute, seconds)
 
+    async def think(self, work: Callable[..., T], *words: Any, **options: Any) -> T:
+        """The same for work that takes seconds: one after the other, so that requests and other pages do not wait."""
+        return await asyncio.get_running_loop().run_in_executor(self.slow, lambda: work(*words, **options))
+
     async def act(
         self, viewer: Viewer, right: Right, verb: str, subject: str, work: Callable[[], T], **detail: Any
     ) -> T:
@@ -78,6 +93,19 @@ class Desk:
         found = await asyncio.to_thread(work)
         await asyncio.to_thread(self._note, caller.name, verb, subject, detail)
         return found
+
+    async def hear(self, viewer: Viewer, said: Said) -> Heard:
+        """What became of what a viewer says of an image, in their own name whatever ``said`` has; votes are the record.
+
+        Raises:
+            AccessError: the session is over; nothing was said.
+            RightError: the viewer may not do this.
+        """
+        caller = (await self.viewers.check(viewer)).caller
+        caller.need(Right.FEEDBACK)
+        heard = await self.doors.service.hear(replace(said, voter=caller.name), f"page:{caller.name}")
+        self.doors.metrics.note_heard(heard)
+        return heard
 
     def _note(self, actor: str, verb: str, subject: str, detail: Mapping[str, Any]) -> None:
         with self.workspace.database.write() as connection:

@@ -1,22 +1,26 @@
-"""Pictures for the pages: always re-encoded, never as they were uploaded."""
+"""Pictures for the pages: always re-encoded, never as they were uploaded, and quick enough to scroll through."""
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pellucid.errors import AccessError
-from pellucid.flow.thumbnail import thumbnail
-from pellucid.types import Right
+from pellucid.flow.thumbnail import Thumbnails, kind_of
 from pellucid.web.desk import Desk
+from pellucid.web.doorman import Doorman
 
 MOST_BYTES = 64 * 2**20  # of pictures kept in memory
+MOST_ON_DISK = 512 * 2**20  # bytes of pictures kept below the project's cache_dir
 _SIDES = (96, 192, 384, 768)  # pixels; others are rounded up to one of them, so that few are kept of each
+_THREADS = 2  # that make pictures: a scroll takes no more of the machine, and pages need not wait for it
+_GONE = 499  # the status of an answer to somebody who has scrolled on
 _HEADERS = {
     "Cache-Control": "private, max-age=86400, immutable",
     "Content-Security-Policy": "default-src 'none'; sandbox",
@@ -60,7 +64,11 @@ class Kept:
 def routes(desk: Desk) -> APIRouter:
     """``GET /ui/pictures/SAMPLE?side=192``, for whoever may look at pages."""
     router = APIRouter(include_in_schema=False)
+    doorman = Doorman(desk)
     kept = Kept(MOST_BYTES)
+    folder = Thumbnails(desk.workspace.cache / "thumbnails", MOST_ON_DISK)
+    makers = ThreadPoolExecutor(_THREADS, "pellucid-picture")
+    turn = asyncio.Semaphore(_THREADS)
 
     @router.get("/ui/pictures/{sample}")
     async def picture(
@@ -68,17 +76,17 @@ def routes(desk: Desk) -> APIRouter:
         sample: Annotated[str, Path(pattern="^[0-9a-f]{64}$")],
         side: Annotated[int, Query(ge=16, le=_SIDES[-1])] = 192,
     ) -> Response:
-        viewer = await desk.viewers.see(request.headers)
-        if viewer is None:
-            raise AccessError("pictures are shown to those who have logged in")
-        viewer.caller.need(Right.PREDICT)
+        await doorman.admit(request.headers)
         pixels = next(item for item in _SIDES if item >= side)
         key = f"{sample}/{pixels}"
         data = kept.get(key)
         if data is None:
-            data = await desk.read(thumbnail, desk.workspace, sample, pixels)
+            async with turn:
+                if await request.is_disconnected():  # scrolled on while it waited for its turn
+                    return Response(status_code=_GONE)
+                get = asyncio.get_running_loop().run_in_executor
+                data = await get(makers, folder.get, desk.workspace, sample, pixels)
             kept.put(key, data)
-        kind = "image/png" if data.startswith(b"\x89PNG") else "image/jpeg"
-        return Response(data, media_type=kind, headers=_HEADERS)
+        return Response(data, media_type=kind_of(data), headers=_HEADERS)
 
     return router

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal, ParamSpec
 
 from nicegui import context, ui
+from starlette.datastructures import QueryParams
 
 from pellucid.config import hide_secrets
 from pellucid.errors import AccessError, PellucidError, StorageError
@@ -28,7 +29,7 @@ class View:
 
     desk: Desk
     viewer: Viewer
-    query: Mapping[str, str]  # of the page's address
+    query: QueryParams  # of the page's address
 
     def may(self, right: Right) -> bool:
         """Whether the viewer may do this; what he may not do is shown, and says why it cannot be pressed."""

@@ -11,12 +11,14 @@ from pellucid.store.schema.data import (
     finding,
     ingest,
     job,
+    job_line,
     model,
     prediction,
     sample,
     set_aside,
     sighting,
     vote,
+    worker,
 )
 from pellucid.store.schema.loop import (
     firing,
@@ -49,6 +51,7 @@ __all__ = [
     "firing",
     "ingest",
     "job",
+    "job_line",
     "ledger",
     "live_vector",
     "metadata",
@@ -69,4 +72,5 @@ __all__ = [
     "token",
     "verdict",
     "vote",
+    "worker",
 ]

@@ -156,6 +156,25 @@ job = Table(
     Index("ix_job_order", "state", "version_at", "priority", "created_at"),
 )
 
+# What a job's worker said of it, line by line.
+job_line = Table(
+    "job_line",
+    metadata,
+    Column("id", ROW_ID, primary_key=True),
+    Column("job_id", ForeignKey("job.id"), nullable=False, index=True),
+    Column("at", UTCDateTime, nullable=False),
+    Column("text", Text, nullable=False),
+)
+
+# Who takes whatever job waits: a row while it lives, renewed every few seconds.
+worker = Table(
+    "worker",
+    metadata,
+    Column("name", String(128), primary_key=True),
+    Column("started_at", UTCDateTime, nullable=False),
+    Column("seen_at", UTCDateTime, nullable=False),
+)
+
 model = Table(
     "model",
     metadata,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     CheckConstraint,
     Column,
     Float,
@@ -61,21 +62,28 @@ shadow = Table(
     Column("share", Float, nullable=False),  # of the images, above 0 and at most 1
     Column("actor", String(256), nullable=False),
     Column("started_at", UTCDateTime, nullable=False),
-    Column("ended_at", UTCDateTime),  # NULL while it runs; one a name
+    Column("ended_at", UTCDateTime),  # NULL while it runs
+    Column("dropped", BigInteger, nullable=False),  # images that servers were too busy for, or that failed
+    Column("trouble", Text),  # what keeps the candidate from answering; NULL where nothing does
     CheckConstraint("share > 0 AND share <= 1", name="share"),
     ForeignKeyConstraint(["model_name", "candidate"], ["model.name", "model.version"], name="fk_shadow_model"),
     Index("ix_shadow_model", "model_name", "candidate"),
 )
+_RUNS = shadow.c.ended_at.is_(None)  # one a name
+Index("ix_shadow_running", shadow.c.model_name, unique=True, sqlite_where=_RUNS, postgresql_where=_RUNS)
 
+# What champion and candidate said of an image when it came first; either may have learnt it where it comes again.
 shadow_answer = Table(
     "shadow_answer",
     metadata,
     Column("shadow_id", ForeignKey("shadow.id", ondelete="CASCADE"), primary_key=True),
-    Column("prediction", String(32), primary_key=True),  # the uid of the champion's answer
-    Column("sample_id", DIGEST, nullable=False, index=True),
+    Column("sample_id", DIGEST, primary_key=True),
+    Column("prediction", String(32), nullable=False),  # the uid of the champion's answer
+    Column("champion", Integer, nullable=False),  # the version that gave it
     Column("champion_label", Text, nullable=False),
     Column("champion_confidence", Float, nullable=False),
     Column("label", Text, nullable=False),
     Column("confidence", Float, nullable=False),
-    Column("at", UTCDateTime, nullable=False),
+    Column("at", UTCDateTime, nullable=False),  # of the champion's answer
+    Index("ix_shadow_answer_at", "shadow_id", "at"),
 )

@@ -53,16 +53,23 @@ def upgrade() -> None:
         sa.Column("actor", sa.String(length=256), nullable=False),
         sa.Column("started_at", TIME, nullable=False),
         sa.Column("ended_at", TIME, nullable=True),
+        sa.Column("dropped", sa.BigInteger(), nullable=False),
+        sa.Column("trouble", sa.Text(), nullable=True),
         sa.CheckConstraint("share > 0 AND share <= 1", name=op.f("ck_shadow_share")),
         sa.ForeignKeyConstraint(["model_name", "candidate"], ["model.name", "model.version"], name="fk_shadow_model"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_shadow")),
     )
     op.create_index("ix_shadow_model", "shadow", ["model_name", "candidate"], unique=False)
+    runs = sa.text("ended_at IS NULL")
+    op.create_index(
+        "ix_shadow_running", "shadow", ["model_name"], unique=True, sqlite_where=runs, postgresql_where=runs
+    )
     op.create_table(
         "shadow_answer",
         sa.Column("shadow_id", ROW_ID, nullable=False),
-        sa.Column("prediction", sa.String(length=32), nullable=False),
         sa.Column("sample_id", sa.String(length=64), nullable=False),
+        sa.Column("prediction", sa.String(length=32), nullable=False),
+        sa.Column("champion", sa.Integer(), nullable=False),
         sa.Column("champion_label", sa.Text(), nullable=False),
         sa.Column("champion_confidence", sa.Float(), nullable=False),
         sa.Column("label", sa.Text(), nullable=False),
@@ -71,6 +78,6 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["shadow_id"], ["shadow.id"], name=op.f("fk_shadow_answer_shadow_id"), ondelete="CASCADE"
         ),
-        sa.PrimaryKeyConstraint("shadow_id", "prediction", name=op.f("pk_shadow_answer")),
+        sa.PrimaryKeyConstraint("shadow_id", "sample_id", name=op.f("pk_shadow_answer")),
     )
-    op.create_index(op.f("ix_shadow_answer_sample_id"), "shadow_answer", ["sample_id"], unique=False)
+    op.create_index("ix_shadow_answer_at", "shadow_answer", ["shadow_id", "at"], unique=False)

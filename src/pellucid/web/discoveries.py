@@ -1,0 +1,64 @@
+"""Findings: duplicates, conflicts and torn groups of a dataset version, with their pictures."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from nicegui import ui
+
+from pellucid.store.datasets import Finding
+from pellucid.types import DatasetVersion
+from pellucid.web.parts import Words, card, empty, picture
+from pellucid.web.stories import StoryDialog
+from pellucid.web.view import View, told
+
+_AT_ONCE = 20  # findings that are shown, and as many again when more are asked for
+_PICTURES = 8  # of one finding
+_SIDE = 96  # pixels
+_MEANING = {
+    "conflict": ("Conflicts", "Votes do not agree, so the picture has no label and nobody trains on it."),
+    "near_conflict": ("Alike, labelled differently", "Near-identical pictures that carry different labels."),
+    "near_duplicate": ("Near-duplicates", "Pictures that show the same thing; they count as one group."),
+    "torn_group": ("Torn groups", "Pictures of one group lie in several splits; training copies are set aside."),
+}
+
+
+async def show_findings(view: View, chosen: DatasetVersion) -> None:
+    """What making the version found, kind by kind."""
+    table = await view.desk.read(view.desk.shelf.table, view.desk.workspace, chosen.ref)
+    if not table.findings:
+        empty("task_alt", "Nothing was found", f"{chosen.ref} holds no conflict, no near-duplicate and no torn group.")
+        return
+    dialog = StoryDialog(view, chosen.ref)
+    counts = Counter(item.kind for item in table.findings)
+    for kind in sorted(
+        counts, key=lambda name: (name not in _MEANING, list(_MEANING).index(name) if name in _MEANING else 0)
+    ):
+        title, meaning = _MEANING.get(kind, (kind.replace("_", " ").capitalize(), ""))
+        with card(f"{title}: {counts[kind]:,}", meaning):
+            _Listing([item for item in table.findings if item.kind == kind], dialog).more()
+
+
+class _Listing:
+    """Findings of one kind, some at a time."""
+
+    def __init__(self, findings: list[Finding], dialog: StoryDialog) -> None:
+        self._left = findings
+        self._dialog = dialog
+        self._list = ui.element("ul").classes("findings")
+        self._more = ui.button("Show more", on_click=self.more).props("flat no-caps")
+
+    def more(self) -> None:
+        """Shows the next ones."""
+        now, self._left = self._left[:_AT_ONCE], self._left[_AT_ONCE:]
+        with self._list:
+            for item in now:
+                with ui.element("li"):
+                    Words(item.detail)
+                    with ui.element("div").classes("strip"):
+                        for number, name in enumerate(item.samples[:_PICTURES], 1):
+                            with ui.element("button").classes("strip-item").props('type="button"') as button:
+                                picture(name, f"Open picture {number} of {len(item.samples)}", _SIDE)
+                            button.on("click", told(lambda name=name: self._dialog.open(name)))
+        self._more.set_visibility(bool(self._left))
+        self._more.text = f"Show more of {len(self._left):,}"

@@ -1,0 +1,224 @@
+"""Models: the registry with its evidence, who answers in production since when and why, and steering it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from nicegui import ui
+
+from pellucid.flow.evaluate import read_card
+from pellucid.flow.steer import Proposal, Registry, propose_promotion, propose_rollback, see_registry
+from pellucid.store.aliases import CHAMPION, Change
+from pellucid.types import ModelVersion, Right
+from pellucid.web import tables
+from pellucid.web.parts import Words, card, empty, tile
+from pellucid.web.prose import prose
+from pellucid.web.shadows import shadow_card
+from pellucid.web.steering import badge_of, show_verdict, steer
+from pellucid.web.view import View, notify, told
+from pellucid.web.words import day, metric, moment, settings_in_words, share, short_spec
+
+REFRESH = 5.0  # seconds between two looks at whether somebody else has promoted
+_CHANGES = 30  # of the history that are shown
+
+
+async def build(view: View) -> None:
+    """The page's content."""
+    name = view.query.get("name") or None
+    registry = await _look(view, name)
+    if registry is None:
+        empty(
+            "inventory_2", "There is no model yet", "Train one: on the page Training, or on the command line.",
+            "pellucid train --dataset NAME",
+        )  # fmt: skip
+        return
+    if len(registry.names) > 1:
+        with ui.element("div").classes("row pickers"):
+            ui.select(
+                list(registry.names), value=registry.name, label="Models of",
+                on_change=lambda event: ui.navigate.to(f"/models?name={event.value}"),
+            ).props("outlined dense").classes("picker")  # fmt: skip
+    _Models(view, registry)
+
+
+async def _look(view: View, name: str | None) -> Registry | None:
+    found: Registry | None = await view.desk.memo.get(
+        ("registry", name), lambda: view.desk.read(see_registry, view.desk.workspace, name), seconds=REFRESH - 0.5
+    )
+    return found
+
+
+class _Models:
+    """The registry on somebody's screen; it is drawn anew where something has changed."""
+
+    def __init__(self, view: View, registry: Registry) -> None:
+        self._view = view
+        self._name = registry.name
+        self._box = ui.element("div")
+        self._registry = registry
+        self._draw()
+        ui.timer(REFRESH, told(self.refresh))
+
+    async def refresh(self) -> None:
+        """Looks again."""
+        registry = await _look(self._view, self._name)
+        if registry is None or registry == self._registry:
+            return
+        if registry.revision != self._registry.revision and registry.since is not None:
+            notify(f"{registry.since.actor} made {registry.name}@{registry.since.version} the champion", "info")
+        self._registry = registry
+        self._draw()
+
+    async def _changed(self) -> None:
+        self._view.desk.memo.forget(("registry", self._name))
+        self._view.desk.memo.forget(("registry", None))
+        registry = await _look(self._view, self._name)
+        if registry is not None:
+            self._registry = registry
+            self._draw()
+
+    def _draw(self) -> None:
+        self._box.clear()
+        with self._box:
+            self._tiles()
+            self._table()
+            with ui.element("div").classes("columns"):
+                self._history()
+                self._aside = ui.element("div")
+        with self._aside:
+            ui.timer(0.01, told(self._beside), once=True)
+
+    def _tiles(self) -> None:
+        registry = self._registry
+        champion, since = registry.champion, registry.since
+        with ui.element("div").classes("tiles"):
+            when = "" if since is None else f"since {moment(since.at)}, by {since.actor}"
+            tile("Champion", champion.ref if champion else "none", when or "promote one to let it answer")
+            if champion is not None:
+                low, high = champion.metrics["accuracy_low"], champion.metrics["accuracy_high"]
+                tile(
+                    "Its accuracy", share(champion.metrics["accuracy"]), f"{share(low)} to {share(high)} on test images"
+                )
+            tile("Models", f"{len(registry.models):,}", f"newest {registry.models[0].ref}")
+
+    def _table(self) -> None:
+        admin = self._view.may(Right.ADMIN)
+        with card("Registry", "Newest first; accuracy on each model's own test images, with its 95 % interval."):
+            if not admin:
+                Words("Promoting and rolling back want the role admin.", "note")
+            columns = ("Model", "Accuracy", "Macro F1", "Log loss", "Head", "Trained on", "Gate", "Made", "")
+            with tables.table("Registered models", columns):
+                for model in self._registry.models:
+                    with tables.row("champion" if CHAMPION in model.aliases else ""):
+                        self._row(model)
+
+    def _row(self, model: ModelVersion) -> None:
+        values = model.metrics
+        with ui.element("th").props('scope="row"'):
+            Words(model.ref, tag="div")
+            for alias in model.aliases:
+                Words(alias, "badge good" if alias == CHAMPION else "badge", "span")
+        with tables.cell("number"):
+            Words(share(values["accuracy"]), "strong", "div")
+            Words(f"{share(values['accuracy_low'])} to {share(values['accuracy_high'])}", "note still", "div")
+        tables.text(metric("macro_f1", values["macro_f1"]), "number")
+        tables.text(metric("log_loss", values["log_loss"]), "number")
+        with tables.cell():
+            Words(model.head, tag="div")
+            Words(settings_in_words(model.settings), "note", "div")
+        with tables.cell():
+            Words(model.dataset, tag="div")
+            Words(short_spec(model.extractor), "note", "div").props["title"] = model.extractor
+        with tables.cell():
+            self._gate(model)
+        tables.text(day(model.created_at), "note")
+        with tables.cell(), ui.element("div").classes("row acts"):
+            self._buttons(model)
+
+    def _gate(self, model: ModelVersion) -> None:
+        verdict = self._registry.verdicts.get(model.version)
+        words, kind = badge_of(verdict)
+        if verdict is None:
+            Words("–", "note", "span").props["aria-label"] = words
+            return
+        button = ui.button(
+            words, on_click=lambda: _show(f"The gate on {model.ref}", lambda: show_verdict(verdict)), color=None
+        )
+        button.props("flat dense no-caps").classes(f"badge {kind}").props["aria-label"] = (
+            f"{words}: the gate on {model.ref}"
+        )
+        comparison = (verdict.figures.get("trusted") or {}).get("comparison")
+        if comparison:
+            found = comparison["difference"]
+            low, value, high = (100 * found[part] for part in ("low", "value", "high"))
+            Words(f"{value:+.1f} ({low:+.1f} to {high:+.1f}) points", "note", "div")
+
+    def _buttons(self, model: ModelVersion) -> None:
+        view, registry = self._view, self._registry
+        shown = ui.button("Card", on_click=told(lambda: _card(view, model.ref)), color=None)
+        shown.props("flat dense no-caps").classes("act")
+        shown.props["aria-label"] = f"Card of {model.ref}"
+        if registry.champion is not None and model.version != registry.champion.version:
+            beside = f"/training?view=compare&a={model.ref}&b={registry.champion.ref}"
+            ui.link("Compare", beside).props["aria-label"] = f"Compare {model.ref} with the champion"
+        if CHAMPION in model.aliases:
+            return
+        self._act("Promote", model.ref, lambda: propose_promotion(view.desk.workspace, model.ref))
+
+    def _act(self, name: str, subject: str, propose: Callable[[], Proposal]) -> None:
+        button = ui.button(name, on_click=told(lambda: steer(self._view, propose, self._changed)), color=None)
+        button.props("flat dense no-caps").classes("act").props["aria-label"] = f"{name} {subject}"
+        if not self._view.may(Right.ADMIN):
+            button.props["title"] = "wants the role admin"
+            button.disable()
+
+    def _history(self) -> None:
+        registry, view = self._registry, self._view
+        with card("Production", "Who became champion, by whom, and why; newest first."):
+            if registry.back is not None:
+                target = f"{registry.name}@{registry.back}"
+                self._act(f"Roll back to {target}", "", lambda: propose_rollback(view.desk.workspace, registry.name))
+            if not registry.history:
+                Words("Nothing has been promoted yet.", "note")
+            with ui.element("ol").classes("timeline"):
+                for change in registry.history[:_CHANGES]:
+                    _change(change)
+
+    async def _beside(self) -> None:
+        """What is in the shadow; a report takes a moment, and the page does not wait for it."""
+        box = self._aside
+        if not box.is_deleted:
+            box.clear()
+            with box:
+                await shadow_card(self._view, self._registry, self._beside)
+
+
+def _change(change: Change) -> None:
+    before = f" in place of {change.name}@{change.previous}" if change.previous else ""
+    verb = {"promote": "became", "rollback": "came back as"}.get(change.action, change.action)
+    with ui.element("li").classes(change.action):
+        Words(f"{change.name}@{change.version} {verb} {change.alias}{before}", "strong", "div")
+        Words(f"{moment(change.at)} · {change.actor}", "note", "div")
+        if change.reason:
+            Words(change.reason, "", "div")
+
+
+def _show(title: str, content: Callable[[], None]) -> None:
+    with ui.dialog() as dialog, ui.card().classes("dialog wide"):
+        Words(title, "", "h2")
+        content()
+        ui.button("Close", on_click=dialog.close, color=None).props("outline no-caps").classes("end")
+    dialog.on("hide", dialog.delete)
+    dialog.open()
+
+
+async def _card(view: View, ref: str) -> None:
+    def read() -> str:
+        from pellucid.store.models import get_model
+
+        with view.desk.workspace.database.read() as connection:
+            model = get_model(connection, ref)
+        return read_card(view.desk.workspace, model)
+
+    text = await view.desk.read(read)
+    _show(f"Model card of {ref}", lambda: prose(text))

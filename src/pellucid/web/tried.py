@@ -1,0 +1,167 @@
+"""A picture that was tried: what the model says, why, and what a person's word has changed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from nicegui import ui
+
+from pellucid.flow.asking import choices, shares_now
+from pellucid.flow.feedback import Heard, Said
+from pellucid.flow.gallery import Near
+from pellucid.flow.take_back import take_back
+from pellucid.types import Answer, Right
+from pellucid.web.choosing import choose_class
+from pellucid.web.parts import Words, heading, meter, picture
+from pellucid.web.view import View, told
+
+_NEAREST = 4
+_STRANGE = 0.95  # novelty from which on a picture is called unlike the others
+
+
+class TriedCard:
+    """One answer on the page."""
+
+    def __init__(self, view: View, answer: Answer, name: str) -> None:
+        self._view, self._answer, self._name = view, answer, name
+        with ui.element("article").classes("card tried") as self.box:
+            self.box.props["aria-label"] = f"Answer: {answer.label}"
+            picture(answer.sample, name or "the picture", 384)
+            with ui.element("div").classes("stack"):
+                self._verdict()
+                self._near = ui.element("div").classes("near")
+                self._effect = ui.element("div").props('role="status"')
+                self._asks = ui.element("div").classes("stack")
+        self.ask()
+
+    def _verdict(self) -> None:
+        answer = self._answer
+        with ui.element("div").classes("row verdict"):
+            heading(2, answer.label)
+            Words(f"{answer.confidence:.0%}", "value number", "span")
+        meter(answer.confidence, f"Confidence {answer.confidence:.0%}")
+        unsure = answer.entropy / math.log(max(2, len(answer.probabilities)))
+        Words(f"{_likely(answer)} Uncertainty {unsure:.0%}.")
+        if answer.novelty is not None and answer.novelty >= _STRANGE:
+            Words(f"Unlike {answer.novelty:.0%} of the training pictures: trust it less.", "wrong")
+        Words(
+            " · ".join(part for part in (self._name, answer.model, f"{answer.at:%Y-%m-%d %H:%M} UTC") if part), "note"
+        )
+
+    async def explain(self) -> None:
+        """Shows what the picture resembles."""
+        desk = self._view.desk
+        gallery = await desk.gallery.of(desk.doors.service.live)
+        (near,) = await desk.read(gallery.nearest_to, self._answer.sample, _NEAREST, None)
+        with self._near:
+            show_near("Because it looks like these, which were learnt as", near)
+
+    def ask(self) -> None:
+        """Right or wrong?"""
+        self._asks.clear()
+        with self._asks, ui.element("div").classes("row"):
+            right = ui.button("Right", icon="check", on_click=self._right).props("unelevated")
+            wrong = ui.button("Wrong", icon="close", on_click=self._wrong).props("outline")
+            if not self._view.may(Right.FEEDBACK):
+                right.disable()
+                wrong.disable()
+                name = self._view.viewer.caller.name
+                Words(f"The token {name!r} may not say what is right; wanted is the role feedback.", "note", "span")
+
+    def said_before(self, vote: int, label: str) -> None:
+        """What the viewer has said of it already."""
+        self._tell(vote, f"You have said {label}.")
+
+    async def _right(self) -> None:
+        await self._say(self._answer.label)
+
+    @told
+    async def _open(self) -> None:
+        live = self._view.desk.doors.service.live
+        shares = await self._view.desk.read(shares_now, live, self._answer.sample)
+        known = await self._view.desk.read(choices, live)
+        others = sorted((name for name in known if name != self._answer.label), key=lambda name: -shares.get(name, 0.0))
+        self._asks.clear()
+        with self._asks:
+            Words("What does it show?", "lead")
+            choose_class(others, self._say, self._found)
+            ui.button("Never mind", on_click=self.ask).props("flat dense no-caps").classes("start")
+
+    async def _wrong(self) -> None:
+        await self._open()
+
+    async def _found(self, label: str) -> None:
+        await self._say(label, new_class=True)
+
+    @told
+    async def _say(self, label: str, *, new_class: bool = False) -> None:
+        desk, answer = self._view.desk, self._answer
+        live = desk.doors.service.live
+        known = await desk.read(choices, live)
+        said = Said(
+            answer.sample, label, "", prediction=answer.uid, model=answer.model, confidence=answer.confidence,
+            new_class=new_class or (label in known and label not in live.known()),
+        )  # fmt: skip
+        heard = await desk.hear(self._view.viewer, said)
+        now = await desk.read(shares_now, desk.doors.service.live, answer.sample)
+        self._tell(heard.vote, f"You said {label.strip()}. {told_of(heard)}", label.strip(), heard, now)
+
+    def _tell(
+        self, vote: int, words: str, label: str = "", heard: Heard | None = None, now: Mapping[str, float] | None = None
+    ) -> None:
+        self._asks.clear()
+        self._effect.clear()
+        with self._effect, ui.element("div").classes("effect"):
+            Words(words, "lead")
+            if heard is not None and now:
+                best = next(iter(now))
+                Words(
+                    f"{label} had {heard.before:.0%} on this picture and has {now.get(label, 0.0):.0%} by now; "
+                    f"asked again, the model answers {best} ({now[best]:.0%})."
+                )
+
+            @told
+            async def back() -> None:
+                live, viewer = self._view.desk.doors.service.live, self._view.viewer
+                done = await self._view.desk.act(
+                    viewer, Right.FEEDBACK, "take back", f"{live.model.name}:{self._answer.sample[:12]}",
+                    lambda: take_back(live, self._answer.sample, vote, viewer.caller.name), vote=vote,
+                )  # fmt: skip
+                self._effect.clear()
+                with self._effect:
+                    Words(f"Taken back: {done.label} counts no longer, and what was learnt from it is unlearnt.")
+                self.ask()
+
+            ui.button("Take it back", icon="undo", on_click=back).props("flat dense no-caps").classes("start")
+
+
+def told_of(heard: Heard) -> str:
+    """What became of a vote, in a sentence."""
+    if heard.action == "learnt":
+        belief = f"{heard.label} is believed with {heard.trust:.0%}"
+        return f"Learnt at once with weight {heard.weight:.2f}: {belief}."
+    if heard.action == "undone":
+        return f"Kept as your word, and not learnt: {heard.reason}."
+    return f"Kept as your word; nothing is learnt from it now: {heard.reason}."
+
+
+def show_near(words: str, near: tuple[Near, ...], *, labelled: bool = True) -> None:
+    """Learnt pictures side by side, each with its similarity, and with its label where they have several."""
+    if not near:
+        return
+    Words(words, "note")
+    with ui.element("div").classes("row strip"):
+        for item in near:
+            with ui.element("figure"):
+                picture(item.sample, f"a learnt picture of {item.label}", 96)
+                with ui.element("figcaption"):
+                    if labelled:
+                        Words(item.label, tag="span").props["title"] = item.label
+                    Words(f"{item.similarity:.2f}", "note number", "span")
+
+
+def _likely(answer: Answer) -> str:
+    if len(answer.likely) == 1:
+        return f"Nine times in ten it is {answer.likely[0]}."
+    return f"Nine times in ten it is one of {', '.join(answer.likely)}."

@@ -1,0 +1,172 @@
+"""Try it: from a picture to a changed prediction, and everything that is no picture."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect
+
+from ..conftest import picture_bytes
+from .conftest import PATIENCE, Person, Site, serious
+
+Come = Callable[..., Person]
+expect.set_options(timeout=PATIENCE * 1000)
+FIELD = "input[type=file]:not([capture])"
+_DROP = """({kind, files}) => {
+    const data = new DataTransfer();
+    for (const {name, type, size} of files) {
+        const file = new File(['x'], name, {type});
+        if (size) Object.defineProperty(file, 'size', {value: size});
+        data.items.add(file);
+    }
+    const list = files.some((file) => file.size) ? Object.defineProperty(data, 'files', {value: [...data.files].map(
+        (file, at) => files[at].size ? Object.defineProperty(file, 'size', {value: files[at].size}) : file)}) : data;
+    const event = new Event(kind, {bubbles: true, cancelable: true});
+    Object.defineProperty(event, kind === 'drop' ? 'dataTransfer' : 'clipboardData', {value: list});
+    document.querySelector('.tries').dispatchEvent(event);
+}"""
+
+
+def file(name: str, data: bytes) -> Any:
+    return {"name": name, "mimeType": "image/png", "buffer": data}
+
+
+def offer(page: Page, *files: Any) -> None:
+    """Chooses files, and waits until all were sent."""
+    page.set_input_files(FIELD, list(files))
+    expect(page.locator(".tries .said")).to_contain_text(re.compile("answered|not"))
+
+
+def test_from_a_picture_to_a_changed_prediction(site: Site, person: Come, axe: str) -> None:
+    data = picture_bytes("eel", 501)  # blue, which is neither cat nor dog
+    before = site.predict(data)
+    page = person("feedback").open("/try")
+    offer(page, file("blue.png", data))
+    card = page.locator(".tried").first
+    expect(card.get_by_role("heading")).to_have_text(before["label"])
+    expect(card.locator(".strip img")).to_have_count(4)
+    expect(card).to_contain_text("pets@1")
+    expect(card.get_by_role("meter")).to_have_attribute(
+        "aria-label", re.compile(r"Confidence \\d+%".replace("\\\\", "\\"))
+    )
+    other = "dog" if before["label"] == "cat" else "cat"
+    card.get_by_role("button", name="Wrong").click()
+    card.get_by_role("button", name=other, exact=True).click()
+    expect(card).to_contain_text(f"You said {other}. Learnt at once with weight")
+    expect(card).to_contain_text("asked again, the model answers")
+    assert serious(page, axe) == []
+    after = site.predict(data)
+    assert after["probabilities"][other] > before["probabilities"][other]
+    assert after["ledger"] > before["ledger"]
+    card.get_by_role("button", name="Take it back").click()
+    expect(card).to_contain_text("Taken back")
+    assert site.predict(data)["probabilities"][other] == pytest.approx(before["probabilities"][other], abs=1e-6)
+
+
+def test_right_is_one_click_and_found_again(site: Site, person: Come) -> None:
+    somebody = person("feedback")
+    page = somebody.open("/try")
+    offer(page, file("mine.png", picture_bytes("cat", 502)))
+    page.locator(".tried").first.get_by_role("button", name="Right").click()
+    expect(page.locator(".tried").first).to_contain_text("You said cat")
+    again = somebody.open("/try")  # as after the server went away, or on another day
+    expect(again.locator(".tried").first).to_contain_text("You have said cat")
+
+
+def test_a_new_class_takes_an_act_of_its_own_and_is_only_text(site: Site, person: Come) -> None:
+    hostile = "<img src=x onerror=alert(1)>"
+    page = person("feedback").open("/try")
+    offer(page, file(f"{hostile}.png", picture_bytes("eel", 503)))
+    card = page.locator(".tried").first
+    expect(card).to_contain_text(f"{hostile}.png")
+    card.get_by_role("button", name="Wrong").click()
+    expect(card.get_by_role("button", name="Add this class")).to_be_disabled()
+    card.get_by_label("A class that nobody has used yet").fill(hostile)
+    card.get_by_role("button", name="Add this class").click()
+    expect(card).to_contain_text(f"You said {hostile}.")
+    card.get_by_role("button", name="Take it back").click()
+    expect(card).to_contain_text("Taken back")
+
+
+def test_pictures_are_dropped_and_pasted_and_what_is_none_is_said(site: Site, person: Come) -> None:
+    somebody = person("predict")
+    somebody.forgiven = ("415", "Failed to load resource")
+    page = somebody.open("/try")
+    files = [
+        {"name": "notes.txt", "type": "text/plain"},
+        {"name": "film.png", "type": "image/png", "size": 2 * 2**30},
+        {"name": "torn.png", "type": "image/png"},  # a letter, which only the server can tell
+    ]
+    page.evaluate(_DROP, {"kind": "drop", "files": files})
+    told = page.get_by_role("alert", name="Not answered")
+    expect(told).to_contain_text("notes.txt: it is text/plain, and no picture")
+    expect(told).to_contain_text("film.png: it has 2048 MB, at most")
+    expect(told).to_contain_text("torn.png: not an image")
+    page.evaluate(_DROP, {"kind": "paste", "files": [{"name": "pasted.txt", "type": "text/plain"}]})
+    expect(told).to_contain_text("pasted.txt: it is text/plain")
+    assert page.locator(".tried").count() == 0
+
+
+def test_ten_thousand_files_are_too_many_and_the_first_are_sent(site: Site, person: Come) -> None:
+    page = person("predict").open("/try")
+    page.route("**/ui/try", lambda route: route.fulfill(status=200, json={"id": "none"}))
+    files = [{"name": f"{number}.png", "type": "image/png"} for number in range(10_000)]
+    page.evaluate(_DROP, {"kind": "drop", "files": files})
+    told = page.get_by_role("alert", name="Not answered")
+    expect(told).to_contain_text("10000 files: at most 100 are taken at a time: the first 100 are sent")
+    expect(page.locator(".tries .said")).to_have_text("100 pictures answered")
+
+
+def test_what_cannot_be_sent_now_is_kept(site: Site, person: Come) -> None:
+    somebody = person("predict")
+    somebody.forgiven = ("Failed to load resource", "503")
+    page = somebody.open("/try")
+    page.route("**/ui/try", lambda route: route.abort())
+    page.set_input_files(FIELD, [file(f"{number}.png", picture_bytes("dog", 510 + number)) for number in range(3)])
+    again = page.get_by_role("button", name="Send all 3 again")
+    expect(again).to_be_visible()
+    expect(page.get_by_role("alert", name="Not answered")).to_contain_text("0.png: the server does not answer")
+    page.unroute("**/ui/try")
+    again.click()
+    expect(page.locator(".tries .said")).to_have_text("3 pictures answered")
+    expect(page.locator(".tried")).to_have_count(3)
+
+
+def test_who_may_not_say_what_is_right_sees_why(site: Site, person: Come) -> None:
+    page = person("predict").open("/try")
+    offer(page, file("a.png", picture_bytes("cat", 520)))
+    card = page.locator(".tried").first
+    expect(card.get_by_role("button", name="Right")).to_be_disabled()
+    expect(card).to_contain_text("The token 'predict' may not say what is right; wanted is the role feedback.")
+
+
+def test_an_expired_session_says_so_and_keeps_the_picture(site: Site, person: Come) -> None:
+    somebody = person("feedback")
+    somebody.forgiven = ("401", "Failed to load resource")
+    page = somebody.open("/try")
+    somebody.context.clear_cookies()
+    page.set_input_files(FIELD, file("a.png", picture_bytes("cat", 530)))
+    expect(page.get_by_role("alert", name="Not answered")).to_contain_text("your session is over; log in again")
+    somebody.log_in("feedback")
+    page.get_by_role("button", name="Send it again").click()
+    expect(page.locator(".tried").first).to_contain_text("a.png")
+
+
+def test_only_this_servers_pages_and_people_may_send(site: Site, person: Come) -> None:
+    (cookie,) = [item for item in person("predict").context.cookies() if item["name"] == "pellucid_session"]
+    cookies = {"pellucid_session": cookie["value"]}
+    options: dict[str, Any] = {"content": picture_bytes("cat", 540), "headers": {"Content-Type": "image/png"}}
+    assert httpx.post(f"{site.url}/ui/try", **options).status_code == 401
+    options["headers"]["Origin"] = "http://evil.example"
+    answer = httpx.post(f"{site.url}/ui/try", cookies=cookies, **options)
+    assert (answer.status_code, "another site" in answer.json()["error"]) == (403, True)
+    options["headers"]["Origin"] = site.url
+    assert httpx.post(f"{site.url}/ui/try", cookies=cookies, **options).status_code == 200
+    large = httpx.post(
+        f"{site.url}/ui/try", cookies=cookies, headers={**options["headers"], "Content-Length": str(2**31)}
+    )
+    assert (large.status_code, "bytes" in large.json()["error"]) == (413, True)
