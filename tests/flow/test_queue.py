@@ -13,6 +13,7 @@ from pellucid import Project
 from pellucid.errors import NotFoundError
 from pellucid.flow import worker as module
 from pellucid.flow.grid import Grid
+from pellucid.flow.job import do_job
 from pellucid.flow.queue import see_log, see_queue
 from pellucid.types import JobState
 
@@ -30,7 +31,7 @@ def said_of(project: Project, job: int) -> list[str]:
 
 def test_a_job_keeps_what_was_said_of_it(pets: Project, plugins: str, monkeypatch: pytest.MonkeyPatch) -> None:
     good, bad = pets.submit(Grid(("pets",), ("ridge", f"{plugins}:Raising")))
-    real = module.do_job
+    real = do_job
 
     def warning(workspace: Any, job: Any, **options: Any) -> Any:
         logging.getLogger("pellucid.flow.anything").warning("mind the %s", "gap")

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, ParamSpec
 
-from nicegui import ui
+from nicegui import context, ui
 
 from pellucid.config import hide_secrets
 from pellucid.errors import AccessError, PellucidError, StorageError
@@ -51,13 +51,16 @@ def told(work: Callable[P, Awaitable[None]]) -> Callable[P, Awaitable[None]]:
 
     @functools.wraps(work)
     async def handler(*words: P.args, **options: P.kwargs) -> None:
+        client = context.client  # what the handler hangs on may be drawn anew meanwhile
         try:
             await work(*words, **options)
         except PellucidError as error:
-            complain(error)
+            with client:
+                complain(error)
         except Exception:
             logging.getLogger(__name__).exception("a page's handler failed")
-            notify(_FAULT, "negative")
+            with client:
+                notify(_FAULT, "negative")
 
     return handler
 
