@@ -4,7 +4,8 @@ A third of the training labels is broken on purpose, found again, and the models
 Then the best model is served, and users, of whom one always lies, tell it what they see on digits that are new to it.
 
 Every step is a command that a user would type; the demo prints it, runs it, and stops where one fails. What it makes
-lies in the folder ``demo`` afterwards and can be played with.
+lies in the folder ``demo`` afterwards and can be played with. In a terminal the server stays on at the end, for its
+pages to be tried.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,10 +52,19 @@ def main() -> None:
         pellucid("voters", "digits")
         pellucid("forget", "digits", "--voter", worst_voter(), "--reason", "lies", "-n")
         pellucid("forget", "digits", "--voter", worst_voter(), "--reason", "lies")
-    pellucid("models", "history")
+        pellucid("models", "history")
+        tell(time.monotonic() - started)
+        if sys.stdin.isatty() and sys.stdout.isatty():
+            wait_on_pages(url)
+        else:
+            print(f"  {command()} serve --open {' ' * 25} the pages: look, correct, promote\n")
+
+
+def tell(seconds: float) -> None:
+    """What there is to see now."""
     print(
         f"""
-Done in {time.monotonic() - started:.0f} seconds. Look at the suspects as pictures, and at the champion's report:
+Done in {seconds:.0f} seconds. Look at the suspects as pictures, and at the champion's report:
 
   {FOLDER.resolve() / "reports" / "audit-digits-2" / "audit.html"}
   {report_path()}
@@ -65,9 +76,15 @@ and try, in the folder {FOLDER.resolve()}:
   {command()} datasets lineage digits          from the images to the models
   {command()} datasets lineage --impact $({command()} datasets show digits --rows | sed -n '2s/ .*//p')
   {command()} datasets diff digits@2 digits@3  every label that was changed, and why
-  {command()} datasets revert digits@1         take all of it back
-"""
+  {command()} datasets revert digits@1         take all of it back"""
     )
+
+
+def wait_on_pages(url: str) -> None:
+    """Leaves the server on until Ctrl-C, so that its pages can be tried."""
+    print(f"\nOpen {url} in a browser: try a picture, review doubtful labels, promote, roll back. Ctrl-C ends.")
+    with contextlib.suppress(KeyboardInterrupt):
+        threading.Event().wait()
 
 
 def write_digits(folder: Path, later: Path) -> None:

@@ -41,6 +41,25 @@ def test_a_new_image_is_learnt_and_leaves_a_candidate(cli: Cli, trained: Path) -
     assert ended.err.endswith("next: pellucid models promote pets@2\n")
 
 
+def test_votes_that_were_taken_back_are_foretold_and_followed(cli: Cli, trained: Path) -> None:
+    with Project(trained) as project:
+        row = next(row for row in project.inspect("pets").rows if row.split == "train")
+        (voter,) = [found.name for found in project.voters("pets")]
+    assert cli("forget", "pets", "--voter", voter, "--sample", row.sample[:12]).code == 0
+    lines = cli("retrain", "pets", "-n").out.splitlines()
+    assert lines[:2] == [
+        "would freeze 0 new votes on top of pets@1, and audit it",
+        "would label 1 images anew, on which votes were taken back since",
+    ]
+    assert cli("retrain", "pets", "-n", "--json").json["taken_back"] == 1
+    assert cli("retrain", "pets", "--json").json["version"] in {"pets@2", "pets@3"}
+    with Project(trained) as project:
+        project.corrupt("pets", labels="pair", rate=1.0)
+    ended = cli("datasets", "revert", "pets@1")
+    assert ended.err == "1 of the labels are others: votes on them were taken back since\n"
+    assert cli("retrain", "pets", "-n", "--json").json["taken_back"] == 0
+
+
 @pytest.mark.usefixtures("trained")
 @pytest.mark.parametrize(("words", "code"), [(["birds"], 4), (["pets@1"], 4), (["birds", "-n"], 4)])
 def test_what_cannot_be_is_one_line(cli: Cli, words: list[str], code: int) -> None:

@@ -197,7 +197,7 @@ class Watched:
         with psycopg.connect(
             host=str(self.postgres.folder), user="grafana", dbname="pellucid", row_factory=psycopg.rows.dict_row
         ) as connection:
-            return connection.execute(text).fetchall()  # type: ignore[call-overload,no-any-return]
+            return connection.execute(text).fetchall()
 
 
 def free_port() -> int:
@@ -234,8 +234,8 @@ def play(url: str, picture: Callable[..., bytes], first: int, last: int) -> None
     with httpx.Client(base_url=url, trust_env=False, timeout=60) as client:
         for number in range(first, last):
             label, other = ("cat", "dog") if number % 2 else ("dog", "cat")
-            image = {"content": picture(label, 1000 + number), "headers": {"content-type": "image/png"}}
-            answer = client.post("/predict", **image)
+            data = picture(label, 1000 + number)
+            answer = client.post("/predict", content=data, headers={"content-type": "image/png"})
             assert answer.status_code == 200, answer.text
             if number % 3 == 0:
                 (found,) = answer.json()["predictions"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from pellucid import Project
 from pellucid.errors import DataError, NotFoundError, UsageError
 from pellucid.flow import forget as module
+from pellucid.flow import voters as voters_module
 from pellucid.flow.carry import carry_over
 from pellucid.flow.live import LiveModel
 from pellucid.flow.reaudit import reaudit
@@ -139,6 +141,36 @@ def test_the_next_version_follows(pets: Pets) -> None:
     assert _freeze(pets) == number  # nothing more to follow
 
 
+def test_going_back_to_a_version_brings_nothing_back_that_was_taken_back(pets: Pets) -> None:
+    project = pets.project
+    (source,) = {vote.voter for vote in _votes(pets)}
+    cats = [row.sample for row in pets.rows(Split.TRAIN) if row.label == "cat"][:3]
+    for sample in cats[:2]:
+        pets.say(sample, "dog", voter="bob")
+    number = _freeze(pets)
+    assert project.outlook("pets").taken_back == 0
+    project.forget("pets", voter="bob", sample=cats[0])
+    assert project.outlook("pets").taken_back == 1, "told before it is done"
+    pets.say(cats[2], "dog", voter="carl")  # which that version has never known, and does not come to know
+    assert project.outlook("pets").taken_back == 1
+    after = _freeze(pets)
+    assert (after, project.outlook("pets").taken_back) == (number + 1, 0)
+    back = project.revert(f"pets@{number}")
+    assert (back.number, back.recipe["taken_back"]) == (number + 2, 1)
+    assert labels_of(pets, *cats) == [("cat", Status.OK), (None, Status.CONFLICT), ("cat", Status.OK)]
+    assert project.outlook("pets").taken_back == 0
+    assert _freeze(pets) == back.number, "nothing more to follow"
+    project.forget("pets", voter=source, sample=cats[2])
+    back = project.revert("pets@1")
+    assert back.recipe["taken_back"] == 1
+    assert labels_of(pets, *cats) == [("cat", Status.OK), ("cat", Status.OK), (None, Status.UNLABELLED)]
+
+
+def labels_of(pets: Pets, *samples: str) -> list[tuple[str | None, Status]]:
+    rows = {row.sample: row for row in pets.project.inspect("pets").rows}
+    return [(rows[name].label, rows[name].status) for name in samples]
+
+
 def test_without_a_champion_and_with_one_that_cannot_learn_votes_go_all_the_same(pets: Pets) -> None:
     pets.say(pets.show("cat", 0)[0], "cat")
     pets.project.train("pets", models="logistic")
@@ -191,6 +223,14 @@ def test_votes_that_turn_out_wrong_are_unlearnt_exactly(pets: Pets) -> None:
     again = reaudit(pets.live)
     assert again.unlearnt + again.relabelled + again.reweighed + again.added == 0  # at rest
     assert dict(pets.again().learnt()) == dict(pets.live.learnt())
+
+
+def test_two_labels_of_one_import_do_not_contradict_each_other(pets: Pets) -> None:
+    first = _votes(pets)[0]
+    twice = [replace(first, label=label) for label in ("cat", "dog")]
+    assert voters_module._agreements(twice) == {}
+    ann = replace(first, voter="ann", label="cat")
+    assert voters_module._agreements([*twice, ann]) == {first.voter: [True, False]}, "what ann's others say is a tie"
 
 
 def test_voters_are_listed_with_their_records(pets: Pets) -> None:

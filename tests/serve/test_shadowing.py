@@ -13,9 +13,10 @@ from pellucid import Project
 from pellucid.errors import StorageError
 from pellucid.flow.answer import Asked, answer
 from pellucid.flow.live import LiveModel
-from pellucid.flow.shadow import is_drawn
+from pellucid.flow.shadow import answer_in_shadow, is_drawn
 from pellucid.serve import shadowing as module
 from pellucid.serve.shadowing import Shadowing
+from pellucid.store.shadows import running_shadow
 from pellucid.types import Answer
 
 from .conftest import PATIENCE, Picture, Served, until
@@ -89,7 +90,6 @@ def test_a_slow_candidate_holds_nobody_up_and_what_is_too_much_is_dropped(
     project: Project, picture: Picture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate, at_it = threading.Event(), threading.Event()
-    answer_in_shadow = module.answer_in_shadow
 
     def slowly(*words: Any) -> int:
         at_it.set()
@@ -123,14 +123,17 @@ def test_a_candidate_that_cannot_be_loaded_says_so_in_the_report_and_not_in_read
         assert served.predict(picture("cat", 64))["model"] == "pets@1"
         assert served.get("/health/ready") == {"ready": True, "model": "pets@1", "ledger": 0, "reasons": []}
         threading.Event().wait(0.5)  # it is tried again and again
-    assert "head.safetensors" in str(project.shadow_report("pets").shadow.trouble)
-    assert [record.message[:20] for record in caplog.records] == ["pets@2 in the shadow"]
+    said = "pets@2 cannot answer in the shadow"
+    trouble = project.shadow_report("pets").shadow.trouble
+    assert trouble == f"{said}: what is stored is damaged; the log says more", "people on the pages read it"
+    (record,) = caplog.records
+    assert record.message.startswith(f"{said}: ")
+    assert "head.safetensors" in record.message
 
 
 def test_one_that_fails_on_images_is_counted_and_forgiven(
     project: Project, shadowing: Shadowing, answers: list[Answer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    good = module.answer_in_shadow
 
     def fails(*words: Any) -> int:
         raise ValueError("a class of its own")
@@ -141,8 +144,9 @@ def test_one_that_fails_on_images_is_counted_and_forgiven(
     until(lambda: loaded(shadowing))
     shadowing.offer(answers[:3])
     until(lambda: project.shadow_report("pets").shadow.dropped == 3)
-    assert project.shadow_report("pets").shadow.trouble == "ValueError; the server's log says more"
-    monkeypatch.setattr(module, "answer_in_shadow", good)
+    said = "pets@2 cannot answer in the shadow: ValueError; the log says more"
+    assert project.shadow_report("pets").shadow.trouble == said
+    monkeypatch.setattr(module, "answer_in_shadow", answer_in_shadow)
     shadowing.offer(answers[3:5])
     until(lambda: project.shadow_report("pets").shadow.trouble is None)
     assert project.shadow_report("pets").images == 2
@@ -167,12 +171,11 @@ def test_the_next_shadow_begins_with_nothing_of_the_last(
     project: Project, shadowing: Shadowing, answers: list[Answer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate, at_it = threading.Event(), threading.Event()
-    good = module.answer_in_shadow
 
     def slowly(*words: Any) -> int:
         at_it.set()
         assert gate.wait(PATIENCE)
-        return good(*words)
+        return answer_in_shadow(*words)
 
     monkeypatch.setattr(module, "answer_in_shadow", slowly)
     first = project.begin_shadow("pets@2")
@@ -194,7 +197,6 @@ def test_it_looks_for_shadows_seldom_and_a_database_that_is_away_passes(
     project: Project, shadowing: Shadowing, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     looks, ticks = [], iter(range(10 * module.LOOK_TICKS))
-    running_shadow = module.running_shadow
 
     def watched(*words: Any) -> Any:
         looks.append(words)
@@ -209,7 +211,7 @@ def test_it_looks_for_shadows_seldom_and_a_database_that_is_away_passes(
     assert len(looks) == 11
     assert loaded(shadowing) == "pets@2"
     assert [record.message for record in caplog.records if record.levelno >= logging.ERROR] == [
-        "pets@2 in the shadow: the database is away"
+        "following the shadow of pets@2 failed: the database is away"
     ]
     assert project.shadow_report("pets").shadow.trouble is None
 

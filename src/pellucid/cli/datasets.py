@@ -93,6 +93,8 @@ def revert(
         print_json({"ref": version.ref, **plain(version)})
     else:
         put(f"{version.ref} holds what {dataset} does: {version.counts['images']} images")
+        if taken_back := version.recipe.get("taken_back", 0):
+            say(context, f"{taken_back} of the labels are others: votes on them were taken back since")
 
 
 def _print_version(seen: Inspection) -> None:

@@ -104,7 +104,7 @@ def _misused(error: Any) -> int:
         if str(error):  # some versions of Typer have printed the help already
             note(str(error))
         return UsageError.exit_code
-    text = error.format_message().strip().rstrip(".")
+    text = error.format_message().strip().rstrip(".").replace("Value error, ", "")  # which some versions of Typer put
     path = error.ctx.command_path if getattr(error, "ctx", None) else "pellucid"
     option = getattr(error, "option_name", None)
     if option in _GLOBAL and path != "pellucid":

@@ -52,10 +52,12 @@ def _foretell(found: Outlook, *, json: bool) -> None:
         print_json({**plain(found), "dry_run": True})
         return
     plan = found.plan
-    if found.learnt and not found.new_votes:
+    if found.learnt and not found.new_votes and not found.taken_back:
         put(f"nothing would be trained: {found.newest} is learnt already and nobody has said anything since")
         return
     put(f"would freeze {found.new_votes} new votes on top of {found.newest}" + ", and audit it" * plan.clean)
+    if found.taken_back:
+        put(f"would label {found.taken_back} images anew, on which votes were taken back since")
     replay = f", each once more with {plan.replay:.0%} of the old images" if plan.replay else ""
     put(f"would train {', '.join(plan.models)}{replay}")
     ends = "becomes champion where it passes the gate" if plan.promote == "gate" else "stays a candidate"

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pellucid.errors import ConcurrencyError
-from pellucid.flow.version import count_rows, rules_of
+from pellucid.flow.version import RETRACTED, count_rows, rules_of, without_retracted
 from pellucid.flow.workspace import Workspace
 from pellucid.store.datasets import commit_version, findings_of, get_version, latest_version
 from pellucid.store.ingests import finish_ingest
 from pellucid.store.manifests import content_id, read_manifest, write_manifest
+from pellucid.store.retractions import newest_retraction
 from pellucid.store.votes import add_votes
 from pellucid.types import DatasetVersion, Row, Vote
 
@@ -81,6 +82,9 @@ def newest_of(workspace: Workspace, ref: str) -> tuple[DatasetVersion, tuple[Row
 def revert(workspace: Workspace, ref: str) -> tuple[DatasetVersion, bool]:
     """Makes what the version holds the dataset's newest version again; nothing of what came after it is lost.
 
+    What was taken back since stays so: such a label is what the other votes that the version knew say together, and the
+    recipe's ``taken_back`` counts these images.
+
     Returns:
         The version, and whether it is new: reverting to the newest one does nothing.
 
@@ -91,5 +95,12 @@ def revert(workspace: Workspace, ref: str) -> tuple[DatasetVersion, bool]:
     with workspace.database.read() as connection:
         wanted = get_version(connection, ref)
         newest = latest_version(connection, wanted.dataset) or wanted
-    rows = read_manifest(workspace.blobs, wanted.content_id)
-    return commit_rows(workspace, newest, rows, recipe={"verb": "revert", "to": wanted.ref}, alike=wanted)
+        rows = read_manifest(workspace.blobs, wanted.content_id)
+        changed = without_retracted(connection, wanted, rows)
+        upto = newest_retraction(connection, wanted.dataset)
+    recipe: dict[str, Any] = {"verb": "revert", "to": wanted.ref}
+    if upto:
+        recipe[RETRACTED] = upto
+    if changed:
+        recipe["taken_back"] = len(changed)
+    return commit_rows(workspace, newest, [changed.get(row.sample, row) for row in rows], recipe=recipe, alike=wanted)

@@ -18,13 +18,14 @@ from pellucid.flow.heartbeat import Heartbeat
 from pellucid.flow.promote import promote
 from pellucid.flow.replay import REPLAY
 from pellucid.flow.triggers import Drifted, Plan, check_dataset, due, new_votes, plan_of
-from pellucid.flow.version import commit_votes, rules_of
+from pellucid.flow.version import VOTES, commit_votes, rules_of, without_retracted
 from pellucid.flow.worker import work
 from pellucid.flow.workspace import Progress, Workspace, no_progress
 from pellucid.store.aliases import CANDIDATE, CHAMPION, alias_state
 from pellucid.store.datasets import get_version, list_versions
 from pellucid.store.firings import Firing, FiringState, end, fire, give_back, note, renew
 from pellucid.store.jobs import enqueue, list_jobs
+from pellucid.store.manifests import read_manifest
 from pellucid.store.models import get_model, list_models
 from pellucid.store.verdicts import Verdict
 from pellucid.store.votes import newest_vote
@@ -56,6 +57,7 @@ class Outlook:
     dataset: str  # name
     newest: str  # version that it would start from
     new_votes: int  # since the last retraining
+    taken_back: int  # images whose label in that version rests on votes that were taken back since
     learnt: bool  # whether a model was trained on that version already
     plan: Plan
 
@@ -138,7 +140,8 @@ def outlook(workspace: Workspace, dataset: str) -> Outlook:
         check_dataset(connection, dataset)
         version = get_version(connection, dataset)
         count, _ = new_votes(connection, dataset)
-    return Outlook(dataset, version.ref, count, _is_learnt(workspace, version), plan)
+        taken_back = len(without_retracted(connection, version, read_manifest(workspace.blobs, version.content_id)))
+    return Outlook(dataset, version.ref, count, taken_back, _is_learnt(workspace, version), plan)
 
 
 class Retrainings:
@@ -228,9 +231,9 @@ class _Run:
             upto = newest_vote(connection, dataset)
         with database.read() as connection:
             newest = get_version(connection, dataset)
-            after = max(int(item.recipe.get("votes_upto", 0)) for item in list_versions(connection, dataset))
+            after = max(int(item.recipe.get(VOTES, 0)) for item in list_versions(connection, dataset))
         rules = rules_of(newest)
-        recipe = {"verb": "retrain", "trigger": self._firing.trigger, "votes_upto": upto, **rules.to_dict()}
+        recipe = {"verb": "retrain", "trigger": self._firing.trigger, VOTES: upto, **rules.to_dict()}
         made, _, _ = commit_votes(
             self._workspace, dataset, rules=rules, recipe=recipe, said=(after, upto), progress=self._progress
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +31,7 @@ from pellucid.store.samples import sketches_of
 from pellucid.store.votes import add_votes, said_so_far, samples_retracted, samples_voted, votes_of
 from pellucid.types import KEEPER, DatasetVersion, Role, Row, Split, Status, Vote
 
+VOTES = "votes_upto"  # in a version's recipe: the newest vote said directly that its labels follow
 RETRACTED = "retractions_upto"  # in a version's recipe: the newest retraction that its labels follow
 _ATTEMPTS = 20  # commits that may lose the race against other processes before this one gives up
 
@@ -149,6 +151,48 @@ def commit_votes(
 
 def _said_so_far(connection: sa.Connection, dataset: str, said: tuple[int, int] | None) -> tuple[int, int, int]:
     return said_so_far(connection, dataset, upto=None if said is None else said[1])
+
+
+def followed(connection: sa.Connection, version: DatasetVersion) -> tuple[int, int]:
+    """The newest vote said directly, and the newest retraction, that the version's labels follow; 0 for none."""
+    until = [item for item in list_versions(connection, version.dataset) if item.number <= version.number]
+    voted, retracted = (max(int(item.recipe.get(key, 0)) for item in until) for key in (VOTES, RETRACTED))
+    return voted, retracted
+
+
+def without_retracted(connection: sa.Connection, version: DatasetVersion, rows: Iterable[Row]) -> dict[str, Row]:
+    """Those of the version's rows whose label is another without what was taken back since, as it then is."""
+    dataset, at = version.dataset, version.created_at
+    voted, retracted = followed(connection, version)
+    held = set(samples_retracted(connection, dataset, retracted, held=(voted, at)))
+    touched = {row.sample: row for row in rows if row.sample in held}
+    later = (voted, sys.maxsize)
+
+    def that_counted(before: int | None) -> dict[str, list[Vote]]:
+        """Of all votes those that the version knew."""
+        early = votes_of(connection, dataset, sorted(touched), without=later, before=before)
+        every = votes_of(connection, dataset, sorted(touched), before=before)
+        return {
+            name: [
+                vote
+                for vote in votes
+                if vote.at <= at and (vote.role is Role.GROUND_TRUTH or vote in early.get(name, ()))
+            ]
+            for name, votes in every.items()
+        }
+
+    old, new = that_counted(retracted), that_counted(None)
+    found: dict[str, Row] = {}
+    for name, row in touched.items():
+        before, left = old.get(name, []), new.get(name, [])
+        gone = [vote for vote in before if vote not in left]
+        if _standing(before) == _standing(left) or (row.split is Split.TRUSTED and not _any_truth(gone)):
+            continue
+        said = derive([vote for vote in left if vote.voter != KEEPER])
+        found[name] = replace(row, label=said.label, trust=said.trust, status=said.status, reason=said.reason)
+        if row.status is Status.SET_ASIDE and said.status is Status.OK:
+            found[name] = replace(found[name], status=row.status, reason=row.reason)
+    return found
 
 
 class _OvertakenError(Exception):

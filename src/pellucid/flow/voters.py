@@ -34,7 +34,7 @@ class Voter:
     retracted: int  # that were taken back
     images: int  # that they have a word on
     reliability: Estimate | None  # 0..1 with the 95 % interval of its posterior; None for ground truth and models
-    learnt: float | None  # 0..1: the share of their words that the champion has learnt; None without a champion
+    learnt: float | None  # 0..1: the share of their words that the champion has learnt; None without either
     agreement: float | None  # 0..1: the share of their words that most others on the image say too; None without others
     conduct: Conduct  # what stands out, and whether they are suspected of anything
 
@@ -134,13 +134,16 @@ def _learnt(workspace: Workspace, connection: sa.Connection, dataset: str) -> Ma
 def _agreements(words: Sequence[Vote]) -> dict[str, list[bool]]:
     """For each voter, whether most others on an image say the same; nothing where others tie or nobody else spoke."""
     said: dict[str, Counter[str]] = defaultdict(Counter)
+    own: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)  # an import may say several labels of one image
     for vote in words:
         if vote.role is not Role.MODEL:
             said[vote.sample][vote.label] += 1
+            own[vote.sample, vote.voter][vote.label] += 1
     found: dict[str, list[bool]] = defaultdict(list)
     for vote in words:
         if vote.role is not Role.MODEL:
-            others = {label: count - (label == vote.label) for label, count in said[vote.sample].items()}
+            mine = own[vote.sample, vote.voter]
+            others = {label: count - mine[label] for label, count in said[vote.sample].items()}
             most = max(others.values())
             if most and sum(count == most for count in others.values()) == 1:
                 found[vote.voter].append(others[vote.label] == most)

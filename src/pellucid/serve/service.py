@@ -6,22 +6,12 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import cast
 
-from pellucid.config import hide_secrets
-from pellucid.errors import (
-    IntegrityError,
-    MissingExtraError,
-    NotFoundError,
-    NotReadyError,
-    PellucidError,
-    StorageError,
-    UsageError,
-    VersionError,
-)
+from pellucid.errors import NotFoundError, NotReadyError, PellucidError, UsageError
 from pellucid.flow.answer import Asked, answer
 from pellucid.flow.carry import carry_over
 from pellucid.flow.feedback import Heard, Said, hear
@@ -30,6 +20,7 @@ from pellucid.flow.predict import choose_model
 from pellucid.flow.reaudit import reaudit
 from pellucid.flow.workspace import Workspace
 from pellucid.serve.batcher import Batcher, BatchStats
+from pellucid.serve.kinds import kind_of, log_error
 from pellucid.serve.shadowing import Shadowing
 from pellucid.store.aliases import CHAMPION, alias_state
 from pellucid.store.ledger import standing
@@ -42,13 +33,6 @@ PATIENCE_SECONDS = 5.0  # without word from the database, or without end of a ba
 RETRY_SECONDS = 1.0  # after which a champion that cannot be loaded is tried again
 REAUDIT_AFTER = 50  # labels heard, after which all of them are judged anew
 REAUDIT_SHARE = 0.1  # of the learner's time that judging anew may take
-_KINDS: Mapping[type[Exception], str] = {
-    StorageError: "the storage fails",
-    IntegrityError: "what is stored is damaged",
-    VersionError: "what is stored is of another version of Pellucid",
-    NotFoundError: "something that it needs is missing",
-    MissingExtraError: "a package is not installed",
-}
 _LOG = logging.getLogger(__name__)
 
 
@@ -295,11 +279,7 @@ class Service:
         """What readiness, which everybody may ask, says of an error: its kind. The log says the rest, once while it
         lasts; errors speak of paths, servers and statements.
         """
-        kind = next((words for known, words in _KINDS.items() if isinstance(error, known)), type(error).__name__)
-        said = f"{what}: {kind}; the log says more"
+        said = kind_of(error, what)
         if said not in self._trouble.values():
-            if isinstance(error, PellucidError):
-                _LOG.error("%s: %s", what, hide_secrets(str(error)))
-            else:
-                _LOG.error("%s", what, exc_info=error)
+            log_error(_LOG, error, what)
         return said

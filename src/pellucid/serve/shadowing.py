@@ -10,11 +10,11 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from pellucid.errors import PellucidError
 from pellucid.flow.predict import open_predictor
 from pellucid.flow.predictor import Predictor
 from pellucid.flow.shadow import answer_in_shadow, is_drawn
 from pellucid.flow.workspace import Workspace
+from pellucid.serve.kinds import kind_of, log_error
 from pellucid.store.models import get_model
 from pellucid.store.shadows import Shadow, note_shadow, running_shadow
 from pellucid.types import Answer
@@ -158,11 +158,11 @@ class Shadowing:
         Args:
             blames: whether it keeps the candidate from answering.
         """
-        known = isinstance(error, PellucidError)
-        said = str(error) if known else f"{type(error).__name__}; the server's log says more"
+        name = self._shadow.ref if self._shadow is not None else "a candidate"
+        what = f"{name} cannot answer in the shadow" if blames else f"following the shadow of {name} failed"
+        said = kind_of(error, what)
         if said != self._logged:
-            name = self._shadow.ref if self._shadow is not None else "a candidate"
-            _LOG.error("%s in the shadow: %s", name, said, exc_info=None if known else error)
+            log_error(_LOG, error, what)
         self._logged = said
         if blames:
             self._trouble = said

@@ -1,0 +1,69 @@
+"""``drift`` as it is typed."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pellucid import Project
+from pellucid.flow.answer import Asked, answer
+from pellucid.flow.live import LiveModel
+
+from .conftest import Cli
+
+
+def shade(label: str, number: int, *, dark: int = 0) -> bytes:
+    """A noisy picture of one of two colours, and how much darker it is than usual."""
+    rng = np.random.default_rng([number, label == "red"])
+    pixels = rng.integers(0, 120, (24, 24, 3))
+    pixels[..., 0 if label == "red" else 2] += 120
+    buffer = io.BytesIO()
+    Image.fromarray(np.clip(pixels - dark, 0, 255).astype(np.uint8)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def shades(cli: Cli, here: Path) -> Path:
+    """A project whose champion tells red from blue."""
+    for label in ("red", "blue"):
+        for number in range(80):
+            place = here / "shades" / label / f"{number}.png"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(shade(label, number))
+    assert cli("ingest", "shades", "-d", "shades", "--test", "0.5").code == 0
+    assert cli("train", "-d", "shades", "-m", "ridge").code == 0
+    assert cli("models", "promote", "shades@1").code == 0
+    return here
+
+
+def ask(folder: Path, start: int, *, dark: int = 0) -> None:
+    images = [shade(label, start + number, dark=dark) for number in range(40) for label in ("red", "blue")]
+    with Project(folder) as project:
+        live = LiveModel(project.workspace, project.model("shades"))
+        answer(project.workspace, live.answerer, [Asked(data) for data in images])
+
+
+def test_it_says_what_has_moved_and_what_has_not(cli: Cli, shades: Path) -> None:
+    few = cli("drift")
+    assert (few.code, "has answered about 0 images; drift is told from 50 on" in few.error) == (7, True)
+    ask(shades, 1000)
+    found = cli("drift", "--json").json
+    assert (found["drifted"], found["n_current"]) == ([], 80)
+    ask(shades, 2000, dark=90)
+    told = cli("drift", "shades").out.splitlines()
+    moved = {line.split()[0]: line.split()[1] for line in told[1:]}
+    assert moved["features"] == "moved"
+    assert set(moved.values()) <= {"moved", "same"}
+    assert "features" in cli("drift", "--json").json["drifted"]
+
+
+@pytest.mark.usefixtures("trained")
+def test_without_a_champion_or_a_model_it_is_one_line(cli: Cli) -> None:
+    for words in (["drift", "birds"], ["drift", "pets@9"]):
+        ended = cli(*words)
+        assert ended.error
+        assert ended.code == 4
