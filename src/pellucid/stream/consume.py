@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from pellucid.errors import DataError, ImageError, PellucidError
 from pellucid.store.database import Database
-from pellucid.store.offsets import advance, lock_offsets, move_to, next_offsets
+from pellucid.store.offsets import advance, appear, lock_offsets, move_to, next_offsets, readers
 from pellucid.store.receipts import Receipt, claim, count_receipts, receipts_of
 from pellucid.stream.event import Event
 from pellucid.stream.rounds import go_round
@@ -86,9 +86,13 @@ def consume(
     names = [topics] if isinstance(topics, str) else list(topics)
     so_far = Consumed()
     patience = 0.0  # seconds that a read waits: none before all topics have been looked at in vain
+    known = False  # whether others can see that this consumer reads
 
     def read_each() -> bool:
-        nonlocal so_far, patience
+        nonlocal so_far, patience, known
+        if not known:
+            _appear(database, consumer, names)
+            known = True
         quiet = True
         for topic in names:
             with database.read() as connection:
@@ -132,6 +136,16 @@ def refuse(connection: sa.Connection, consumer: str, event: Event, reason: str) 
     place = {"topic": "", "partition": 0, "offset": 0, "reason": reason}
     place |= {"source": event.source, "id": event.id, "type": event.type}
     claim(connection, _aside(consumer), f"early:{event.source}#{event.id}", place)
+
+
+def _appear(database: Database, consumer: str, topics: Sequence[str]) -> None:
+    with database.read() as connection:
+        known = set(readers(connection))
+    new = [topic for topic in topics if (consumer, topic) not in known]
+    if new:
+        with database.write() as connection:
+            for topic in new:
+                appear(connection, consumer, topic)
 
 
 def _commit(
