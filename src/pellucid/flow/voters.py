@@ -21,7 +21,7 @@ from pellucid.store.ledger import entries_after
 from pellucid.store.manifests import read_manifest
 from pellucid.store.models import get_model
 from pellucid.store.votes import find_votes, retracted_counts, supports_of
-from pellucid.types import KEEPER, Role, Row, Split, Status, Vote
+from pellucid.types import KEEPER, TRUST_SCALE, Role, Row, Split, Status, Vote
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ def _learnt(workspace: Workspace, connection: sa.Connection, dataset: str) -> Ma
     model = get_model(connection, f"{dataset}@{crowned}")
     rows = read_manifest(workspace.blobs, get_version(connection, model.dataset).content_id)
     found = {
-        row.sample: (row.label, row.trust)
+        row.sample: (row.label, row.trust / TRUST_SCALE)
         for row in rows
         if row.split is Split.TRAIN and row.status is Status.OK and row.trust and row.label is not None
     }
