@@ -37,6 +37,7 @@ class Consumed:
     trouble: str = ""  # why the last batch is to be tried again; empty where it went well
 
 
+Housekeeper = Callable[[], int]
 Watcher = Callable[[Consumed], None]
 
 
@@ -49,6 +50,7 @@ def consume(
     *,
     prepare: Preparer = lambda events: None,
     around: Surrounder = nullcontext,
+    between: Housekeeper = lambda: 0,
     batch: int = BATCH,
     stop: threading.Event | None = None,
     report: Watcher = lambda consumed: None,
@@ -71,6 +73,8 @@ def consume(
             as computing the vectors of many images at once; a batch that is tried again comes again.
         around: makes what is entered before each batch's transaction begins and left after it is committed, or left
             with the error where it is not: what lives in memory follows the database with it.
+        between: is called before each round of reading, also where nothing comes; returns how many events that were
+            put off it has set aside.
         batch: events a transaction.
         stop: set it to end the loop after the batch in hand.
         report: told after each batch that was committed, and each that is to be tried again.
@@ -93,6 +97,9 @@ def consume(
         if not known:
             _appear(database, consumer, names)
             known = True
+        if given_up := between():
+            so_far = replace(so_far, set_aside=so_far.set_aside + given_up)
+            report(so_far)
         quiet = True
         for topic in names:
             with database.read() as connection:
