@@ -7,6 +7,9 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from pellucid.project import Project
+from pellucid.store.receipts import claim, settle
+from pellucid.store.retractions import newest_retraction
+from pellucid.store.votes import newest_vote
 
 _NUMBERS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :count) "
 _SAMPLES = (
@@ -29,8 +32,14 @@ _VOTES = (
 
 
 def fill(folder: Path, name: str, predictions: int, votes: int) -> None:
-    """Adds so many of both to an SQLite project, the votes on samples of their own."""
+    """Adds so many of both to an SQLite project, the votes on samples of their own.
+
+    The votes count as carried over to the first model, which could not: there are no images behind them.
+    """
     with Project(folder) as project, project.workspace.database.write() as connection:
         connection.execute(sa.text(_SAMPLES), {"count": votes})
         connection.execute(sa.text(_VOTES), {"name": name, "count": votes})
         connection.execute(sa.text(_PREDICTIONS), {"name": name, "count": predictions})
+        upto = {"vote": newest_vote(connection, name), "retraction": newest_retraction(connection, name)}
+        if claim(connection, "carry", f"{name}@1", upto) is not None:
+            settle(connection, "carry", f"{name}@1", upto)

@@ -16,11 +16,13 @@ import shutil
 import statistics
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, sync_playwright
 
 from archive import fill
 from bench import Figure, program, say
@@ -33,7 +35,7 @@ WALL, SIDE = "wall", 96  # the dataset of many pictures, and their pixels
 FRAME = 1000 / 60  # ms
 CALM, FAST = 1_200, 30_000  # pixels a second: reading, and looking for something
 LOADS, JUMPS = 5, 12  # of each page, and to places of the wall
-VIEW = {"width": 1280, "height": 860}
+VIEW: ViewportSize = {"width": 1280, "height": 860}
 OPTIONS = ["--no-sandbox", "--disable-background-networking", "--disable-gpu"]
 STRIPES = """<style>body{margin:0}#box{height:560px;overflow-y:auto}
 #box>div{height:600000px;background:repeating-linear-gradient(#ddd 0 100px,#bbb 100px 200px)}</style>
@@ -102,24 +104,40 @@ def chromium(scratch: Path, *, core: int | None = None) -> Iterator[Browser]:
         browser.close()
 
 
-def visitor(browser: Browser, served: Served) -> BrowserContext:
-    """Somebody with an empty cache who has logged in."""
-    context = browser.new_context(viewport=VIEW)  # type: ignore[arg-type]
-    context.set_default_timeout(120_000)
-    answer = context.request.post(f"{served.url}/login", form={"token": served.token})
-    if not answer.ok:
-        raise SystemExit(f"{served.url}/login answered {answer.status}")
-    return context
+@dataclass(frozen=True, slots=True)
+class House:
+    """A server, a browser, and the key to both."""
+
+    served: Served
+    browser: Browser
+    state: Any  # Playwright's of a context that has logged in: once, because more often a minute is refused
+
+    @classmethod
+    def of(cls, served: Served, browser: Browser) -> House:
+        """Logs in."""
+        context = browser.new_context()
+        answer = context.request.post(f"{served.url}/login", form={"token": served.token})
+        if not answer.ok:
+            raise SystemExit(f"{served.url}/login answered {answer.status}")
+        state = context.storage_state()
+        context.close()
+        return cls(served, browser, state)
+
+    def visitor(self) -> BrowserContext:
+        """Somebody with an empty cache who has logged in."""
+        context = self.browser.new_context(viewport=VIEW, storage_state=self.state)
+        context.set_default_timeout(120_000)
+        return context
 
 
-def paints(browser: Browser, served: Served) -> Iterator[Figure]:
+def paints(house: House) -> Iterator[Figure]:
     """Until each page shows something, each time to somebody who has never been there."""
     for page in PAGES:
         times = []
         for _ in range(LOADS):
-            context = visitor(browser, served)
+            context = house.visitor()
             shown = context.new_page()
-            shown.goto(served.url + page.path)
+            shown.goto(house.served.url + page.path)
             shown.wait_for_function(f"{PAINT} !== undefined")
             times.append(shown.evaluate(PAINT) / 1000)
             context.close()
@@ -139,11 +157,11 @@ def dropped(intervals: Sequence[float]) -> float:
     return late / (late + len(intervals))
 
 
-def scrolling(browser: Browser, served: Served, seconds: float, rounds: int) -> Iterator[Figure]:
+def scrolling(house: House, seconds: float, rounds: int) -> Iterator[Figure]:
     """The wall and the bare page in turn, at two speeds; then jumps to places never seen, and back to them."""
-    context = visitor(browser, served)
-    wall, bare = context.new_page(), browser.new_page(viewport=VIEW)  # type: ignore[arg-type]
-    wall.goto(f"{served.url}/data?version={WALL}@1")
+    context = house.visitor()
+    wall, bare = context.new_page(), house.browser.new_page(viewport=VIEW)
+    wall.goto(f"{house.served.url}/data?version={WALL}@1")
     wall.wait_for_function(ALL_SHOWN)
     bare.set_content(STRIPES)
     pages = {"wall": (wall, ".wall-box"), "bare": (bare, "#box")}
@@ -172,11 +190,10 @@ def scrolling(browser: Browser, served: Served, seconds: float, rounds: int) -> 
         times = [wall.evaluate(JUMP, share) for share in places]
         told = f"{JUMPS} jumps, slowest {max(times):.0f}"
         yield Figure(f"all in sight after a jump, {name}", statistics.median(times), "ms", at_most=1000, remark=told)
-        context.clear_cookies()
         context.close()
-        context = visitor(browser, served)  # with an empty cache again
+        context = house.visitor()  # with an empty cache again
         wall = context.new_page()
-        wall.goto(f"{served.url}/data?version={WALL}@1")
+        wall.goto(f"{house.served.url}/data?version={WALL}@1")
         wall.wait_for_function(ALL_SHOWN)
     context.close()
     bare.close()
@@ -187,9 +204,10 @@ def cost(scratch: Path, served: Served, images: Path, seconds: float, rounds: in
     loads: dict[str, list[Load]] = {"none": [], "all": []}
     served.press(1.0, images)
     with chromium(scratch, core=1) as browser:
+        house = House.of(served, browser)
         for turn in range(rounds):
             for who in list(loads)[:: 1 if turn % 2 else -1]:
-                context = visitor(browser, served)
+                context = house.visitor()
                 for page in PAGES if who == "all" else ():
                     context.new_page().goto(served.url + page.path, wait_until="networkidle")
                 loads[who].append(served.press(seconds, images))
@@ -224,7 +242,8 @@ def measure(quick: bool) -> list[Figure]:
         fill(project_folder, NAME, *many)
         say(f"{number:,} pictures, {many[0]:,} predictions, {many[1]:,} votes")
         with server(project_folder) as served, chromium(Path(scratch)) as browser:
-            figures = [*paints(browser, served), *scrolling(browser, served, seconds, rounds)]
+            house = House.of(served, browser)
+            figures = [*paints(house), *scrolling(house, seconds, rounds)]
         with server(project_folder) as served:
             figures += cost(Path(scratch), served, images, 2 * seconds, rounds)
         return figures

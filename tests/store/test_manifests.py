@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import random
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 
 from pellucid.errors import IntegrityError
 from pellucid.store.blobs import Blobs
-from pellucid.store.manifests import content_id, read_manifest, write_manifest
+from pellucid.store.manifests import content_id, read_manifest, read_row, write_manifest
 from pellucid.types import Row, Split, Status
 
 DIGESTS = st.binary(min_size=32, max_size=32).map(bytes.hex)
@@ -129,3 +130,19 @@ def test_a_manifest_that_was_damaged_is_found_out(blobs: Blobs, data: bytes) -> 
     Path(blobs.path_of("manifests", name, ".parquet")).write_bytes(data)
     with pytest.raises(IntegrityError, match="cannot be read"):
         read_manifest(blobs, name)
+
+
+@settings(deadline=None)
+@given(ROWS)
+def test_one_row_alone_is_that_of_all_rows(rows: list[Row]) -> None:
+    blobs = Blobs.open(tempfile.mkdtemp())
+    name = write_manifest(blobs, rows)
+    for row in rows:
+        assert read_row(blobs, name, row.sample) == row
+    assert read_row(blobs, name, "00" * 31 + "17") in {None, *rows}
+
+
+def test_one_row_of_a_file_that_is_no_manifest(blobs: Blobs) -> None:
+    blobs.put("manifests", b"nothing", name="ab" * 32, suffix=".parquet")
+    with pytest.raises(IntegrityError, match="damaged"):
+        read_row(blobs, "ab" * 32, ROW.sample)

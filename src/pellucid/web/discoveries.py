@@ -55,9 +55,9 @@ class _Listing:
             for item in now:
                 with ui.element("li"):
                     Words(item.detail)
-                    with ui.element("div").classes("strip"):
+                    with ui.element("div").classes("shots"):
                         for number, name in enumerate(item.samples[:_PICTURES], 1):
-                            with ui.element("button").classes("strip-item").props('type="button"') as button:
+                            with ui.element("button").classes("shot").props('type="button"') as button:
                                 picture(name, f"Open picture {number} of {len(item.samples)}", _SIDE)
                             button.on("click", told(lambda name=name: self._dialog.open(name)))
         self._more.set_visibility(bool(self._left))

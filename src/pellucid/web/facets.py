@@ -67,9 +67,9 @@ class Filters:
             return
         with ui.element("fieldset").classes("facet"):
             Words(title, tag="legend")
-            with ui.element("div").classes("chips"):
+            with ui.element("div").classes("picks"):
                 for name in there:
-                    with ui.element("button").classes("chip").props('type="button"') as button:
+                    with ui.element("button").classes("pick").props('type="button"') as button:
                         Words(name.replace("_", " ") if not kind.startswith("meta.") else name, tag="span")
                         count = Words("", "number", "span")
                     button.on("click", told(lambda kind=kind, name=name: self._press(kind, name)))

@@ -115,7 +115,7 @@ class _Listing:
         with self._list:
             for item in now:
                 with ui.element("li"):
-                    with ui.element("button").classes("strip-item").props('type="button"') as button:
+                    with ui.element("button").classes("shot").props('type="button"') as button:
                         picture(item.sample, f"Open the picture, {_label(item.after)}", _SIDE)
                     button.on("click", told(lambda name=item.sample: self._dialog.open(name)))
                     with ui.element("div"):

@@ -108,9 +108,9 @@ class StoryDialog:
 
     def _strip(self, items: Sequence[tuple[str, str, str]]) -> None:
         """Small pictures; each leads to its own story."""
-        with ui.element("div").classes("strip"):
+        with ui.element("div").classes("shots"):
             for sample, words, note in items[:24]:
-                with ui.element("button").classes("strip-item").props('type="button"') as button:
+                with ui.element("button").classes("shot").props('type="button"') as button:
                     picture(sample, f"{words or 'picture'}, {note}", _SMALL)
                     if words:
                         Words(words, tag="span")

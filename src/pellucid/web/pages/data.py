@@ -70,7 +70,7 @@ async def _pictures(view: View, chosen: DatasetVersion) -> None:
         with ui.element("section").classes("card wall-card").props('aria-label="Pictures"'):
             with ui.element("div").classes("row wall-top"):
                 more = ui.button("Filters", icon="tune").props('flat dense aria-expanded="false"').classes("only-small")
-                side = ui.select(_SIDES, value=_SIDE).props('outlined dense aria-label="Size"').classes("side")
+                side = ui.select(_SIDES, value=_SIDE).props('outlined dense aria-label="Size"').classes("wall-side")
                 with ui.element("a").classes("quiet-link").props("download") as save:
                     Words("Save as CSV", tag="span")
             grid = Grid(chosen.ref, wanted, lambda sample: dialog.open(sample))

@@ -7,6 +7,7 @@ const GAP = 12, WORDS = 26; // pixels: between pictures, and the line below each
 const FAST = 1.5; // pixels a millisecond, above which pictures are not asked for
 const REST = 90; // milliseconds of rest after which they are, whatever the speed was
 const AGAIN = 2000; // milliseconds after which a server that was away is asked again
+const TRIES = 5; // times that a picture which did not come is asked for again
 
 export default {
   template: `
@@ -112,7 +113,8 @@ export default {
     },
     draw() {
       if (!this.line || !this.count) return;
-      const box = this.$refs.box, lines = Math.ceil(box.clientHeight / this.line) + 1;
+      // A box is never higher than the window; without its styles it would be as high as all the pictures.
+      const lines = Math.ceil(Math.min(this.$refs.box.clientHeight, window.innerHeight) / this.line) + 1;
       const from = Math.max(0, (this.first_line() - OVERSCAN) * this.columns);
       const to = Math.min(this.count, (this.first_line() + lines + OVERSCAN) * this.columns);
       for (const index of [...this.cells.keys()]) if (index < from || index >= to) this.drop(index);
@@ -135,16 +137,25 @@ export default {
         [cell.image, cell.words, cell.mark] = cell.children;
         cell.image.alt = ""; cell.image.decoding = "async";
         cell.image.onload = () => cell.image.classList.add("there");
+        cell.image.onerror = () => this.again(cell, cell.row);
         cell.words.className = "wall-words"; cell.mark.className = "wall-mark";
         this.$refs.all.append(cell);
       }
-      cell.index = index; cell.row = null; cell.hidden = false;
+      cell.index = index; cell.row = null; cell.tries = 0; cell.hidden = false;
       cell.id = `picture-${index}`;
       cell.setAttribute("aria-posinset", index + 1);
       cell.setAttribute("aria-setsize", this.count);
       this.cells.set(index, cell);
       this.place(cell);
       return cell;
+    },
+    again(cell, row) {
+      // The server was away, or the picture is damaged: a few times more, as long as it is in sight.
+      if (!row || cell.tries >= TRIES) return;
+      cell.tries += 1;
+      setTimeout(() => {
+        if (cell.row === row) { cell.asked = false; this.draw(); }
+      }, AGAIN);
     },
     place(cell) {
       const line = Math.floor(cell.index / this.columns), column = cell.index % this.columns;
