@@ -206,7 +206,7 @@ def _draw_drift(shown: tuple[DriftReport | str | None, tuple[Answer, ...]]) -> N
         Words("Being looked for…", "note").props('role="status"')
         return
     if isinstance(report, str):
-        Words(f"{report[:1].upper()}{report[1:]}.", "note")
+        Words(f"{report}.", "note")
         return
     with ui.element("div").classes("scroll"), ui.element("table").classes("plain"):
         with ui.element("thead"), ui.element("tr"):
