@@ -66,7 +66,7 @@ def test_a_grid_is_started_and_seen_to_finish(site: Site, person: Come, child_en
     log = page.get_by_role("log")
     expect(log).to_contain_text("training")
     expect(log).to_contain_text("done: pets@3")
-    page.get_by_role("button", name="Close").click()
+    page.get_by_role("button", name="Close", exact=True).click()
     assert acts(site)[0] == "start grid"
 
 
@@ -89,7 +89,7 @@ def test_a_job_is_cancelled_and_tried_again(site: Site, person: Come) -> None:
         expect(page.get_by_role("button", name=f"Cancel: job {job.id}")).to_be_visible()
         page.get_by_role("button", name=f"Log of job {job.id}").click()
         expect(page.get_by_role("log")).to_contain_text("cancelled by admin")
-        page.get_by_role("button", name="Close").click()
+        page.get_by_role("button", name="Close", exact=True).click()
         page.get_by_role("button", name=f"Cancel: job {job.id}").click()
         expect(page.get_by_role("button", name=f"Try again: job {job.id}")).to_be_visible()
         assert project.jobs([job.id])[0].state is JobState.CANCELLED
