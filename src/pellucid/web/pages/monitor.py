@@ -222,10 +222,10 @@ def _draw_drift(shown: tuple[DriftReport | str | None, tuple[Answer, ...]]) -> N
                         Words(text, "num", "td")
                     Words(f"{shift.direction}: {shift.detail}" if shift.direction else shift.detail, tag="td")
     windows = f"{report.n_current:,} answers against {report.n_reference:,} test images."
-    Words(
-        f"{windows} An aspect has moved where chance would hardly do it and the effect is large enough to matter: from 0, the same, to 1, nothing in common.",
-        "note",
+    rule = (
+        "An aspect has moved where chance would hardly do it and the effect (0 none, 1 all) is large enough to matter."
     )
+    Words(f"{windows} {rule}", "note")
     if answers:
         heading(3, "Answers that moved most")
         with ui.element("div").classes("words-grid"):
