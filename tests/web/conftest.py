@@ -18,7 +18,9 @@ import sqlalchemy as sa
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Response, sync_playwright
 
 from pellucid import Project
+from pellucid.flow.tokens import create_token
 from pellucid.store.schema import sample
+from pellucid.types import Right
 
 from ..serve.conftest import Ready, ready
 
@@ -34,7 +36,9 @@ class Site:
 
     url: str
     folder: Path
-    tokens: dict[str, str]  # by their names, which are their rights: predict, feedback, admin
+    tokens: dict[
+        str, str
+    ]  # by their names: their rights, predict, feedback, admin; ann and bob may predict and feedback
     process: subprocess.Popen[str]
 
     def samples(self) -> list[str]:
@@ -92,7 +96,11 @@ def site(tmp_path_factory: pytest.TempPathFactory, ready: Ready, child_environ: 
     """A server that the tests of one module share."""
     folder = tmp_path_factory.mktemp("site") / "project"
     shutil.copytree(ready.folder, folder)
-    made = start_site(folder, dict(ready.tokens), {**child_environ, "PELLUCID_POLL_SECONDS": "0.02"})
+    tokens = dict(ready.tokens)
+    with Project(folder) as project:
+        for name in ("ann", "bob"):
+            tokens[name] = create_token(project.workspace, name, [Right.PREDICT, Right.FEEDBACK]).secret
+    made = start_site(folder, tokens, {**child_environ, "PELLUCID_POLL_SECONDS": "0.02"})
     yield made
     end_site(made)
 

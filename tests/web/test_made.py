@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
 import pytest
@@ -11,6 +13,12 @@ import pytest
 from pellucid.errors import DataError
 from pellucid.flow.live import LiveModel
 from pellucid.web.made import Made
+
+
+def beside(work: Coroutine[Any, Any, None]) -> None:
+    """Runs it in a thread of its own: the browser of other tests keeps a loop in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, work).result()
 
 
 def model() -> LiveModel:
@@ -30,7 +38,7 @@ def test_all_who_ask_get_what_is_made_once_for_each_model() -> None:
         assert await keeper.of(second) == 2
         assert made == [first, second]
 
-    asyncio.run(run())
+    beside(run())
 
 
 def test_it_is_made_anew_beside_the_viewers_where_something_has_changed() -> None:
@@ -52,7 +60,7 @@ def test_it_is_made_anew_beside_the_viewers_where_something_has_changed() -> Non
             await asyncio.sleep(0.001)
         assert (await keeper.of(live), made[0]) == (2, 2)
 
-    asyncio.run(run())
+    beside(run())
 
 
 def test_it_rests_before_it_looks_again() -> None:
@@ -68,7 +76,7 @@ def test_it_rests_before_it_looks_again() -> None:
             await keeper.of(live)
         assert looks == [1]
 
-    asyncio.run(run())
+    beside(run())
 
 
 def test_what_fails_is_told_and_tried_again() -> None:
@@ -86,4 +94,4 @@ def test_what_fails_is_told_and_tried_again() -> None:
             await keeper.of(live)
         assert await keeper.of(live) == 2
 
-    asyncio.run(run())
+    beside(run())

@@ -57,13 +57,13 @@ def press(page: Page, key: str, count: int) -> None:
 
 
 def test_twenty_labels_by_keys_alone(site: Site, person: Come, axe: str) -> None:
-    page = person("feedback").open("/review")
+    page = person("ann").open("/review")
     come_to(page, 0)
-    expect(page.locator(".act kbd")).to_have_text(["A", "K", "O", "U", "Z"])
+    expect(page.locator(".decision kbd")).to_have_text(["A", "K", "O", "U", "Z"])
     expect(page.locator(".look")).to_contain_text("Given by admin")
-    expect(page.locator(".strip").first.locator("img")).to_have_count(3)
+    expect(page.locator(".nearest").first.locator("img")).to_have_count(3)
     assert serious(page, axe) == []
-    before = len(decided(site, "feedback"))
+    before = len(decided(site, "ann"))
     for number in range(17):
         press(page, "a", number + 1)
     press(page, "k", 18)
@@ -71,29 +71,29 @@ def test_twenty_labels_by_keys_alone(site: Site, person: Come, axe: str) -> None
     expect(page.get_by_role("dialog")).to_contain_text("What does it show?")
     press(page, "1", 19)
     press(page, "u", 20)
-    votes = decided(site, "feedback")[before:]
+    votes = decided(site, "ann")[before:]
     assert [vote.label for vote in votes[:18]] == ["cat"] * 17 + ["dog"]
     assert len({vote.sample for vote in votes}) == 19  # who is unsure says nothing
 
 
 def test_undo_takes_the_vote_back(site: Site, person: Come) -> None:
-    page = person("feedback").open("/review")
+    page = person("ann").open("/review")
     come_to(page, 0)
-    sample, before = shown(page), len(decided(site, "feedback"))
+    sample, before = shown(page), len(decided(site, "ann"))
     press(page, "a", 1)
-    assert (len(decided(site, "feedback")), shown(page) != sample) == (before + 1, True)
+    assert (len(decided(site, "ann")), shown(page) != sample) == (before + 1, True)
     press(page, "z", 0)
-    expect(page.locator(".review .said")).to_contain_text("Taken back: cat counts no longer")
-    assert (len(decided(site, "feedback")), shown(page)) == (before, sample)
+    expect(page.locator(".review .outcome")).to_contain_text("Taken back: cat counts no longer")
+    assert (len(decided(site, "ann")), shown(page)) == (before, sample)
     press(page, "u", 1)
     press(page, "z", 0)
     assert shown(page) == sample
     page.keyboard.press("z")
-    expect(page.locator(".review .said")).to_have_text("There is nothing to undo.")
+    expect(page.locator(".review .outcome")).to_have_text("There is nothing to undo.")
 
 
 def test_two_people_never_get_the_same_picture(site: Site, person: Come) -> None:
-    ann, bob = person("feedback").open("/review"), person("admin").open("/review")
+    ann, bob = person("ann").open("/review"), person("bob").open("/review")
     seen: dict[str, list[str]] = {"ann": [], "bob": []}
     for count in range(3):
         for name, page in (("ann", ann), ("bob", bob)):
@@ -104,22 +104,22 @@ def test_two_people_never_get_the_same_picture(site: Site, person: Come) -> None
 
 
 def test_what_another_one_says_meanwhile_stands_beside(site: Site, person: Come) -> None:
-    page = person("feedback").open("/review")
+    page = person("ann").open("/review")
     come_to(page, 0)
     sample = shown(page)
     assert site.ask("POST", "/feedback", token="admin", json={"sample": sample, "label": "dog"}).status_code == 200
     press(page, "a", 1)
-    expect(page.locator(".review .said")).to_contain_text("Meanwhile admin said dog; all words count.")
+    expect(page.locator(".review .outcome")).to_contain_text("Meanwhile admin said dog; all words count.")
 
 
 def test_a_class_that_somebody_adds_is_there_for_the_next_picture(site: Site, person: Come) -> None:
-    page = person("feedback").open("/review")
+    page = person("ann").open("/review")
     come_to(page, 0)
     page.keyboard.press("o")
     page.get_by_label("A class that nobody has used yet").fill("<b>eel</b>")  # letters are no acts here
     page.get_by_role("button", name="Add this class").click()
     come_to(page, 1)
-    assert decided(site, "feedback")[-1].label == "<b>eel</b>"
+    assert decided(site, "ann")[-1].label == "<b>eel</b>"
     page.keyboard.press("o")
     expect(page.get_by_role("dialog").get_by_role("button", name="<b>eel</b>")).to_be_visible()
     page.keyboard.press("Escape")
@@ -128,26 +128,26 @@ def test_a_class_that_somebody_adds_is_there_for_the_next_picture(site: Site, pe
 
 
 def test_an_expired_session_says_so_and_loses_nothing(site: Site, person: Come) -> None:
-    page = person("feedback").open("/review")
+    page = person("ann").open("/review")
     come_to(page, 0)
     press(page, "a", 1)
-    before = len(decided(site, "feedback"))
+    before = len(decided(site, "ann"))
     with Project(site.folder) as project, project.workspace.database.write() as connection:
         connection.execute(sa.delete(session_table))
     page.keyboard.press("a")
     expect(page.get_by_text("your session is over; log in again")).to_be_visible()
     page.wait_for_url("**/login?next=%2Freview")
-    page.fill("#token", site.tokens["feedback"])
+    page.fill("#token", site.tokens["ann"])
     page.click("button[type=submit]")
     come_to(page, 0)
-    assert len(decided(site, "feedback")) == before
+    assert len(decided(site, "ann")) == before
     press(page, "a", 1)
 
 
 def test_who_may_not_review_takes_no_picture_from_others(site: Site, person: Come) -> None:
     page = person("predict").open("/review")
     expect(page.locator(".look > img")).to_be_visible()
-    expect(page.locator(".act").first).to_be_disabled()
+    expect(page.locator(".decision").first).to_be_disabled()
     expect(page.locator(".review")).to_contain_text("The token 'predict' may not review; wanted is the role feedback.")
     page.keyboard.press("a")
     expect(page.locator(".review .note").first).to_have_text(re.compile("^0 decided"))

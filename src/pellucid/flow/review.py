@@ -24,7 +24,7 @@ MOST = 2000  # doubts in a queue
 JUDGED = 50_000  # labels that are judged for one; those that were said last come first
 _WORTH = 4 * MOST  # doubts whose worth is computed, those trusted least
 _WORDS = 8  # that a doubt repeats
-_BLOCK = 1024  # images at a time, between which the model may learn
+_BLOCK = 256  # images at a time, between which the model may learn
 _JUDGED_STATUS = (Status.OK, Status.CONFLICT, Status.SUSPECT)
 
 

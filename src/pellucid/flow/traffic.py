@@ -46,7 +46,7 @@ class Traffic:
 
 
 def read_traffic(
-    workspace: Workspace, name: str, span: timedelta, *, buckets: int = BUCKETS, now: datetime | None = None
+    workspace: Workspace, name: str, span: timedelta, buckets: int = BUCKETS, *, now: datetime | None = None
 ) -> Traffic:
     """What was answered in the time before now, in buckets that begin at whole multiples of their width.
 

@@ -47,6 +47,7 @@ def add_pages(app: FastAPI, doors: Doors) -> None:
     ui.add_head_html('<script src="/ui/static/charts.js" defer></script>', shared=True)
     ui.add_head_html('<script type="module" src="/ui/static/away.js"></script>', shared=True)
     core.app.exception_handler(404)(_not_found)
+    core.app.config.quasar_config["loadingBar"]["skipHijack"] = True  # each page shows its own progress
     ui.run_with(
         app, title="Pellucid", favicon="🔎", dark=None, language="en-US", tailwind=False, show_welcome_message=False,
         gzip_middleware_factory=None, binding_refresh_interval=None,

@@ -28,7 +28,7 @@ class Choices:
         icons: Mapping[str, str] | None = None,
     ) -> None:
         self._choose = choose
-        with ui.element("div").classes("row choices") as row:
+        with ui.element("div").classes("row picks") as row:
             row.props["role"] = "group"
             row.props["aria-label"] = about
             self._buttons = {name: self._button(name, (icons or {}).get(name)) for name in names}
@@ -39,7 +39,7 @@ class Choices:
             self._press(name)
             await self._choose(name)
 
-        with ui.element("button").classes("choice").on("click", told(press)) as button:
+        with ui.element("button").classes("pick").on("click", told(press)) as button:
             button.props["type"] = "button"
             if icon is not None:
                 ui.icon(icon).props('aria-hidden="true"')

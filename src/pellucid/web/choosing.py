@@ -22,7 +22,7 @@ def choose_class(classes: Sequence[str], chosen: Choose, founded: Choose, *, num
         founded: called with a new one.
         numbered: shows the digits that choose the first nine, which the caller has to hear.
     """
-    with ui.element("div").classes("row choices").props('role="group" aria-label="Classes"'):
+    with ui.element("div").classes("row classes").props('role="group" aria-label="Classes"'):
         for number, name in enumerate(classes[:_CHIPS], 1):
             _chip(name, str(number) if numbered and number < 10 else "", chosen)
     if len(classes) > _CHIPS:
@@ -51,7 +51,7 @@ def _chip(name: str, digit: str, chosen: Choose) -> None:
     async def pressed() -> None:
         await chosen(name)
 
-    with ui.element("button").classes("chip").props('type="button"').on("click", pressed):
+    with ui.element("button").classes("classchip").props('type="button"').on("click", pressed):
         if digit:
             Words(digit, tag="kbd")
         Words(name, tag="span")

@@ -12,7 +12,7 @@ from pellucid.flow.live import LiveModel
 
 T = TypeVar("T")
 
-_SHARE = 0.1  # of the time that making anew may take
+_SHARE = 0.05  # of the time that making anew may take
 
 
 class Made(Generic[T]):

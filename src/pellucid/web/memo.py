@@ -12,16 +12,7 @@ MOST = 64  # answers that are kept
 
 
 class Memo:
-    """Keeps the answers that were asked for last. Ask from one event loop.
-
-    >>> async def twice(memo: Memo) -> tuple[int, int]:
-    ...     made = iter(range(9))
-    ...     async def make() -> int:
-    ...         return next(made)
-    ...     return await memo.get("x", make), await memo.get("x", make)
-    >>> asyncio.run(twice(Memo()))
-    (0, 0)
-    """
+    """Keeps the answers that were asked for last. Ask from one event loop."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[Hashable, tuple[float, asyncio.Future[Any]]] = OrderedDict()

@@ -31,6 +31,7 @@ class OneVoter:
         self._dataset = view.desk.dataset
         self._last: int | None = None  # the oldest vote that is shown
         self._doing = ""
+        self._is_over = False  # whether this voter was forgotten here
         with ui.element("div").classes("row back"), ui.element("a").props('href="/voters"'):
             Words("← All voters", tag="span")
         heading(2, name, "voter-name")
@@ -62,7 +63,7 @@ class OneVoter:
                 ui.timer(1.0, self._show_figures, once=True)
                 return
             voter = next((item for item in found if item.name == self._name), None)
-            self._forget.visible = voter is not None and voter.votes > 0
+            self._forget.visible = self._is_over or (voter is not None and voter.votes > 0)
             if voter is None:
                 Words(f"Nobody called {self._name!r} has said anything of {self._dataset}.", "note")
             else:
@@ -161,6 +162,7 @@ class OneVoter:
                 ui.button("Keep them", on_click=told(leave), color=None).props("no-caps flat")
 
     async def _done(self, done: Forgotten) -> None:
+        self._is_over = True
         self._desk.fresh.drop((list_voters.__name__, self._dataset))
         self._forget.clear()
         with self._forget:
@@ -190,7 +192,7 @@ def _draw_figures(voter: Voter) -> None:
             share(conduct.believed),
             f"of {many(conduct.judged, 'label')} that the newest version could weigh",
         )
-        tile("Learnt", share(voter.learnt), "of the labels, by the champion")
+        tile("Weight", share(voter.weight), "with which the champion has learnt a label, on average")
         aim = conduct.target
         note = f"{aim.count} of the {aim.of} labels that others doubt" if aim is not None else "no label is doubted"
         tile("Doubted aim at", aim.label if aim is not None else "nothing", note)
@@ -224,7 +226,14 @@ def _draw_effect(found: Forgotten) -> None:
             if shift is not None:
                 _line(_told_shift(shift, what))
         if found.answers:
-            _line(f"{found.answers_changed:,} of its newest {found.answers:,} answers {done} others.")
+            _line(_told_answers(found))
+
+
+def _told_answers(found: Forgotten) -> str:
+    newest, would = many(found.answers, "newest answer"), "would come" if found.dry_run else "come"
+    if not found.answers_changed:
+        return f"Of its {newest}, none {would} out otherwise."
+    return f"Of its {newest}, {found.answers_changed:,} {would} out otherwise."
 
 
 def _line(words: str) -> None:

@@ -54,12 +54,12 @@ class Desktop:
             self.acts = Acts()
             with self.acts:
                 for act, key, words in _ACTS:
-                    button = ui.element("button").classes("act").props(f'type="button" data-act="{act}"')
+                    button = ui.element("button").classes("decision").props(f'type="button" data-act="{act}"')
                     button.props["disabled"] = not may
                     with button:
                         Words(key, tag="kbd")
                         Words(words, tag="span")
-            self.said = Words("", "said").props('role="status"')
+            self.said = Words("", "outcome").props('role="status"')
             if not may:
                 Words(f"The token {name!r} may not review; wanted is the role feedback.", "note")
 
@@ -262,7 +262,7 @@ class Reviewer:
 
 
 def _side(label: str, note: str, near: tuple[Near, ...], kind: str) -> None:
-    with ui.element("div").classes(f"side {kind.lower()}"):
+    with ui.element("div").classes(f"claim {kind.lower()}"):
         Words(kind, "note")
         heading(2, label)
         Words(note)

@@ -22,13 +22,15 @@ _AGE = 10.0  # seconds that a report is shown for
 _SHARES = {1.0: "all images", 0.5: "half of the images", 0.1: "a tenth of the images"}
 
 
-async def shadow_card(view: View, registry: Registry, changed: Callable[[], Awaitable[None]]) -> None:
-    """The card, as it is now.
+def shadow_card(
+    view: View, registry: Registry, report: ShadowReport | None, changed: Callable[[], Awaitable[None]]
+) -> None:
+    """The card.
 
     Args:
+        report: as ``read_shadow`` gave it.
         changed: told once a shadow has begun or ended.
     """
-    report = await _read(view, registry.name)
     running = report is not None and report.shadow.ended_at is None
     with card("Beside the champion", "A candidate in the shadow answers the same questions, to nobody."):
         if report is not None:
@@ -41,12 +43,14 @@ async def shadow_card(view: View, registry: Registry, changed: Callable[[], Awai
             _begin(view, registry, changed)
 
 
-async def _read(view: View, name: str) -> ShadowReport | None:
+async def read_shadow(view: View, name: str) -> ShadowReport | None:
+    """What is, or was last, in the shadow of the name's champion; None where nothing ever was."""
+
     def read() -> ShadowReport | None:
         try:
             return shadow_report(view.desk.workspace, name, most=_PICTURES)
         except NotFoundError:
-            return None  # nothing ever was in the shadow
+            return None
 
     found: ShadowReport | None = await view.desk.memo.get(("shadow", name), lambda: view.desk.think(read), seconds=_AGE)
     return found

@@ -13,6 +13,7 @@ from pellucid.flow.steer import Proposal
 from pellucid.store.verdicts import Verdict
 from pellucid.types import Right
 from pellucid.web import tables
+from pellucid.web.dialogs import close_button, dialog
 from pellucid.web.parts import Words
 from pellucid.web.view import View, notify, told
 from pellucid.web.words import share
@@ -27,31 +28,30 @@ async def steer(view: View, propose: Callable[[], Proposal], done: Callable[[], 
         propose: finds out what would happen; it may take seconds.
         done: told once production has changed, or turned out to have changed meanwhile.
     """
-    with ui.dialog().props("persistent") as dialog, ui.card().classes("dialog") as box:
-        Words("What would happen", "", "h2")
-        Words("The gate judges the model on trusted images …", "note").props('role="status"')
-        ui.spinner(size="28px").props('aria-hidden="true"')
-        ui.button("Cancel", on_click=dialog.close, color=None).props("outline no-caps").classes("end")
-    dialog.on("hide", dialog.delete)
-    dialog.open()
+    with dialog("What would happen", asks=True) as (made, title):
+        box = ui.element("div").classes("stack full")
+        with box:
+            Words("The gate judges the model on trusted images …", "note").props('role="status"')
+            ui.spinner(size="28px").props('aria-hidden="true"')
+            close_button(made, "Cancel")
     try:
         found = await view.desk.think(propose)
     except BaseException:
-        dialog.close()
+        made.close()
         raise
-    if dialog.is_deleted:
+    if made.is_deleted:
         return
+    title.text = f"{_NAMES[found.action]} {found.model.ref}?"
     box.clear()
     with box:
-        _Question(view, found, dialog, done)
+        _Question(view, found, made, done)
 
 
 class _Question:
     """The proposal, and the way to say yes."""
 
-    def __init__(self, view: View, found: Proposal, dialog: ui.dialog, done: Callable[[], Awaitable[None]]) -> None:
-        self._view, self._found, self._dialog, self._done = view, found, dialog, done
-        Words(f"{_NAMES[found.action]} {found.model.ref}?", "", "h2")
+    def __init__(self, view: View, found: Proposal, made: ui.dialog, done: Callable[[], Awaitable[None]]) -> None:
+        self._view, self._found, self._dialog, self._done = view, found, made, done
         with ui.element("ul").classes("consequences"):
             for words in found.consequences:
                 Words(words, tag="li")
@@ -64,7 +64,7 @@ class _Question:
         if found.refused:
             self._force = ui.checkbox("Overrule the gate; the history tells it", on_change=self._look)
         with ui.element("div").classes("row end"):
-            ui.button("Cancel", on_click=dialog.close, color=None).props("outline no-caps")
+            ui.button("Cancel", on_click=made.close, color=None).props("outline no-caps")
             self._yes = ui.button(f"{_NAMES[found.action]} {found.model.ref}", on_click=told(self._act))
             self._yes.props("no-caps unelevated")
         self._look()

@@ -30,7 +30,7 @@ class TriedCard:
             picture(answer.sample, name or "the picture", 384)
             with ui.element("div").classes("stack"):
                 self._verdict()
-                self._near = ui.element("div").classes("near")
+                self._near = ui.element("div").classes("because")
                 self._effect = ui.element("div").props('role="status"')
                 self._asks = ui.element("div").classes("stack")
         self.ask()
@@ -151,7 +151,7 @@ def show_near(words: str, near: tuple[Near, ...], *, labelled: bool = True) -> N
     if not near:
         return
     Words(words, "note")
-    with ui.element("div").classes("row strip"):
+    with ui.element("div").classes("row nearest"):
         for item in near:
             with ui.element("figure"):
                 picture(item.sample, f"a learnt picture of {item.label}", 96)

@@ -53,9 +53,9 @@ def share(value: float) -> str:
     """A share of 0 to 1.
 
     >>> share(0.8725)
-    '87.2 %'
+    '87.2\\xa0%'
     """
-    return f"{100 * value:.1f} %"
+    return f"{100 * value:.1f}\N{NO-BREAK SPACE}%"
 
 
 def metric(name: str, value: float) -> str:

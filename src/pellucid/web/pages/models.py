@@ -11,9 +11,10 @@ from pellucid.flow.steer import Proposal, Registry, propose_promotion, propose_r
 from pellucid.store.aliases import CHAMPION, Change
 from pellucid.types import ModelVersion, Right
 from pellucid.web import tables
+from pellucid.web.dialogs import close_button, dialog
 from pellucid.web.parts import Words, card, empty, tile
 from pellucid.web.prose import prose
-from pellucid.web.shadows import shadow_card
+from pellucid.web.shadows import read_shadow, shadow_card
 from pellucid.web.steering import badge_of, show_verdict, steer
 from pellucid.web.view import View, notify, told
 from pellucid.web.words import day, metric, moment, settings_in_words, share, short_spec
@@ -85,7 +86,6 @@ class _Models:
             with ui.element("div").classes("columns"):
                 self._history()
                 self._aside = ui.element("div")
-        with self._aside:
             ui.timer(0.01, told(self._beside), once=True)
 
     def _tiles(self) -> None:
@@ -187,10 +187,11 @@ class _Models:
     async def _beside(self) -> None:
         """What is in the shadow; a report takes a moment, and the page does not wait for it."""
         box = self._aside
+        report = await read_shadow(self._view, self._name)
         if not box.is_deleted:
             box.clear()
             with box:
-                await shadow_card(self._view, self._registry, self._beside)
+                shadow_card(self._view, self._registry, report, self._beside)
 
 
 def _change(change: Change) -> None:
@@ -204,12 +205,9 @@ def _change(change: Change) -> None:
 
 
 def _show(title: str, content: Callable[[], None]) -> None:
-    with ui.dialog() as dialog, ui.card().classes("dialog wide"):
-        Words(title, "", "h2")
+    with dialog(title, wide=True) as (made, _):
         content()
-        ui.button("Close", on_click=dialog.close, color=None).props("outline no-caps").classes("end")
-    dialog.on("hide", dialog.delete)
-    dialog.open()
+        close_button(made)
 
 
 async def _card(view: View, ref: str) -> None:

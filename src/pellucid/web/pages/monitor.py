@@ -23,9 +23,13 @@ from pellucid.web.telling import lasted, many, share, size
 from pellucid.web.view import View, complain
 from pellucid.web.vitals import look_for_drift, take_vitals
 
-_EVERY = 5.0  # seconds between two looks
-_FIRST = 1.5  # seconds after which what took longer than the page is looked for
-_SPANS = {"Last hour": timedelta(hours=1), "Last day": timedelta(days=1), "Last week": timedelta(days=7)}
+_EVERY, _FIRST = 5.0, 1.5  # seconds between two looks; until the second one, for what takes longer than the page
+# How far back, and in how many points: so few that lone ones are drawn as dots.
+_SPANS = {
+    "Last hour": (timedelta(hours=1), 30),
+    "Last day": (timedelta(days=1), 48),
+    "Last week": (timedelta(days=7), 56),
+}
 _AGES = {"Last hour": 5.0, "Last day": 30.0, "Last week": 60.0}  # seconds for which a history is shown
 _STORAGE_AGE = 60.0
 _CLASSES = 7  # that have a line of their own; the others share one
@@ -69,10 +73,10 @@ class _Monitor:
 
     async def refresh(self) -> None:
         """Shows how things stand now."""
-        desk, span = self._view.desk, _SPANS[self._span]
+        desk, (span, points) = self._view.desk, _SPANS[self._span]
         try:
             traffic = await desk.seen(
-                (self._name, self._span), _AGES[self._span], read_traffic, desk.workspace, self._name, span
+                (self._name, self._span), _AGES[self._span], read_traffic, desk.workspace, self._name, span, points
             )
             report = await look_for_drift(desk)
             moved = report.images[:_PICTURES] if isinstance(report, DriftReport) and report.drifted else ()
@@ -81,7 +85,7 @@ class _Monitor:
         except PellucidError as error:
             complain(error)
             return
-        beats = desk.doors.pulse.beats(datetime.now(UTC) - span)
+        beats = desk.doors.pulse.beats(datetime.now(UTC) - span, most=points)
         if traffic is not None:
             self._draw(traffic, beats)
         self._drift.show((report, answers or ()))

@@ -10,6 +10,7 @@ from nicegui import ui
 from pellucid.flow.queue import MOST, Queue, cancel_job, part_done, retry_job, see_log, see_queue
 from pellucid.types import Job, JobState, Right
 from pellucid.web import tables
+from pellucid.web.dialogs import close_button, dialog
 from pellucid.web.parts import Words, card, empty, meter, tile
 from pellucid.web.view import View, notify, told
 from pellucid.web.words import moment, settings_in_words
@@ -166,11 +167,10 @@ class _Board:
 
 async def show_log(view: View, job_id: int) -> None:
     """A job's log in a dialog, which goes on while the job does."""
-    with ui.dialog() as dialog, ui.card().classes("dialog wide"):
-        title = Words(f"Job {job_id}", "", "h2")
+    with dialog(f"Job {job_id}", wide=True) as (made, title):
         facts = Words("", "note")
         lines = ui.element("ol").classes("log").props('tabindex="0" aria-label="Log" role="log"')
-        ui.button("Close", on_click=dialog.close, color=None).props("outline no-caps").classes("end")
+        close_button(made)
     shown = 0
 
     async def refresh() -> None:
@@ -192,8 +192,6 @@ async def show_log(view: View, job_id: int) -> None:
         if job.finished_at is not None:
             timer.cancel()
 
-    with dialog:
+    with made:
         timer = ui.timer(REFRESH, told(refresh), immediate=False)
-    dialog.on("hide", dialog.delete)
     await refresh()
-    dialog.open()

@@ -32,20 +32,22 @@ function lost() {
   ]);
 }
 
-async function found() {
+async function found(tries = 5) {
   const since = sessionStorage.getItem(SINCE);
-  if (!since) return;
-  const from = new Date(since), now = new Date();
-  const seconds = Math.max(1, Math.round((now - from) / 1000));
-  let told = { restarted: null, lines: [] };
+  if (!since || leaving) return; // a page that is about to be loaded anew tells it then
+  let told;
   try {
     const answer = await fetch(`/ui/meanwhile?since=${encodeURIComponent(since)}`);
     if (!answer.ok) throw new Error(String(answer.status));
     told = await answer.json();
   } catch {
-    told.lines = ["What happened meanwhile cannot be told now; the overview's timeline has it."];
+    if (tries) return setTimeout(() => found(tries - 1), 2000);
+    told = { restarted: null, lines: ["What happened meanwhile cannot be told now; the overview's timeline has it."] };
   }
+  if (leaving || sessionStorage.getItem(SINCE) !== since) return;
   sessionStorage.removeItem(SINCE);
+  const from = new Date(since), now = new Date();
+  const seconds = Math.max(1, Math.round((now - from) / 1000));
   const why = told.restarted ? ` It was started again at ${clock(new Date(told.restarted))}.` : "";
   const nothing = told.lines.length ? [] : ["Nothing happened meanwhile."];
   say([`The server is back: it was away from ${clock(from)} to ${clock(now)} (${seconds} s).${why}`, ...told.lines, ...nothing], true);
@@ -57,10 +59,16 @@ function watch() {
   window.socket.on("disconnect", () => (missing = setTimeout(lost, 300)));
   window.socket.on("connect", () => {
     clearTimeout(missing);
-    setTimeout(found, 1500); // a server that was started again does not know this page: it is loaded anew before
+    setTimeout(() => found(), 1500); // a server that was started again does not know this page: it is loaded anew before
   });
   if (window.socket.connected) found();
 }
 
-addEventListener("pagehide", () => (leaving = true));
+function leave() {
+  leaving = true;
+  setTimeout(() => (leaving = false), 10000); // a download only looks like leaving
+}
+
+addEventListener("beforeunload", leave);
+addEventListener("pagehide", leave);
 watch();

@@ -2,7 +2,7 @@
 const KEYS = { a: "accept", k: "keep", o: "other", u: "unsure", z: "undo", Backspace: "undo" };
 
 export default {
-  template: `<div class="acts" role="group" aria-label="Your decision"><slot></slot></div>`,
+  template: `<div class="decisions" role="group" aria-label="Your decision"><slot></slot></div>`,
   props: { sample: String, preload: Array, quiet: Boolean },
   mounted() {
     this.pressed = (event) => {

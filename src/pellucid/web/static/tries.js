@@ -18,7 +18,7 @@ export default {
         <span class="number">{{ done + 1 }} of {{ total }}</span>
         <button type="button" class="quiet" @click="stop">Stop</button>
       </div>
-      <p class="said" role="status">{{ said }}</p>
+      <p class="outcome" role="status">{{ said }}</p>
       <button v-if="!sending && failed.length" type="button" class="choose again" @click="again">Send {{ failed.length === 1 ? "it" : "all " + failed.length }} again</button>
     </div>`,
   props: { url: String, most: Number, bytes: Number, disabled: Boolean },

@@ -1,0 +1,55 @@
+"""The champion's accuracy as votes tell it: whose count, and how much."""
+
+from __future__ import annotations
+
+import pytest
+
+from pellucid.flow.accuracy import live_accuracy
+from pellucid.flow.answer import Asked, answer
+from pellucid.flow.triggers import MIN_ANSWERS
+from pellucid.types import Answer, Role
+
+from ..conftest import picture_bytes
+from .conftest import Pets
+
+pytestmark = pytest.mark.usefixtures("no_reports")
+
+
+def ask(pets: Pets, label: str, count: int) -> list[Answer]:
+    asked = [Asked(picture_bytes(label, 5000 + number)) for number in range(count)]
+    return [item for item in answer(pets.project.workspace, pets.live.answerer, asked) if isinstance(item, Answer)]
+
+
+def test_ground_truth_is_believed_and_few_votes_say_nothing(pets: Pets) -> None:
+    answers = ask(pets, "cat", MIN_ANSWERS)
+    before = live_accuracy(pets.project.workspace, "pets")
+    assert before is not None
+    assert (before.model, before.estimate, before.words) == ("pets@1", None, 0)
+    assert before.rests_on == "nobody has said yet whether its answers are right"
+    for item in answers[1:]:
+        pets.say(item.sample, item.label, role=Role.GROUND_TRUTH, prediction=item.uid)
+    few = live_accuracy(pets.project.workspace, "pets")
+    assert few is not None
+    assert (few.estimate, few.answers) == (None, MIN_ANSWERS - 1)
+    pets.say(answers[0].sample, "dog", role=Role.GROUND_TRUTH, prediction=answers[0].uid)
+    found = live_accuracy(pets.project.workspace, "pets")
+    assert found is not None
+    assert found.estimate is not None
+    assert found.estimate.value == pytest.approx(MIN_ANSWERS / (MIN_ANSWERS + 2), abs=0.01)
+    assert (found.confirmed, found.words, found.truths, found.voters) == (MIN_ANSWERS - 1, MIN_ANSWERS, MIN_ANSWERS, 1)
+
+
+def test_a_liar_does_not_make_the_champion_look_bad(pets: Pets) -> None:
+    """Half of the votes contradict right answers; by a share it would be one half."""
+    for item in ask(pets, "cat", MIN_ANSWERS):
+        pets.say(item.sample, "cat", voter="ann", prediction=item.uid)
+        pets.say(item.sample, "dog", voter="liar", prediction=item.uid)
+    found = live_accuracy(pets.project.workspace, "pets")
+    assert found is not None
+    assert found.estimate is not None
+    assert found.confirmed / found.words == 0.5
+    assert found.estimate.low > 0.6
+
+
+def test_without_a_champion_there_is_nothing_to_tell(pets: Pets) -> None:
+    assert live_accuracy(pets.project.workspace, "nobody") is None

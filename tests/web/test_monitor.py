@@ -1,0 +1,32 @@
+"""The monitor draws what was asked, and says where it knows it from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from playwright.sync_api import expect
+
+from .conftest import PATIENCE, Person, Site
+
+Come = Callable[..., Person]
+_MS = PATIENCE * 1000
+
+
+def test_it_teaches_the_next_step_and_draws_after_traffic(
+    site: Site, person: Come, picture: Callable[..., bytes]
+) -> None:
+    page = person("predict").open("/monitor")
+    told = page.locator(".basis")
+    expect(told).to_contain_text("Nothing was asked in the last hour. Ask something on the page Try it", timeout=_MS)
+    for number in range(5):
+        site.predict(picture("cat", 800 + number))
+    expect(told).to_contain_text("5 answers in the last hour.", timeout=_MS)
+    expect(page.locator("figure.chart canvas")).to_have_count(6, timeout=_MS)
+    expect(page.get_by_role("img", name="Classes: answers (%) over time; cat")).to_be_visible(timeout=_MS)
+    expect(page.get_by_role("img", name="Time to answer")).to_be_visible()
+    expect(page.locator(".drift")).to_contain_text("drift is told from 50 on", timeout=_MS)
+    expect(page.locator(".storage .tile").filter(has_text="Images")).to_contain_text("in ", timeout=_MS)
+    expect(page.locator(".queues .tile").filter(has_text="Trainings")).to_contain_text("0 running", timeout=_MS)
+    page.get_by_role("button", name="Last week").click()
+    expect(told).to_contain_text("5 answers in the last week.", timeout=_MS)
+    expect(page.get_by_role("button", name="Last week")).to_have_attribute("aria-pressed", "true")
