@@ -1,7 +1,7 @@
 """What the server is measured against, each in a process of its own: bare loops, a plain endpoint, a plain refit.
 
 python benchmarks/rivals.py bare BATCH AHEAD SECONDS FOLDER    JSON: images a second, processor ms an image
-python benchmarks/rivals.py endpoint PORT SESSION_THREADS      FastAPI, Pillow and onnxruntime, until it is ended
+python benchmarks/rivals.py endpoint PORT                      FastAPI, Pillow and onnxruntime, until it is ended
 python benchmarks/rivals.py refit X.npz                        JSON: seconds of a linear layer by Adam
 """
 
@@ -67,13 +67,12 @@ def bare(size: int, ahead: int, seconds: float, images: list[bytes]) -> dict[str
     return {"speed": done / spent, "cpu": cpu * 1000 / done}
 
 
-def endpoint(port: int, threads: int) -> None:
+def endpoint(port: int) -> None:
     """What one writes first: an upload, Pillow, onnxruntime, a dictionary.
 
-    Args:
-        threads: of the session; 0 leaves onnxruntime's default.
+    But for one thing: onnxruntime's default number of threads would give it a thread on a core that is not its own.
     """
-    app, model = FastAPI(), session(threads)
+    app, model = FastAPI(), session(1)
 
     def answer(data: bytes) -> dict[str, float]:
         vector = run(model, pixels(data)[None])[0]
@@ -115,7 +114,7 @@ def main() -> None:
         with np.load(rest[0]) as arrays:
             found = refit(arrays["X"], arrays["y"])
     else:
-        endpoint(int(rest[0]), int(rest[1]))
+        endpoint(int(rest[0]))
         return
     print(json.dumps(found))
 

@@ -3,6 +3,8 @@
     python benchmarks/serving.py            MobileNetV2, trashnet: some minutes on two cores
     python benchmarks/serving.py --quick    short turns, a small database
 
+LitServe and BentoML run beside them where ``PELLUCID_PEERS`` names the python of an environment that has them.
+
 `pellucid serve`, its rivals and the bare loops have the first core, one at a time; the load has the second. Uploads
 are JPEGs of 224 px, each one new to the server, which keeps image, vector and answer before it answers. Turns are
 short and alternate, so that a busy machine slows all of them; a speed is that of the best turn.
@@ -23,14 +25,14 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+import peers
 from archive import fill
 from bench import Figure, program, say
 from load import distinct
@@ -74,6 +76,7 @@ class Served:
         words = ("load.py", self.url, "/predict", seconds, connections, folder, self.token)
         found = child(words, core=1)
         cpu = cpu_seconds(self.process.pid) - before
+        check_pinned(self.process.pid)
         times = found["milliseconds"]
         if found["failed"]:
             say(f"failed: {found['failed'][:3]}")
@@ -96,10 +99,36 @@ def pin(core: int) -> None:
         os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[core]})
 
 
+def family(pid: int) -> list[int]:
+    """The process and all that descend from it."""
+    parents = {}
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if entry.name.isdecimal():
+                parents[int(entry.name)] = int(_stat(int(entry.name))[1])
+    found = [pid]
+    for one in found:  # grows while it is gone through
+        found += [child for child, parent in parents.items() if parent == one]
+    return found
+
+
+def check_pinned(pid: int) -> None:
+    """Raises SystemExit where a thread of the family may run on another core: onnxruntime's own pin themselves."""
+    tasks = [task for one in family(pid) for task in Path(f"/proc/{one}/task").iterdir()]
+    cores = {tuple(sorted(os.sched_getaffinity(int(task.name)))) for task in tasks}
+    wanted = sorted(os.sched_getaffinity(0))[0]
+    if cores != {(wanted,)}:
+        raise SystemExit(f"process {pid} runs on the cores {sorted(cores)}; wanted is {wanted} for all its threads")
+
+
 def cpu_seconds(pid: int) -> float:
-    """Seconds of processor time that a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """Seconds of processor time that a process and its family have used."""
+    ticks = [sum(map(int, _stat(one)[11:13])) for one in family(pid)]
+    return sum(ticks) / os.sysconf("SC_CLK_TCK")
+
+
+def _stat(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
 def child(words: Sequence[object], core: int) -> Any:
@@ -123,21 +152,45 @@ def server(folder: Path) -> Iterator[Served]:
 
 
 @contextlib.contextmanager
-def endpoint(threads: int) -> Iterator[Served]:
+def endpoint() -> Iterator[Served]:
     """The plain endpoint on the first core."""
     with socket.create_server(("127.0.0.1", 0)) as door:
         port = door.getsockname()[1]
-    with started([sys.executable, str(HERE / "rivals.py"), "endpoint", str(port), str(threads)]) as process:
+    with started([sys.executable, str(HERE / "rivals.py"), "endpoint", str(port)]) as process:
         served = Served(process, f"http://127.0.0.1:{port}", "")
         until_ready(f"{served.url}/openapi.json")
         yield served
 
 
 @contextlib.contextmanager
-def started(command: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
-    """A process on the first core, ended with the block."""
+def peer(name: str) -> Iterator[Served]:
+    """LitServe or BentoML on the first core."""
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        port = door.getsockname()[1]
+    with started(peers.command(name, port), {peers.MODEL: str(backbone())}, stdout=False) as process:
+        served = Served(process, f"http://127.0.0.1:{port}", "")
+        until_ready(f"{served.url}/{'readyz' if name == 'bentoml' else 'health'}")
+        yield served
+
+
+@contextlib.contextmanager
+def started(
+    command: Sequence[str], more: Mapping[str, str] | None = None, *, stdout: bool = True
+) -> Iterator[subprocess.Popen[str]]:
+    """A process on the first core, ended with the block.
+
+    Args:
+        more: of its environment.
+        stdout: it is read; else it is thrown away, so that who prints much is not held up.
+    """
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, preexec_fn=lambda: pin(0)
+        command,
+        stdout=subprocess.PIPE if stdout else subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        cwd=HERE,
+        env={**os.environ, **(more or {})},
+        preexec_fn=lambda: pin(0),
     )
     try:
         yield process
@@ -155,13 +208,25 @@ def until_ready(url: str) -> None:
     raise SystemExit(f"{url} does not answer")
 
 
+def spent(speed: float, cpu: float) -> str:
+    """What it cost, and how much of the core it was given: on a busy machine not everybody gets the same.
+
+    >>> spent(50.0, 6.0)
+    'processor 6.00 ms each, 30 % of the core'
+    """
+    return f"processor {cpu:.2f} ms each, {speed * cpu / 10:.0f} % of the core"
+
+
 def speeds(project: Path, images: Path, seconds: float, rounds: int) -> Iterator[Figure]:
     """Bare loops, plain endpoints and the server in turn."""
     bare: dict[str, list[float]] = {name: [] for name in LOOPS}
     cost: dict[str, list[float]] = {name: [] for name in LOOPS}
-    loads: dict[str, list[Load]] = {"ours": [], "plain": [], "plain, 1 thread": []}
-    with server(project) as ours, endpoint(0) as plain, endpoint(1) as single:
-        contenders = {"ours": ours, "plain": plain, "plain, 1 thread": single}
+    versions = peers.versions()
+    with contextlib.ExitStack() as stack:
+        ours = stack.enter_context(server(project))
+        contenders = {"ours": ours, "plain": stack.enter_context(endpoint())}
+        contenders |= {name: stack.enter_context(peer(name)) for name in versions}
+        loads: dict[str, list[Load]] = {name: [] for name in contenders}
         for served in contenders.values():
             served.press(1.0, images)
         for turn in range(rounds):
@@ -179,19 +244,23 @@ def speeds(project: Path, images: Path, seconds: float, rounds: int) -> Iterator
     mine = max(loads["ours"], key=lambda item: item.speed)
     cheap = min(item.cpu for item in loads["ours"])
     for name, items in bare.items():
-        yield Figure(f"bare loop, {name}", max(items), "images/s", remark=f"processor {min(cost[name]):.2f} ms each")
-    for name, how in (("plain", "onnxruntime's defaults"), ("plain, 1 thread", "a session of one thread")):
-        cpu = min(item.cpu for item in loads[name])
-        yield Figure(f"FastAPI endpoint, {name}", best[name], "images/s", remark=f"{how}; processor {cpu:.2f} ms each")
-    peers = [name for name in ("litserve", "bentoml") if find_spec(name) is None]
-    missing = f"; not installed, so not measured: {', '.join(peers)}" if peers else ""
-    yield Figure("pellucid serve", best["ours"], "images/s", remark=f"processor {cheap:.2f} ms each{missing}")
+        yield Figure(f"bare loop, {name}", max(items), "images/s", remark=spent(max(items), min(cost[name])))
+    cpu = min(item.cpu for item in loads["plain"])
+    yield Figure("plain FastAPI endpoint", best["plain"], "images/s", remark=spent(best["plain"], cpu))
+    for name, number in versions.items():
+        failed = sum(item.failed for item in loads[name])
+        remark = f"{spent(best[name], min(item.cpu for item in loads[name]))}; failed: {failed}"
+        yield Figure(f"{peers.PEERS[name]} {number}", best[name], "images/s", remark=remark)
+    absent = [peers.PEERS[name] for name in peers.PEERS if name not in versions]
+    missing = f"; not measured: {', '.join(absent)}" if absent else ""
+    yield Figure("pellucid serve", best["ours"], "images/s", remark=spent(best["ours"], cheap) + missing)
     yield Figure("... / best bare loop", best["ours"] / max(bare[loop]), at_least=0.9, remark=f"bare: {loop}")
     yield Figure("... by processor time", min(cost[loop]) / cheap, at_least=0.9, remark="images for each second of it")
-    for name, bar in (("plain", 1.2), ("plain, 1 thread", None)):
-        cpu = min(item.cpu for item in loads[name]) / cheap
-        yield Figure(f"... / FastAPI, {name}", best["ours"] / best[name], at_least=bar)
-        yield Figure("... by processor time", cpu, at_least=bar)
+    yield Figure("... / plain FastAPI endpoint", best["ours"] / best["plain"], at_least=1.2)
+    yield Figure("... by processor time", cpu / cheap, at_least=1.2)
+    for name in versions:
+        yield Figure(f"... / {peers.PEERS[name]}", best["ours"] / best[name])
+        yield Figure("... by processor time", min(item.cpu for item in loads[name]) / cheap)
     yield Figure("p50 under load", mine.p50, "ms", remark=f"{CONNECTIONS} connections; alone {alone.p50:.1f} ms")
     yield Figure("p99 under load", mine.p99, "ms", remark=f"alone {alone.p99:.1f} ms")
     share = 1 - min(cost[loop]) / cheap
@@ -288,8 +357,7 @@ def sizes(folder: Path, images: Path, seconds: float, rounds: int, many: tuple[i
     yield Figure(f"/predict, {FEW[0]:,} predictions", max(speed["few"]), "images/s", remark=f"{FEW[1]} votes")
     yield Figure("... full database", max(speed["many"]), "images/s", remark=shown)
     yield Figure("... as fast as before", ratio, at_least=0.95)
-    spent = min(cost["few"]) / min(cost["many"])
-    yield Figure("... by processor time", spent, at_least=0.95)
+    yield Figure("... by processor time", min(cost["few"]) / min(cost["many"]), at_least=0.95)
     yield Figure(f"/feedback, {FEW[0]:,} predictions, p50", min(told["few"]), "ms")
     yield Figure("... full database, p50", min(told["many"]), "ms", remark=shown)
     yield Figure("... times as long as before", min(told["many"]) / min(told["few"]), at_most=1.1)

@@ -312,7 +312,7 @@ def test_many_tasks_of_several_event_loops() -> None:
 
 def test_those_who_come_back_one_by_one_are_waited_for(gate: Gate) -> None:
     with Batcher(gate, most=8, lull=WAIT) as batcher:
-        batcher._last = 3
+        batcher._askers = 3
         futures = []
         for item in (1, 2, 3):  # without a lull the first would be a batch of its own
             futures.append(batcher.enqueue(item))
@@ -321,8 +321,21 @@ def test_those_who_come_back_one_by_one_are_waited_for(gate: Gate) -> None:
     assert gate.batches == [[1, 2, 3]]
 
 
+def test_those_who_missed_a_batch_wait_for_those_who_were_in_it(gate: Gate) -> None:
+    with Batcher(gate, most=4, lull=WAIT) as batcher:
+        gate.shut()
+        first = [batcher.enqueue(1)]
+        assert gate.began.acquire(timeout=WAIT)
+        late = [batcher.enqueue(item) for item in (2, 3)]
+        gate.open()
+        assert first[0].result(WAIT) == -1
+        late.append(batcher.enqueue(4))  # whom the other two would else not have waited for
+        assert [future.result(WAIT) for future in late] == [-2, -3, -4]
+    assert gate.batches == [[1], [2, 3, 4]]
+
+
 def test_who_does_not_come_back_is_not_waited_for_long(gate: Gate) -> None:
     with Batcher(gate, most=8, lull=0.001) as batcher:
-        batcher._last = 4
+        batcher._askers = 4
         assert batcher.enqueue(1).result(WAIT) == -1
     assert gate.batches == [[1]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import threading
 
@@ -107,6 +108,118 @@ def test_a_client_that_hangs_up_is_dropped_from_the_queue_before_the_model_runs(
     assert sorted(answers) == ["first", "third"]
     assert seen == [["first"], ["third"]]
     assert batcher.stats.dropped == 1
+
+
+# Raw sockets: what the parser leaves to us
+
+BEGIN = b"POST /say HTTP/1.1\r\nHost: localhost\r\n"
+CHUNKED = BEGIN + b"Transfer-Encoding: chunked\r\n\r\n"
+LONG = b"x" * 10_000
+
+
+def saying() -> FastAPI:
+    """An app that says what it was sent."""
+    app = FastAPI()
+
+    @app.post("/say")
+    async def say(request: Request) -> dict[str, object]:
+        body = await request.body()
+        return {"body": body.decode(), "names": sorted(request.headers)}
+
+    return app
+
+
+def talk(port: int, *parts: bytes) -> bytes:
+    """All that the server answers until it closes the connection; it may do so before all is sent."""
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.settimeout(30)
+        received = b""
+        try:
+            for part in parts:
+                client.sendall(part)
+            while data := client.recv(65536):
+                received += data
+        except (ConnectionResetError, BrokenPipeError):  # closed with something unread
+            pass
+    return received
+
+
+@pytest.mark.parametrize(
+    ("begin", "more"),
+    [
+        (BEGIN + b"X-Long: ", LONG),
+        (BEGIN, b"X-Long: " + LONG + b"\r\n"),
+        (b"GET /", LONG),
+        (CHUNKED + b"1;", LONG),
+        (CHUNKED + b"1\r\nx\r\n0\r\n", b"X-Long: " + LONG + b"\r\n"),
+    ],
+    ids=["a header", "headers", "a path", "an extension of a chunk", "trailers"],
+)
+def test_whatever_is_no_body_has_a_bound(serve: Serve, begin: bytes, more: bytes) -> None:
+    sent = 0
+    with serve(saying()) as port, socket.create_connection(("127.0.0.1", port)) as client:
+        client.sendall(begin)
+        with contextlib.suppress(OSError):
+            while sent < 50_000_000:
+                client.sendall(more)
+                sent += len(more)
+    assert sent < 50_000_000, "the server reads no further"
+
+
+def test_headers_that_are_too_long_are_answered(serve: Serve) -> None:
+    with serve(saying()) as port:
+        answer = talk(port, BEGIN + b"X-Long: ", b"x" * 65_536)
+        assert answer.startswith(b"HTTP/1.1 400 ")
+        assert b"too long" in answer
+        assert talk(port, BEGIN + b"Connection: close\r\nX-Long: " + b"x" * 60_000 + b"\r\n\r\n").startswith(
+            b"HTTP/1.1 200 "
+        )
+
+
+def test_large_bodies_do_not_count_as_headers(serve: Serve) -> None:
+    body = b"y" * 1_000_000
+    with serve(saying()) as port:
+        whole = BEGIN + f"Connection: close\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+        assert talk(port, whole, body).startswith(b"HTTP/1.1 200 ")
+        chunk = b"186a0\r\n" + b"z" * 100_000 + b"\r\n"
+        pieces = CHUNKED.replace(b"Host", b"Connection: close\r\nHost")
+        assert talk(port, pieces, *[chunk] * 20, b"0\r\n\r\n").startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"POST /say HTTP/1.1\r\nConnection: close\r\n\r\n", b"400"),
+        (b"POST /say HTTP/1.1\r\nHost: a\r\nHost: b\r\nConnection: close\r\n\r\n", b"400"),
+        (b"POST /say HTTP/1.0\r\n\r\n", b"200"),
+        (b"POST /say HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", b"400"),
+        (b"POST /say HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", b"400"),
+        (b"POST /say HTTP/1.1\r\nHost : a\r\n\r\n", b"400"),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"400"),
+    ],
+    ids=["no host", "two hosts", "HTTP/1.0", "two lengths", "two other lengths", "a space", "TLS"],
+)
+def test_requests_that_two_could_read_in_two_ways_are_refused(serve: Serve, head: bytes, status: bytes) -> None:
+    with serve(saying()) as port:
+        assert talk(port, head).split(b" ", 2)[1] == status
+
+
+def test_what_comes_behind_a_body_is_no_header_of_this_request_nor_of_the_next(serve: Serve) -> None:
+    trailed = CHUNKED + b"1\r\nx\r\n0\r\nX-Trailer: 1\r\nAuthorization: Bearer stolen\r\n\r\n"
+    last = BEGIN + b"Connection: close\r\nContent-Length: 1\r\n\r\ny"
+    with serve(saying()) as port:
+        answers = talk(port, trailed + last)
+    assert answers.count(b"HTTP/1.1 200") == 2
+    assert b'{"body":"x","names":["host","transfer-encoding"]}' in answers
+    assert b'{"body":"y","names":["connection","content-length","host"]}' in answers
+
+
+def test_requests_that_come_at_once_are_answered_in_their_order(serve: Serve) -> None:
+    requests = [BEGIN + b"Content-Length: 1\r\n\r\n" + str(number).encode() for number in range(9)]
+    with serve(saying()) as port:
+        answers = talk(port, b"".join(requests) + BEGIN[:20])  # and one that never comes
+    bodies = [part.split(b'"', 1)[0] for part in answers.split(b'"body":"')[1:]]
+    assert bodies == [str(number).encode() for number in range(9)]
 
 
 def cancelled(batcher: Batcher[str, str]) -> int:

@@ -99,7 +99,7 @@ def test_a_server_that_goes_away_and_comes_back(
     expect(bar).to_contain_text("It was started again at")
     expect(bar).to_contain_text("pets@2 is champion, after pets@1.")
     expect(page.locator(".tile").first).to_contain_text("pets@2", timeout=_MS)
-    bar.get_by_role("button", name="Close").click()
+    bar.get_by_role("button", name="Close", exact=True).click()
     expect(bar).to_have_count(0)
     assert somebody.unforgiven == []
     somebody.context.close()

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from pellucid.errors import StorageError
 from pellucid.flow.embed import embed_samples
+from pellucid.flow.fresh import Fresh
 from pellucid.flow.learn import gather
 from pellucid.flow.predict import open_predictor
 from pellucid.flow.predictor import Predictor
@@ -135,7 +136,7 @@ class LiveModel:
         self._span: Span | None = None
         self._trained: dict[str, tuple[int, float]] = {}  # class number and weight of each sample of the training
         self._stands: dict[str, tuple[int, float]] = {}  # the same of each sample that is learnt
-        self._fresh: dict[str, NDArray[np.float32]] = {}  # unit vectors of the samples that moved last
+        self._fresh = Fresh(self.predictor.extractor.dim, FRESH)
         self._ledger = 0
         self._version = 0  # of the dataset: the newest whose splits are known
         self.rows: Mapping[str, Row] = {}
@@ -221,7 +222,7 @@ class LiveModel:
 
     def fresh(self) -> Mapping[str, NDArray[np.float32]]:
         """The unit vectors of the samples that moved last, at most ``FRESH``; from any thread."""
-        return dict(self._fresh)
+        return self._fresh.vectors()
 
     def follow(self, connection: sa.Connection) -> int:
         """Takes in what others have added to the ledger; returns how many entries there were."""
@@ -299,11 +300,12 @@ class LiveModel:
             names: samples that are left out of account.
         """
         out = set(names)
-        others = [name for name in self._fresh if name not in out and self.stands(name) != self.trained(name)]
-        if not others:
-            return np.zeros(len(X))
-        alike = unit(X) @ np.stack([self._fresh[name] for name in others]).T > COPY
-        return np.asarray(alike @ np.array([self.stands(name)[1] for name in others], np.float64))
+        others, alike = self._fresh.alike(unit(X), COPY)
+        weights = [
+            self.stands(name)[1] if name not in out and self.stands(name) != self.trained(name) else 0.0
+            for name in others
+        ]
+        return np.asarray(alike @ np.array(weights, np.float64))
 
     def _move(self, views: Views, old: Mapping[str, tuple[int, float]], new: Mapping[str, tuple[int, float]]) -> None:
         """Learns first and forgets then, all of it or nothing: a statistic never runs empty on the way.
@@ -328,11 +330,7 @@ class LiveModel:
                 self._stands[name] = new[name]
             else:
                 self._stands.pop(name, None)
-        for name, direction in zip(names, unit(views.X), strict=True):
-            self._fresh.pop(name, None)
-            self._fresh[name] = direction
-        while len(self._fresh) > FRESH:
-            self._fresh.pop(next(iter(self._fresh)))
+        self._fresh.put(names, unit(views.X))
 
     def _resume(self, rows: Sequence[Row]) -> None:
         train = [row for row in rows if row.split is Split.TRAIN and row.status is Status.OK and row.label is not None]

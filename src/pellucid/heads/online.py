@@ -65,7 +65,7 @@ class Span:
     def novelty(self, rows: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """The share (n,), 0..1, of training rows with a lower leverage x'Rx than each of the lifted rows (n, p)."""
         x = design(rows).astype(np.float32)
-        leverage = np.einsum("ij,ij->i", x @ self.R, x)
+        leverage = np.einsum("ij,ij->i", (self.R @ x.T).T, x)  # see Lift.nearly
         if self.unseen:
             shown = np.clip(np.einsum("ij,ij->i", rows, rows), 0, 1)  # of the unit length that a kernel's features have
             leverage = shown * leverage + (1 - shown) * self.unseen

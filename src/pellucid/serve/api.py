@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Path
 from fastapi.encoders import jsonable_encoder
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from pellucid.errors import RequestError
 from pellucid.flow.answer import Asked
@@ -69,12 +71,19 @@ class Feedback(Label):
     sample: str | None = Field(None, min_length=64, max_length=64, description="or the sha256 of an image")
 
 
+class Direct(APIRoute):
+    """A route whose function takes the request as it is and gives the response: FastAPI resolves nothing for it."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The function itself."""
+        return self.endpoint
+
+
 def routes(doors: Doors) -> APIRouter:
     """The routes, on these doors."""
     router = APIRouter(tags=["Pellucid"])
     service, workspace = doors.service, doors.service.workspace
 
-    @router.post("/predict", dependencies=TOKENS, openapi_extra=_IMAGES)
     async def predict(request: Request) -> JSONResponse:
         """Answers for one image as the body, or several in a form."""
         caller = await doors.admit(request, Right.PREDICT)
@@ -82,6 +91,15 @@ def routes(doors: Doors) -> APIRouter:
         asked = [Asked(image.data, caller.name, image.field) for image in received.images]
         answers = await while_connected(request, service.predict(asked))
         return JSONResponse({"predictions": [_shown(doors, item) for item in answers]})
+
+    router.add_api_route(
+        "/predict",
+        predict,
+        methods=["POST"],
+        dependencies=TOKENS,
+        openapi_extra=_IMAGES,
+        route_class_override=Direct,
+    )
 
     @router.post("/feedback", dependencies=TOKENS, openapi_extra=body_of(Feedback.model_json_schema(), _SAID))
     async def feedback(request: Request) -> dict[str, Any]:

@@ -59,9 +59,10 @@ class Batcher(Generic[T, R]):
         most: items of a batch; 1 works.
         depth: items that may wait; the next one is refused.
         linger: seconds that the first item of a batch may wait for others; 0 waits for nobody.
-        lull: seconds without a newcomer after which a batch begins that is smaller than the last one was. Those who
-            were answered together come back one by one, and without it the first of them would be a batch, at the
-            price of a whole one. It costs one who comes alone nothing.
+        lull: seconds without a newcomer after which a batch begins though others may still come: as many as there were
+            at the end of the last one, in it and waiting. They come back one by one, and without a lull the first of
+            them, or those who had just missed a batch, would be one of their own at the price of a whole one. It costs
+            one who comes alone nothing.
         name: of the thread.
 
     Raises:
@@ -88,7 +89,7 @@ class Batcher(Generic[T, R]):
         self._depth = depth
         self._linger = linger
         self._lull = lull
-        self._last = 0  # items of the last batch
+        self._askers = 0  # at the end of the last batch: items in it, and those that waited
         self._queue: deque[_Entry[T, R]] = deque()
         self._changed = threading.Condition()
         self._closed = False
@@ -194,13 +195,12 @@ class Batcher(Generic[T, R]):
                     else:
                         self._dropped += 1
                 if batch or (self._closed and not self._queue):
-                    self._last = len(batch)
                     return batch
 
     def _await_the_others(self) -> None:
-        """Waits for as many as came the last time, until nobody has come for a while."""
-        had = 0
-        while self._lull and had < len(self._queue) < self._last and not self._closed:
+        """Waits for as many as there were the last time, until nobody has come for a while."""
+        had, most = 0, min(self._askers, self._most)
+        while self._lull and had < len(self._queue) < most and not self._closed:
             had = len(self._queue)
             self._changed.wait(self._lull)
 
@@ -216,6 +216,7 @@ class Batcher(Generic[T, R]):
         self._began = None
         with self._changed:
             self._sizes[len(batch)] += 1
+            self._askers = len(batch) + len(self._queue)
             spent = time.monotonic() - began
             first = self._sizes.total() == 1
             self._seconds = spent if first else _MEMORY * self._seconds + (1 - _MEMORY) * spent

@@ -160,16 +160,18 @@ class Service:
             StorageError: the answers cannot be kept.
         """
         state = self.live.answerer  # also says at once that there is none
-        waiting = [_Waiting(item, state if len(asked) > 1 else None) for item in asked]
-        tasks = [asyncio.ensure_future(self._batcher.submit(item)) for item in waiting]
+        futures: list[asyncio.Future[Answer | PellucidError]] = []
         try:
-            found = await asyncio.gather(*tasks)
+            for item in asked:
+                entry = self._batcher.enqueue(_Waiting(item, state if len(asked) > 1 else None))
+                futures.append(asyncio.wrap_future(entry))
+            found = await asyncio.gather(*futures)
         finally:
-            for task in tasks:  # where one is refused, nobody waits for the others
-                task.cancel()
-        for item in found:
-            if isinstance(item, PellucidError):
-                raise item
+            for future in futures:  # where one is refused, nobody waits for the others
+                future.cancel()
+        for result in found:
+            if isinstance(result, PellucidError):
+                raise result
         answers = cast("list[Answer]", found)
         self.shadowing.offer(answers)
         return answers
