@@ -6,10 +6,10 @@ JOBS ?= 2
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench soak clean
+.PHONY: help demo test check format bench screenshots soak clean
 
 help:  ## show this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 demo: $(VENV)/.installed  ## the main job on real images, offline, in about a minute
 	$(BIN)/python examples/demo.py
@@ -29,6 +29,9 @@ format: $(VENV)/.dev  ## format and mend what can be mended
 
 bench: $(VENV)/.dev  ## the figures of docs/benchmarks.md; needs PELLUCID_DATA, a folder with data/ and weights/
 	$(BIN)/python -m benchmarks
+
+screenshots: $(VENV)/.dev  ## the pictures of the pages, of what `make demo` left
+	$(BIN)/python examples/screenshots.py
 
 soak: $(VENV)/.dev  ## long runs of random kills
 	$(BIN)/python -m pytest -n $(JOBS) -m soak --override-ini addopts="--import-mode=importlib -ra"

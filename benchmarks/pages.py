@@ -202,7 +202,6 @@ def scrolling(house: House, seconds: float, rounds: int) -> Iterator[Figure]:
 def cost(scratch: Path, served: Served, images: Path, seconds: float, rounds: int) -> Iterator[Figure]:
     """Load on /predict with no page open, and with every page open in one browser, in turn."""
     loads: dict[str, list[Load]] = {"none": [], "all": []}
-    served.press(1.0, images)
     with chromium(scratch, core=1) as browser:
         house = House.of(served, browser)
         for turn in range(rounds):
@@ -210,6 +209,7 @@ def cost(scratch: Path, served: Served, images: Path, seconds: float, rounds: in
                 context = house.visitor()
                 for page in PAGES if who == "all" else ():
                     context.new_page().goto(served.url + page.path, wait_until="networkidle")
+                served.press(1.0, images)  # what opening a page sets going is not what an open page costs
                 loads[who].append(served.press(seconds, images))
                 context.close()
             say(f"round {turn + 1}: " + ", ".join(f"{who} {items[-1].speed:.0f}" for who, items in loads.items()))

@@ -86,6 +86,10 @@ class Settings:
         {},
         "what a candidate has to hold against the champion before it is promoted: margin, fall, floors",
     )
+    drift: Mapping[str, Any] = _setting(
+        {},
+        "a detector that follows the champion's confidence, answer by answer: stream, settings",
+    )
     origins: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     def __repr__(self) -> str:
@@ -243,6 +247,12 @@ def config_template() -> str:
         "# margin = 0.05  # by how much less accurate it may at most be, with the whole 95 % interval",
         "# fall = 0.1  # by how much a class's recall may fall",
         '# floors = { "*" = 0.5, NAME = 0.8 }  # least recall of a class; "*" stands for all others',
+        "",
+        "# A detector that follows the confidence of the newest answers in their order, for `pellucid drift`, and for",
+        "# [retrain] drift.",
+        "# [drift]",
+        '# stream = "page-hinkley"  # or "river:ADWIN", "river:KSWIN", ..., with the extra drift',
+        "# settings = { threshold = 10.0 }",
         "",
     ]
     return "\n".join(lines)

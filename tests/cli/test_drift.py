@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 from PIL import Image
 
 from pellucid import Project
 from pellucid.flow.answer import Asked, answer
 from pellucid.flow.live import LiveModel
+from pellucid.store.schema import prediction
 
 from .conftest import Cli
 
@@ -59,6 +61,27 @@ def test_it_says_what_has_moved_and_what_has_not(cli: Cli, shades: Path) -> None
     assert moved["features"] == "moved"
     assert set(moved.values()) <= {"moved", "same"}
     assert "features" in cli("drift", "--json").json["drifted"]
+
+
+def test_a_detector_follows_the_confidences(cli: Cli, shades: Path) -> None:
+    ask(shades, 1000)
+    assert cli("drift", "--json").json["stream"] is None
+    with (shades / "pellucid.toml").open("a") as file:
+        file.write('[drift]\nstream = "page-hinkley"\nsettings = { threshold = 2.0 }\n')
+    assert cli("drift").out.splitlines()[-1] == (
+        "page-hinkley called no drift in the newest 80 confidences, one by one"
+    )
+    with Project(shades) as project, project.workspace.database.write() as connection:
+        newest = sa.select(sa.func.max(prediction.c.id) - 30).scalar_subquery()
+        connection.execute(sa.update(prediction).where(prediction.c.id > newest).values(confidence=0.2))
+    found = cli("drift", "--json").json["stream"]
+    (alarm,) = found["alarms"]
+    assert (found["detector"], found["answers"]) == ("page-hinkley", 80)
+    assert 50 < alarm["place"] < 60
+    told = cli("drift", "shades").out.splitlines()
+    assert told[-2] == "page-hinkley called a drift once in the newest 80 confidences, one by one"
+    assert told[-1].startswith(f"  at answer {alarm['place']} ")
+    assert told[-1].endswith(alarm["uid"])
 
 
 @pytest.mark.usefixtures("trained")

@@ -148,6 +148,11 @@ def test_a_candidate_in_the_shadow(cli: Cli, three: Path) -> None:
     assert cli("models", "shadow", "--end", "pets", "-n").out == "pets@2 would leave the shadow of pets's champion\n"
     assert cli("models", "shadow", "--end", "pets", "--json").json["ended_at"]
     assert ", ended " in cli("models", "shadow", "pets").out
+    assert cli("models", "shadow", "pets@3").code == 0
+    earlier = cli("models", "shadow", "pets@2", "--report")
+    assert earlier.out.startswith("pets@2 in the shadow of pets@1, on all images")
+    assert ", ended " in earlier.out
+    assert cli("models", "shadow", "pets", "--json").json["shadow"]["candidate"] == 3, "a report begins nothing"
 
 
 @pytest.mark.parametrize(
@@ -159,6 +164,9 @@ def test_a_candidate_in_the_shadow(cli: Cli, three: Path) -> None:
         (["--end", "dogs"], 4, "the project has: pets"),
         (["pets@1"], 4, "pets has no champion yet"),
         (["pets", "--share", "0.5"], 2, "name the candidate: pets@VERSION"),
+        (["pets@1", "--report"], 4, "pets@1 was never in a champion's shadow"),
+        (["pets@1", "--report", "--end"], 2, "give one of them"),
+        (["pets@1", "--report", "--share", "0.5"], 2, "--report changes nothing"),
         (["pets@1", "--share", "0"], 2, "above 0 and at most 1"),
     ],
 )

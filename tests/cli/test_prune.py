@@ -38,7 +38,7 @@ def test_old_answers_go_once_and_the_young_one_stays(cli: Cli) -> None:
     assert foretold.out.startswith("would forget 2 answers, ")
     done = cli("prune", "--days", "30", "--json").json
     assert (done["answers"], done["vectors"], done["images"], done["dry_run"]) == (2, 2, 2, False)
-    assert cli("prune", "--days", "30").out == "forgot 0 answers, 0 vectors, 0 images, 0 receipts\n"
+    assert cli("prune", "--days", "30").out == ("forgot 0 answers, 0 shadow answers, 0 vectors, 0 images, 0 receipts\n")
     assert cli("prune", "--days", "0.0000001", "-n", "--json").json["answers"] == 1
 
 

@@ -79,7 +79,7 @@ def test_the_share_of_wrong_votes_that_are_believed(cli: Cli, served: Any, folde
 
 
 def test_the_same_command_again_says_nothing_twice(cli: Cli, served: Any, folder: Path) -> None:
-    words = (*RUN, "--from", folder, "--url", served.url, "--images", 10, "--json")
+    words = (*RUN, "--from", folder, "--to", served.url, "--images", 10, "--json")
     assert cli(*words).json["answered"] == 10
     assert cli(*words).json["answered"] == 10
     assert len(served.heard) == 10
@@ -171,8 +171,9 @@ def test_ctrl_c_leaves_a_report_of_what_was_counted(
     assert found["answered"] == sum(bool(line["prediction"]) for line in lines)
 
 
-def test_a_stream_is_given_events(cli: Cli, here: Path, folder: Path) -> None:
-    found = cli(*RUN, "--from", folder, "--to", "stream", "--wait", 0, "--images", 12, "--json").json
+@pytest.mark.parametrize("to", ["stream", "embedded"])
+def test_a_stream_is_given_events(cli: Cli, here: Path, folder: Path, to: str) -> None:
+    found = cli(*RUN, "--from", folder, "--to", to, "--wait", 0, "--images", 12, "--json").json
     assert (found["to"], found["sent"], found["answered"], found["errors"]) == ("stream", 12, 0, 0)
     with Project(here) as project:
         transport = open_transport("embedded", project.workspace.database)
@@ -184,6 +185,8 @@ def test_a_table_is_given_rows(cli: Cli, folder: Path, tmp_path: Path) -> None:
     words = (*RUN, "--from", folder, "--to", "table", "--url", f"sqlite:///{tmp_path / 'a.db'}", "--images", 12)
     assert cli(*words, "--json").json["sent"] == 12
     assert cli(*words).code == 0
+    aimed = ("--to", f"sqlite:///{tmp_path / 'a.db'}", "--images", 12)
+    assert cli(*RUN, "--from", folder, *aimed, "--json").json["to"] == "table"
     with closing(sqlite3.connect(tmp_path / "a.db")) as database:
         assert database.execute("SELECT count(*), count(DISTINCT id) FROM live_images").fetchall() == [(12, 12)]
 
@@ -200,6 +203,9 @@ def test_a_table_is_given_rows(cli: Cli, folder: Path, tmp_path: Path) -> None:
         (("--from", "photos", "--to", "stream", "--new-classes"), "--new-classes goes with --to http"),
         (("--from", "photos", "--to", "table", "--token-file", "x"), "--token-file goes with --to http"),
         (("--from", "photos", "--url", "nowhere"), "names no server"),
+        (("--from", "photos", "--to", "nowhere"), "wanted is http, stream or table, or a URL"),
+        (("--from", "photos", "--to", "http://a", "--url", "http://b"), "give one of them"),
+        (("--from", "photos", "--to", "kafka://b:9092", "--new-classes"), "--new-classes goes with --to http"),
         (("--from", "photos", "--to", "stream", "--topics", "a,b"), "wanted are three"),
     ],
 )
@@ -210,6 +216,12 @@ def test_what_cannot_be_meant_is_refused(
     ended = cli("stream", "simulate", *words)
     assert ended.code == 2
     assert message in ended.error
+
+
+def test_a_url_of_no_known_kind_is_a_database_s(cli: Cli, here: Path, class_folders: Callable[..., Path]) -> None:
+    class_folders(here / "photos", {"cat": 10, "dog": 10})
+    ended = cli("stream", "simulate", "--from", "photos", "--to", "nothing://b/x")
+    assert (ended.code, "wanted is sqlite:///PATH" in ended.error) == (3, True)
 
 
 def test_a_folder_that_is_not_there_is_refused(cli: Cli, tmp_path: Path) -> None:

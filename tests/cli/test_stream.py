@@ -72,6 +72,16 @@ def test_events_go_in_and_predictions_go_out(cli: Cli, shop: Path, picture: Call
     ]
 
 
+def test_a_consumer_shows_before_its_first_event(cli: Cli, shop: Path, picture: Callable[..., bytes]) -> None:
+    assert cli("stream", "consume", "--drain").out == "0 events handled, 0 had been before, 0 set aside\n"
+    shown = [line.split() for line in cli("stream", "show").out.splitlines()[1:]]
+    assert shown == [["feedback", "consumer", "pellucid", "0", "0"], ["images", "consumer", "pellucid", "0", "0"]]
+    publish(shop, picture, 3)
+    lags = {item["topic"]: (item["name"], item["lag"]) for item in cli("stream", "show", "--json").json["standings"]}
+    assert lags == {"images": ("pellucid", 4), "feedback": ("pellucid", 3)}
+    assert cli("stream", "consume", "--drain", "--json").json["handled"] == 6
+
+
 def test_a_table_s_images_come_back_as_predictions(cli: Cli, shop: Path, photos: str, tmp_path: Path) -> None:
     words = ("stream", "bridge", "photos", "--database", photos)
     assert cli(*words, "-n").out == "would carry 3 rows\n"
@@ -98,6 +108,7 @@ def test_what_is_wrong_is_said_in_one_line(cli: Cli, shop: Path, photos: str) ->
 def test_without_a_champion_nothing_is_consumed(cli: Cli, trained: Path, picture: Callable[..., bytes]) -> None:
     publish(trained, picture, 1)
     assert "pets has no champion" in cli("stream", "consume", "--drain").error
+    assert {item["name"] for item in cli("stream", "show", "--json").json["standings"]} == {None}
     assert cli("stream", "consume", "-n", "--json").json["lag"] == {"images": 2, "feedback": 1}
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from pellucid import Project
+from pellucid.cli.votes import _answers
+from pellucid.flow.forget import Forgotten
 from pellucid.store.votes import add_votes
 from pellucid.types import Role, Vote
 
@@ -44,7 +46,7 @@ def test_a_voter_is_taken_back_once(cli: Cli) -> None:
     assert (done["votes"], done["voters"], done["dry_run"]) == (3, ["bob"], False)
     assert done["retraction"] >= 1
     bob = next(item for item in cli("voters", "pets", "--json").json if item["name"] == "bob")
-    assert (bob["votes"], bob["retracted"], bob["learnt"]) == (0, 3, None)
+    assert (bob["votes"], bob["retracted"], bob["weight"]) == (0, 3, None)
     again = cli("forget", "pets", "--voter", "bob")
     assert (again.code, "no vote that counts and fits" in again.error) == (4, True)
 
@@ -58,10 +60,26 @@ def test_options_combine_and_times_are_said_as_people_do(cli: Cli) -> None:
     assert lines[0] == "3 votes of bob on 3 images taken back"
 
 
+@pytest.mark.parametrize(
+    ("answers", "changed", "dry_run", "says"),
+    [
+        (301, 0, False, "the newest 301 answers are the same when given again"),
+        (301, 0, True, "the newest 301 answers would be the same when given again"),
+        (301, 2, False, "2 of the newest 301 answers are another label when given again"),
+        (1, 0, False, "the newest answer is the same when given again"),
+    ],
+)
+def test_what_becomes_of_answers_is_plain(answers: int, changed: int, dry_run: bool, says: str) -> None:
+    found = Forgotten(
+        "pets", 1, 3, ("bob",), 3, 0, 3, "pets@1", "", None, None, answers, changed, ledger=3, dry_run=dry_run
+    )
+    assert _answers(found) == says
+
+
 @pytest.mark.usefixtures("spoken")
 def test_voters_are_listed_for_people(cli: Cli) -> None:
     lines = cli("voters", "pets").out.splitlines()
-    assert lines[0].split() == ["voter", "votes", "retracted", "reliability", "learnt", "agrees", "as"]
+    assert lines[0].split() == ["voter", "votes", "retracted", "reliability", "weight", "agrees", "as"]
     rows = {line.split()[0]: line.split()[1:3] for line in lines[1:] if line}
     assert (rows["bob"], rows["ann"]) == (["3", "0"], ["1", "0"])
 

@@ -30,10 +30,11 @@ from pellucid.store.blobs import digest_of
 from pellucid.store.database import Database
 from pellucid.store.offsets import next_offsets
 from pellucid.store.predictions import answers_from
-from pellucid.store.schema import ledger, vote
+from pellucid.store.schema import ledger, receipt, vote
 from pellucid.stream.consume import Consumed, aside_of, consume
 from pellucid.stream.effects import Effects, uid_of
 from pellucid.stream.event import FEEDBACK, IMAGE, Event
+from pellucid.stream.housekeeping import Housekeeping
 from pellucid.stream.outbox import Published, publish_answers
 from pellucid.stream.payload import Feedback, feedback_event, image_event, prediction_of
 from pellucid.stream.standing import standings, waiting
@@ -207,6 +208,36 @@ def test_feedback_names_an_answer_or_brings_its_image(stage: Stage) -> None:
     assert second.sample_id == digest_of(stage.picture("dog", 500))
     assert stage.project.workspace.images.get(second.sample_id) == stage.picture("dog", 500)
     assert len(stage.answers()) == 1
+
+
+def test_feedback_whose_image_never_comes_is_set_aside_in_the_end(stage: Stage) -> None:
+    stage.publish(feedback=stage.words(0, 1, 2))
+    stage.consume()
+    assert waiting(stage.database) == {"pets": 3}
+    now = [0.0]
+    tidy = Housekeeping(stage.project.workspace, "pets", clock=lambda: now[0])
+    age(stage, days=29, but=stage.sample(2))
+    assert stage.consume(between=tidy.look).set_aside == 0
+    age(stage, days=31, but=stage.sample(2))
+    assert stage.consume(between=tidy.look).set_aside == 0, "it looks once an hour"
+    now[0] += 3601.0
+    assert stage.consume(between=tidy.look).set_aside == 2
+    assert waiting(stage.database) == {"pets": 1}
+    assert {(item["id"], item["reason"]) for item in stage.aside()} == {
+        (f"ann-{n}", "its image has not come within 30 days") for n in (0, 1)
+    }
+    stage.publish(stage.images(0, 1, 2))
+    done = stage.consume(between=tidy.look)
+    assert (done.handled, done.set_aside) == (3, 0)
+    assert [row.sample_id for row in stage.votes()] == [stage.sample(2)]
+
+
+def age(stage: Stage, days: float, but: str) -> None:
+    """Makes all that waits so old, but for the words on one sample."""
+    mine = (receipt.c.source == "waits:pets", ~receipt.c.key.startswith(but))
+    with stage.database.write() as connection:
+        then = datetime.now(UTC) - timedelta(days=days)
+        connection.execute(sa.update(receipt).where(*mine).values(at=then))
 
 
 def test_feedback_that_comes_before_its_image_waits_and_counts_once(stage: Stage) -> None:

@@ -248,7 +248,14 @@ def test_voters_are_listed_with_their_records(pets: Pets) -> None:
     assert ann.reliability is not None
     assert eve.reliability is not None
     assert ann.reliability.value > 0.6 > 0.4 > eve.reliability.value
-    assert (ann.learnt, eve.learnt) == (1.0, 0.0)
+    follow(pets)
+    learnt = pets.live.learnt()
+    assert ann.weight == pytest.approx(np.mean([learnt[sample][1] for sample in cats]), abs=1e-6)
+    assert bob.weight == pytest.approx(np.mean([learnt[sample][1] for sample in cats[1:]]))
+    assert eve.weight == 0.0
+    (importer,) = set(found) - {"ann", "bob", "eve"}
+    assert found[importer].images > len(pets.rows(Split.TRAIN))
+    assert found[importer].weight == 1.0, "test and trusted images, from which nothing is learnt, are left out"
     assert eve.agreement == 0
     assert ann.agreement == 0  # where bob's word still stands the others tie, and elsewhere only eve spoke
 

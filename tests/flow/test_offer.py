@@ -67,6 +67,8 @@ def test_nothing_that_was_not_offered_is_taken(offered: Offer) -> None:
             form_grid(offered, datasets, models, {}, extractors)
     with pytest.raises(UsageError, match="no model is chosen"):
         form_grid(offered, ["pets@1"], [], {}, ["classical"])
+    with pytest.raises(UsageError, match="the seed is -1"):
+        form_grid(offered, ["pets@1"], ["ridge"], {}, ["classical"], seed=-1)
 
 
 @pytest.mark.usefixtures("no_reports")

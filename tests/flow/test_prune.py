@@ -16,7 +16,8 @@ from pellucid.flow.feedback import Said, hear
 from pellucid.flow.live import LiveModel
 from pellucid.flow.prune import DailyPrune, prune
 from pellucid.store.predictions import answer_of
-from pellucid.store.schema import live_vector, prediction
+from pellucid.store.receipts import answer_to, claim
+from pellucid.store.schema import live_vector, prediction, receipt
 from pellucid.types import Answer
 
 MakeProject = Callable[..., Project]
@@ -93,3 +94,15 @@ def test_a_worker_prunes_once_a_day(make_project: MakeProject, trained_folder: P
     now[0] += 86_401
     daily.look()
     assert left() == 0
+
+
+def test_how_far_somebody_is_and_what_waits_is_no_receipt_to_forget(live: LiveModel) -> None:
+    database = live.workspace.database
+    kept = [("carry", live.model.ref), ("bridge:line", "watermark"), ("waits:pets", "ab:/desk#1")]
+    with database.write() as connection:
+        for source, key in (*kept, ("event:c:/camera", "1"), ("said:pets", "ab:ann")):
+            claim(connection, source, key, {})
+        connection.execute(sa.update(receipt).values(at=datetime.now(UTC) - timedelta(days=40)))
+    assert prune(live.workspace, 30, dry_run=True).receipts == prune(live.workspace, 30).receipts == 2
+    with database.read() as connection:
+        assert all(answer_to(connection, *name) is not None for name in kept)

@@ -280,6 +280,17 @@ def test_a_failure_is_told_and_the_worker_lives_on(
     assert [state for trigger, state in firings(project) if trigger == "votes"] == ["failed"]
 
 
+def test_without_trusted_images_it_says_once_that_nobody_can_judge(
+    make_project: Callable[..., Project], tmp_path: Path, class_folders: Callable[..., Path]
+) -> None:
+    project = make_project(retrain={"models": ["ridge"], "clean": False})
+    project.ingest(class_folders(tmp_path / "some", {"cat": 20, "dog": 20}), "pets", trusted_fraction=0.0)
+    project.promote(project.train("pets", models="ridge")[0].ref)
+    say(project, [0], "eel")
+    outcome = project.retrain("pets")
+    assert outcome.message == "pets@2 is the candidate and was not judged: there is no trusted image to judge on"
+
+
 def test_by_hand_without_a_table(make_project: Callable[..., Project], voted_folder: Path) -> None:
     project = make_project(of=voted_folder)
     assert due(project.workspace, worker="a") == []

@@ -16,7 +16,9 @@ from pellucid import Project
 
 from ..conftest import picture_bytes
 from ..serve.conftest import Ready
-from .conftest import Person, Site, end_site, serious, start_site
+from .conftest import PATIENCE, Person, Site, end_site, serious, start_site
+
+expect.set_options(timeout=PATIENCE * 1000)
 
 Come = Callable[..., Person]
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -92,6 +94,7 @@ def test_by_keyboard_only(person: Come) -> None:
     page.keyboard.press("Enter")
     story = page.get_by_role("dialog")
     expect(story.get_by_role("heading", name="What people said")).to_be_visible()
+    page.wait_for_function("document.activeElement.closest('[role=dialog]')")
     first = story.locator(".mono").inner_text()
     page.keyboard.press("ArrowRight")
     expect(story.locator(".mono")).not_to_have_text(first)

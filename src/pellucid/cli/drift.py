@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pellucid.cli.context import MORE, JsonOption, open_project
-from pellucid.cli.output import one_line, print_json, put
+from pellucid.cli.output import one_line, plain, print_json, put
+
+if TYPE_CHECKING:
+    from pellucid.flow.drift_stream import StreamDrift
+
+_SHOWN = 5  # newest alarms that are listed
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -23,13 +28,28 @@ def drift(
     """Compare the champion's newest answers with its test images: vectors, confidence, predicted classes.
 
     A difference counts where it is both surer than chance and large enough to matter, however many images there are.
+    Where [drift] in pellucid.toml names a detector (stream = "page-hinkley"), it follows the newest confidences too.
     """
     with open_project(context) as project:
+        stream = project.stream_drift(model)
         report = project.drift(model)
     if json:
-        print_json(report.to_dict())
+        print_json({**report.to_dict(), "stream": plain(stream)})
         return
     put(one_line(report.summary))
     for name, shift in report.shifts.items():
         mark = "moved" if shift.drifted else "same"
         put(f"  {name:12}{mark:7}effect {shift.effect:.2f}  p {shift.p_value:.3g}  {one_line(shift.detail)}")
+    if stream is not None:
+        _tell(stream)
+
+
+def _tell(stream: StreamDrift) -> None:
+    told = f"the newest {stream.answers} confidences, one by one"
+    if not stream.alarms:
+        put(one_line(f"{stream.detector} called no drift in {told}"))
+        return
+    times = "once" if len(stream.alarms) == 1 else f"{len(stream.alarms)} times"
+    put(one_line(f"{stream.detector} called a drift {times} in {told}"))
+    for alarm in stream.alarms[-_SHOWN:]:
+        put(f"  at answer {alarm.place:<6} {alarm.at.astimezone():%Y-%m-%d %H:%M:%S}  {alarm.uid}")

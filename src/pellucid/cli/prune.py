@@ -34,4 +34,7 @@ def prune(
         print_json(done)
         return
     verb = "would forget" if dry_run else "forgot"
-    put(f"{verb} {done.answers} answers, {done.vectors} vectors, {done.images} images, {done.receipts} receipts")
+    put(
+        f"{verb} {done.answers} answers, {done.shadow_answers} shadow answers, {done.vectors} vectors, "
+        f"{done.images} images, {done.receipts} receipts"
+    )

@@ -23,12 +23,16 @@ def add_commands(app: typer.Typer) -> None:
 def shadow(
     context: typer.Context,
     model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="NAME@VERSION begins; NAME reports where the two differ.")
+        str,
+        typer.Argument(metavar="MODEL", help="NAME@VERSION begins; NAME reports where the two differ, or differed."),
     ],
     share: Annotated[
         float | None, typer.Option("--share", help="Of the images, above 0 up to 1; all where left out.")
     ] = None,
     end: Annotated[bool, typer.Option("--end", help="End what is in the shadow of NAME's champion.")] = False,
+    report: Annotated[
+        bool, typer.Option("--report", help="Report of NAME@VERSION, which runs or has ended, and begin nothing.")
+    ] = False,
     most: Annotated[int, typer.Option("--most", min=0, help="Differing images to list.")] = 20,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would happen; change nothing.")] = False,
     json: JsonOption = False,
@@ -37,7 +41,11 @@ def shadow(
 
     Every server answers first and asks the candidate afterwards; it ends by --end, or where the candidate is promoted.
     """
-    begins = "@" in model and not end
+    if report and end:
+        raise UsageError("--report looks and --end ends; give one of them")
+    begins = "@" in model and not end and not report
+    if report and (share is not None or dry_run):
+        raise UsageError("--report changes nothing; leave --share and --dry-run out")
     if share is not None and not begins:
         raise UsageError(f"--share is for a shadow that begins; name the candidate: {model.partition('@')[0]}@VERSION")
     with open_project(context) as project:
@@ -46,9 +54,9 @@ def shadow(
         elif end:
             found = project.end_shadow(model.partition("@")[0], dry_run=dry_run)
         else:
-            report = project.shadow_report(model, most=most)
+            figures = project.shadow_report(model, most=most)
     if not begins and not end:
-        _show(report, json=json)
+        _show(figures, json=json)
     elif json:
         print_json({**plain(found), "dry_run": dry_run})
     else:

@@ -85,7 +85,12 @@ def simulate(
     users: Annotated[int, typer.Option(metavar="N", min=1, help="How many, each with an accuracy of his own.")] = 10,
     bad_users: Annotated[int, typer.Option(metavar="K", min=0, help="So many of them never say what is true.")] = 0,
     noise: Annotated[Noise, typer.Option(help="What wrong labels are.")] = Noise.SYMMETRIC,
-    to: Annotated[Target, typer.Option(help="A server's HTTP API, a stream, or rows of a table.")] = Target.HTTP,
+    to: Annotated[
+        str,
+        typer.Option(
+            metavar="http|stream|table|URL", help="A server's HTTP API, a stream, or rows of a table; or just its URL."
+        ),
+    ] = Target.HTTP.value,
     url: Annotated[
         str | None,
         typer.Option(
@@ -127,20 +132,21 @@ def simulate(
     from pellucid.stream.simulation import parse_duration, parse_rate, play
     from pellucid.stream.tally import Report, tally
 
+    target, url = _aimed(to, url)
     named = tuple(day.strip().lower() for day in days.split(",") if day.strip())
     plan = Play(named, user_accuracy, monday_accuracy, users, bad_users, str(noise), images, seed)
     per_second, seconds = parse_rate(rate), parse_duration(duration) if duration else math.inf
-    if new_classes and to is not Target.HTTP:
+    if new_classes and target is not Target.HTTP:
         raise UsageError("--new-classes goes with --to http; leave it out")
-    if token_file is not None and to is not Target.HTTP:
+    if token_file is not None and target is not Target.HTTP:
         raise UsageError("--token-file goes with --to http; leave it out")
     with _traffic(context, dataset, from_, split, plan) as traffic, ExitStack() as stack:
         if dry_run:
-            _print_plan(context, traffic, per_second, to, url, json=json)
+            _print_plan(context, traffic, per_second, target, url, json=json)
             return
-        if to is Target.HTTP:
+        if target is Target.HTTP:
             sender = _http(context, url or _HTTP_URL, token_file, new_classes, parallel, patience)
-        elif to is Target.STREAM:
+        elif target is Target.STREAM:
             sender = _events(context, stack, url or "embedded", topics, wait)
         else:
             sender = _rows(url, table)
@@ -149,13 +155,34 @@ def simulate(
         progress = stack.enter_context(progress_bar(context.obj.quiet))
         played = play(traffic, sender, rate=per_second, duration=seconds, report=out, progress=progress)
     found = tally(played.outcomes, planned=len(traffic.visits), seconds=played.seconds)
-    _print(played, found, to, json=json)
+    _print(played, found, target, json=json)
     if played.stopped is not None:
         raise played.stopped
     if found.errors and found.errors == found.sent:
         raise DataError(
             f"all of the {found.sent} images met with errors; the most frequent: {next(iter(found.reasons))}"
         )
+
+
+def _aimed(to: str, url: str | None) -> tuple[Target, str | None]:
+    """Where the traffic goes, of which kind that is, and its URL.
+
+    >>> _aimed("kafka://broker:9092", None), _aimed("table", "sqlite:///live.db")
+    ((<Target.STREAM: 'stream'>, 'kafka://broker:9092'), (<Target.TABLE: 'table'>, 'sqlite:///live.db'))
+    """
+    if to in list(Target):
+        return Target(to), url
+    scheme, found, _ = to.partition("://")
+    if not found and to != "embedded":
+        raise UsageError(
+            f"--to is {to!r}; wanted is http, stream or table, or a URL: http://HOST:PORT, embedded, "
+            "kafka://HOST:PORT, sqlite:///FILE or postgresql://HOST/NAME"
+        )
+    if url is not None:
+        raise UsageError("--to and --url both give a URL; give one of them")
+    if scheme in {"http", "https"}:
+        return Target.HTTP, to
+    return (Target.STREAM if scheme in {"kafka", "embedded"} else Target.TABLE), to
 
 
 @contextmanager

@@ -67,6 +67,7 @@ def consume(
     from pellucid.flow.predict import wait_for_champion
     from pellucid.stream.consume import consume as consume_events
     from pellucid.stream.effects import Effects
+    from pellucid.stream.housekeeping import Housekeeping
     from pellucid.stream.transport import check_topic
     from pellucid.types import Role
 
@@ -91,6 +92,7 @@ def consume(
                 effects.handle,
                 prepare=effects.prepare,
                 around=effects.around,
+                between=Housekeeping(project.workspace, effects.live.model.name).look,
                 batch=batch,
                 report=lambda found: tell("events handled", found.handled, found.trouble),
                 drain=drain,

@@ -59,7 +59,7 @@ def voters(
     dataset: Annotated[str, typer.Argument(help="The dataset that was spoken of.")],
     json: JsonOption = False,
 ) -> None:
-    """List who has said how much, how reliable each is, and how much of it the champion has learnt."""
+    """List who has said how much, how reliable each is, and with what weight the champion has learnt it."""
     with open_project(context) as project:
         found = project.voters(dataset)
     if json:
@@ -71,13 +71,13 @@ def voters(
             v.votes,
             v.retracted,
             v.reliability and f"{v.reliability.value:.2f} ({v.reliability.low:.2f}-{v.reliability.high:.2f})",
-            v.learnt,
+            v.weight,
             v.agreement,
             " ".join(v.roles),
         )
         for v in found
     ]
-    columns = ("voter", "votes", "retracted", "reliability", "learnt", "agrees", "as")
+    columns = ("voter", "votes", "retracted", "reliability", "weight", "agrees", "as")
     print_table(columns, rows, optional=("as", "agrees"), empty=f"nobody has said anything of {dataset} yet")
 
 
@@ -115,7 +115,15 @@ def _tell(found: Forgotten) -> None:
         if shift is not None:
             put(f"  {name:<10} {_shift(shift)}")
     if found.answers:
-        put(f"  answers    {found.answers_changed} of the newest {found.answers} {would or 'are now '}others")
+        put(f"  answers    {_answers(found)}")
+
+
+def _answers(found: Forgotten) -> str:
+    newest = "the newest answer" if found.answers == 1 else f"the newest {found.answers} answers"
+    would = "would be" if found.dry_run else "is" if found.answers == 1 else "are"
+    if not found.answers_changed:
+        return f"{newest} {would} the same when given again"
+    return f"{found.answers_changed} of {newest} {would} another label when given again"
 
 
 def _shift(shift: Shift) -> str:

@@ -46,7 +46,7 @@ class GateReport:
     def summary(self) -> str:
         """The figures in one line."""
         if self.comparison is None:
-            return "there is no image to judge on"
+            return "not judged"
         found = self.comparison.difference
         low, value, high = (100 * part for part in (found.low, found.value, found.high))
         return f"{value:+.1f} points of accuracy on {self.n} images (95 % interval {low:+.1f} to {high:+.1f})"

@@ -8,6 +8,7 @@ import numpy as np
 
 from pellucid.drift.watching import DriftReport, Window, watch
 from pellucid.errors import DataError
+from pellucid.flow.drift_stream import follow_stream
 from pellucid.flow.embed import embed_samples
 from pellucid.flow.predict import choose_model, open_predictor
 from pellucid.flow.workspace import Workspace
@@ -92,7 +93,10 @@ class DriftAlarm:
         try:
             drifted = find_drift(workspace, model.name).drifted
         except DataError:
-            return None
+            drifted = ()
+        stream = follow_stream(workspace, model.name)
+        if stream is not None and stream.alarms:
+            drifted = (*drifted, f"{stream.detector} on confidence")
         return f"{model.ref}: {', '.join(drifted)}" if drifted else None
 
 

@@ -17,6 +17,7 @@ from pellucid.store.jobs import JobSpec, states_of, used_specs
 from pellucid.store.models import list_models
 from pellucid.types import DatasetVersion, JobState, Split
 
+MAX_SEED = 2**32 - 1
 MOST_JOBS = 500  # of one grid; more are a slip of the hand, or a case for the command line
 
 
@@ -97,6 +98,8 @@ def form_grid(
             raise UsageError(f"the {what} {strange[0]!r} is not offered here; the command line takes any")
         if not given:
             raise UsageError(f"no {what} is chosen; choose at least one")
+    if not 0 <= seed <= MAX_SEED:
+        raise UsageError(f"the seed is {seed}; wanted is a whole number from 0 to {MAX_SEED}")
     texts = [f"{model}.{name}={text}" for (model, name), text in settings.items() if model in models and text.strip()]
     return Grid(
         datasets=tuple(datasets),

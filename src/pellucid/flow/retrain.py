@@ -333,5 +333,5 @@ def _in_words(best: ModelVersion, verdict: Verdict | None, *, promoted: bool) ->
         return f"{best.ref} is the first champion" if promoted else f"{best.ref} is the candidate; there is no champion"
     if verdict.passed:
         return f"{best.ref} {'is champion' if promoted else 'may become champion'}: {verdict.line}"
-    what = "was refused by the gate" if verdict.judged else "could not be judged"
-    return f"{best.ref} is the candidate and {what}: {verdict.line}"
+    what = "refused by the gate: " if verdict.judged else ""
+    return f"{best.ref} is the candidate and was {what}{verdict.line}"

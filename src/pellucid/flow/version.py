@@ -154,7 +154,10 @@ def _said_so_far(connection: sa.Connection, dataset: str, said: tuple[int, int] 
 
 
 def followed(connection: sa.Connection, version: DatasetVersion) -> tuple[int, int]:
-    """The newest vote said directly, and the newest retraction, that the version's labels follow; 0 for none."""
+    """The newest vote said directly, and the newest retraction, that the version's labels follow; 0 for none.
+
+    A revert takes rows back and no votes: what an earlier version had counted stays counted.
+    """
     until = [item for item in list_versions(connection, version.dataset) if item.number <= version.number]
     voted, retracted = (max(int(item.recipe.get(key, 0)) for item in until) for key in (VOTES, RETRACTED))
     return voted, retracted

@@ -21,7 +21,7 @@ from pellucid.store.ledger import entries_after
 from pellucid.store.manifests import read_manifest
 from pellucid.store.models import get_model
 from pellucid.store.votes import find_votes, retracted_counts, supports_of
-from pellucid.types import KEEPER, Role, Split, Status, Vote
+from pellucid.types import KEEPER, TRUST_SCALE, Role, Row, Split, Status, Vote
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Voter:
     retracted: int  # that were taken back
     images: int  # that they have a word on
     reliability: Estimate | None  # 0..1 with the 95 % interval of its posterior; None for ground truth and models
-    learnt: float | None  # 0..1: the share of their words that the champion has learnt; None without either
+    weight: float | None  # 0..1: the mean with which their words stand in the champion; None without either
     agreement: float | None  # 0..1: the share of their words that most others on the image say too; None without others
     conduct: Conduct  # what stands out, and whether they are suspected of anything
 
@@ -43,7 +43,8 @@ def list_voters(workspace: Workspace, dataset: str) -> list[Voter]:
     """All who have said something of the dataset, those with most votes first.
 
     Reliability is what the live model goes by: of everything a voter said directly, how far the model and all others
-    gave it when it was said.
+    gave it when it was said. Weight is what came of it: a word that the champion has not learnt, or only under another
+    label, weighs 0; words on test and trusted images, which no model learns from, are left out.
 
     Raises:
         NotFoundError: there is no such dataset.
@@ -82,9 +83,7 @@ def list_voters(workspace: Workspace, dataset: str) -> list[Voter]:
                     retracted=retracted.get(name, 0),
                     images=len({vote.sample for vote in mine[name]}),
                     reliability=reliability,
-                    learnt=_share([learnt.get(vote.sample) == vote.label for vote in mine[name]])
-                    if learnt is not None
-                    else None,
+                    weight=None if learnt is None else _mean_weight(mine[name], rows, learnt),
                     agreement=_share(majority.get(name, [])),
                     conduct=conduct_of(
                         said[name],
@@ -111,24 +110,36 @@ def _reliability(
     return Estimate(rate, *interval_of(rate, len(supports), prior))
 
 
-def _learnt(workspace: Workspace, connection: sa.Connection, dataset: str) -> Mapping[str, str] | None:
-    """The label of each sample that the champion has learnt; None where there is no champion."""
+def _learnt(workspace: Workspace, connection: sa.Connection, dataset: str) -> Mapping[str, tuple[str, float]] | None:
+    """The label and weight of each sample that the champion has learnt; None where there is no champion."""
     crowned = alias_state(connection, dataset, CHAMPION).version
     if crowned is None:
         return None
     model = get_model(connection, f"{dataset}@{crowned}")
     rows = read_manifest(workspace.blobs, get_version(connection, model.dataset).content_id)
     found = {
-        row.sample: row.label
+        row.sample: (row.label, row.trust / TRUST_SCALE)
         for row in rows
         if row.split is Split.TRAIN and row.status is Status.OK and row.trust and row.label is not None
     }
     for entry in entries_after(connection, model, 0):
         if entry.label is not None and entry.weight > 0:
-            found[entry.sample] = entry.label
+            found[entry.sample] = entry.label, entry.weight
         else:
             found.pop(entry.sample, None)
     return found
+
+
+def _mean_weight(
+    words: Sequence[Vote], rows: Mapping[str, Row], learnt: Mapping[str, tuple[str, float]]
+) -> float | None:
+    weights = []
+    for vote in words:
+        row = rows.get(vote.sample)
+        if row is None or row.split is Split.TRAIN:
+            label, weight = learnt.get(vote.sample, ("", 0.0))
+            weights.append(weight if label == vote.label else 0.0)
+    return sum(weights) / len(weights) if weights else None
 
 
 def _agreements(words: Sequence[Vote]) -> dict[str, list[bool]]:

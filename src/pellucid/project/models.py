@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pellucid.drift.watching import DriftReport
     from pellucid.evaluate.compare import Comparison
     from pellucid.evaluate.evaluation import Evaluation
+    from pellucid.flow.drift_stream import StreamDrift
     from pellucid.flow.prune import Pruned
     from pellucid.flow.shadow import ShadowReport
     from pellucid.store.aliases import Change
@@ -109,6 +110,12 @@ class ModelVerbs(Opened):
         from pellucid.flow.drift import find_drift
 
         return find_drift(self.workspace, model)
+
+    def stream_drift(self, model: str | None = None) -> StreamDrift | None:
+        """What the detector of [drift] says of the champion's newest confidences; None where none is named."""
+        from pellucid.flow.drift_stream import follow_stream
+
+        return follow_stream(self.workspace, model)
 
     def prune(self, days: float | None = None, *, dry_run: bool = False) -> Pruned:
         """Forgets answers older than so many days, the setting ``keep_days`` where None, that no vote names."""

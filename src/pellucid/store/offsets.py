@@ -11,6 +11,8 @@ from pellucid.store.schema import stream_offset
 
 EARLIEST = ""  # nobody's name: its offset is where a topic of the embedded stream begins
 
+_NOWHERE = -1  # no partition's number: who has it reads the topic
+
 
 def next_offsets(connection: sa.Connection, consumer: str, topic: str) -> dict[int, int]:
     """The offset that the consumer is to read next in each partition; partitions that it never read are not there.
@@ -22,12 +24,18 @@ def next_offsets(connection: sa.Connection, consumer: str, topic: str) -> dict[i
     {0: 42}
     """
     query = sa.select(stream_offset.c.partition, stream_offset.c.next)
-    rows = connection.execute(query.where(stream_offset.c.consumer == consumer, stream_offset.c.topic == topic))
+    mine = (stream_offset.c.consumer == consumer, stream_offset.c.topic == topic)
+    rows = connection.execute(query.where(*mine, stream_offset.c.partition != _NOWHERE))
     return {row.partition: row.next for row in rows}
 
 
+def appear(connection: sa.Connection, consumer: str, topic: str) -> None:
+    """Records that the consumer reads the topic, so that `readers` knows it before its first message."""
+    _move(connection, consumer, topic, _NOWHERE, 0, sa.true())
+
+
 def readers(connection: sa.Connection) -> list[tuple[str, str]]:
-    """Everybody who keeps an offset, and of which topic."""
+    """Everybody who keeps an offset or has appeared, and of which topic."""
     query = sa.select(stream_offset.c.consumer, stream_offset.c.topic).distinct()
     return [(row.consumer, row.topic) for row in connection.execute(query.order_by(*query.selected_columns))]
 

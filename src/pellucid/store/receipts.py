@@ -68,9 +68,9 @@ def settle(connection: sa.Connection, source: str, key: str, answer: Mapping[str
     connection.execute(sa.update(receipt).where(_is(source, key)).values(answer=dict(answer)))
 
 
-def drop(connection: sa.Connection, source: str, key: str) -> None:
-    """Forgets the key: what was only noted until something else came."""
-    connection.execute(sa.delete(receipt).where(_is(source, key)))
+def drop(connection: sa.Connection, source: str, key: str) -> bool:
+    """Forgets the key, what was only noted until something else came; returns whether it was there."""
+    return bool(connection.execute(sa.delete(receipt).where(_is(source, key))).rowcount)
 
 
 def receipts_from(connection: sa.Connection, source: str, beginning: str) -> list[Receipt]:
@@ -78,6 +78,13 @@ def receipts_from(connection: sa.Connection, source: str, beginning: str) -> lis
     fits = receipt.c.key.startswith(beginning, autoescape=True)
     query = sa.select(receipt).where(receipt.c.source == _fitting(source), fits)
     rows = connection.execute(query.order_by(receipt.c.at, receipt.c.key))
+    return [Receipt(row.source, row.key, dict(row.answer), row.at) for row in rows]
+
+
+def receipts_before(connection: sa.Connection, source: str, before: datetime, *, limit: int) -> list[Receipt]:
+    """The receipts of the source that are older than that, oldest first; at most ``limit`` of them."""
+    query = sa.select(receipt).where(receipt.c.source == _fitting(source), receipt.c.at < before)
+    rows = connection.execute(query.order_by(receipt.c.at, receipt.c.key).limit(limit))
     return [Receipt(row.source, row.key, dict(row.answer), row.at) for row in rows]
 
 

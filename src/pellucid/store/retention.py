@@ -18,6 +18,7 @@ from pellucid.store.schema import (
     vote,
 )
 
+LASTING = ("carry", "bridge:", "waits:")  # beginnings of receipts' sources that say how far something is, or what waits
 CHUNK = 2000  # rows that are deleted in one transaction, so that nobody waits long
 
 
@@ -42,12 +43,15 @@ def prune_shadows(connection: sa.Connection, before: datetime, *, dry_run: bool 
 
 
 def prune_receipts(connection: sa.Connection, before: datetime, *, dry_run: bool = False) -> int:
-    """Deletes receipts older than that, at most a chunk of them: what comes again after so long counts again."""
+    """Deletes receipts older than that, at most a chunk of them: what comes again after so long counts again.
+
+    Places that somebody has come to stay, and so does feedback that waits: the consumer sets it aside in its time.
+    """
+    lasting = [receipt.c.source.startswith(beginning, autoescape=True) for beginning in LASTING]
+    old = sa.and_(receipt.c.at < before, ~sa.or_(*lasting))
     if dry_run:
-        return int(connection.execute(sa.select(sa.func.count()).where(receipt.c.at < before)).scalar_one())
-    rows = connection.execute(
-        sa.select(receipt.c.source, receipt.c.key).where(receipt.c.at < before).limit(CHUNK)
-    ).all()
+        return int(connection.execute(sa.select(sa.func.count()).select_from(receipt).where(old)).scalar_one())
+    rows = connection.execute(sa.select(receipt.c.source, receipt.c.key).where(old).limit(CHUNK)).all()
     for row in rows:
         mine = sa.and_(receipt.c.source == row.source, receipt.c.key == row.key)
         connection.execute(sa.delete(receipt).where(mine))

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from pellucid.errors import DataError, ImageError, PellucidError
 from pellucid.store.database import Database
-from pellucid.store.offsets import advance, lock_offsets, move_to, next_offsets
+from pellucid.store.offsets import advance, appear, lock_offsets, move_to, next_offsets, readers
 from pellucid.store.receipts import Receipt, claim, count_receipts, receipts_of
 from pellucid.stream.event import Event
 from pellucid.stream.rounds import go_round
@@ -37,6 +37,7 @@ class Consumed:
     trouble: str = ""  # why the last batch is to be tried again; empty where it went well
 
 
+Housekeeper = Callable[[], int]
 Watcher = Callable[[Consumed], None]
 
 
@@ -49,6 +50,7 @@ def consume(
     *,
     prepare: Preparer = lambda events: None,
     around: Surrounder = nullcontext,
+    between: Housekeeper = lambda: 0,
     batch: int = BATCH,
     stop: threading.Event | None = None,
     report: Watcher = lambda consumed: None,
@@ -71,6 +73,8 @@ def consume(
             as computing the vectors of many images at once; a batch that is tried again comes again.
         around: makes what is entered before each batch's transaction begins and left after it is committed, or left
             with the error where it is not: what lives in memory follows the database with it.
+        between: is called before each round of reading, also where nothing comes; returns how many events that were
+            put off it has set aside.
         batch: events a transaction.
         stop: set it to end the loop after the batch in hand.
         report: told after each batch that was committed, and each that is to be tried again.
@@ -86,9 +90,16 @@ def consume(
     names = [topics] if isinstance(topics, str) else list(topics)
     so_far = Consumed()
     patience = 0.0  # seconds that a read waits: none before all topics have been looked at in vain
+    known = False  # whether others can see that this consumer reads
 
     def read_each() -> bool:
-        nonlocal so_far, patience
+        nonlocal so_far, patience, known
+        if not known:
+            _appear(database, consumer, names)
+            known = True
+        if given_up := between():
+            so_far = replace(so_far, set_aside=so_far.set_aside + given_up)
+            report(so_far)
         quiet = True
         for topic in names:
             with database.read() as connection:
@@ -132,6 +143,16 @@ def refuse(connection: sa.Connection, consumer: str, event: Event, reason: str) 
     place = {"topic": "", "partition": 0, "offset": 0, "reason": reason}
     place |= {"source": event.source, "id": event.id, "type": event.type}
     claim(connection, _aside(consumer), f"early:{event.source}#{event.id}", place)
+
+
+def _appear(database: Database, consumer: str, topics: Sequence[str]) -> None:
+    with database.read() as connection:
+        known = set(readers(connection))
+    new = [topic for topic in topics if (consumer, topic) not in known]
+    if new:
+        with database.write() as connection:
+            for topic in new:
+                appear(connection, consumer, topic)
 
 
 def _commit(

@@ -145,7 +145,7 @@ class Effects:
         dataset = draft.live.model.name
         said = self._said(connection, event, feedback)
         if said is None:
-            put_off(connection, dataset, str(feedback.sample or feedback.prediction), event)
+            put_off(connection, self._consumer, dataset, str(feedback.sample or feedback.prediction), event)
             return
         check_order(connection, dataset, said.sample, said.voter, event.time)
         try:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 
 T = TypeVar("T")
 
-_SHARE = 0.04  # of one processor's time that a value may take: who asks while it is older than that sees the old one
+_SHARE = 0.02  # of one processor's time that a value may take: who asks while it is older than that sees the old one
 _MOST = 200  # values that are kept
 
 
@@ -24,8 +24,8 @@ class _Kept:
 class Fresh:
     """Values by key; each is computed by one at a time, and again where it is old and somebody asks.
 
-    However many pages are open, a value is computed at most once in so many seconds, and takes at most 4 % of the time:
-    one that takes a second is kept for 25. For one event loop.
+    However many pages are open, a value is computed at most once in so many seconds, and takes at most 2 % of the time:
+    one that takes a second is kept for 50. For one event loop.
 
     >>> async def show() -> list[int]:
     ...     fresh, calls = Fresh(), []

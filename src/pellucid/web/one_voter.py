@@ -192,7 +192,7 @@ def _draw_figures(voter: Voter) -> None:
             share(conduct.believed),
             f"of {many(conduct.judged, 'label')} that the newest version could weigh",
         )
-        tile("Learnt", share(voter.learnt), "of the labels, by the champion")
+        tile("Weight", share(voter.weight), "with which the champion has learnt a label, on average")
         aim = conduct.target
         note = f"{aim.count} of the {aim.of} labels that others doubt" if aim is not None else "no label is doubted"
         tile("Doubted aim at", aim.label if aim is not None else "nothing", note)
@@ -226,7 +226,14 @@ def _draw_effect(found: Forgotten) -> None:
             if shift is not None:
                 _line(_told_shift(shift, what))
         if found.answers:
-            _line(f"{found.answers_changed:,} of its newest {found.answers:,} answers {done} others.")
+            _line(_told_answers(found))
+
+
+def _told_answers(found: Forgotten) -> str:
+    newest, would = many(found.answers, "newest answer"), "would come" if found.dry_run else "come"
+    if not found.answers_changed:
+        return f"Of its {newest}, none {would} out otherwise."
+    return f"Of its {newest}, {found.answers_changed:,} {would} out otherwise."
 
 
 def _line(words: str) -> None:

@@ -44,8 +44,8 @@ class StoryDialog:
                 if step is not None:
                     _button("chevron_left", "Previous picture", lambda: step(-1))
                     _button("chevron_right", "Next picture", lambda: step(1))
-                    box.on("keydown.arrow-left", lambda: step(-1))
-                    box.on("keydown.arrow-right", lambda: step(1))
+                    self._dialog.on("keydown.arrow-left", lambda: step(-1))
+                    self._dialog.on("keydown.arrow-right", lambda: step(1))
                 _button("close", "Close", self._dialog.close)
             self._body = ui.element("div").classes("story-body").props('aria-live="polite"')
         if closed is not None:

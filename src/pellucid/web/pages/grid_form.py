@@ -10,10 +10,11 @@ from nicegui import ui
 
 from pellucid.errors import PellucidError
 from pellucid.flow.grid import Grid, submit
-from pellucid.flow.offer import Forecast, Offer, forecast, form_grid, offer
+from pellucid.flow.offer import MAX_SEED, Forecast, Offer, forecast, form_grid, offer
 from pellucid.types import Right
 from pellucid.web.parts import Words, card, empty
 from pellucid.web.view import View, notify, said_of, told
+from pellucid.web.words import short_spec
 
 _VERSIONS = 30  # that are shown; older ones on the command line
 _WAIT = 0.4  # seconds after the last change until the forecast is made
@@ -52,7 +53,7 @@ class _Form:
                 names = {item.ref: f"{item.ref} · {item.counts.get('train', 0):,} images" for item in shown}
                 self._versions = self._boxes(names, wanted)
             with card("Seen through", "What turns images into vectors; those of this project."):
-                self._extractors = self._boxes({spec: spec for spec in offered.extractors}, extractors)
+                self._extractors = self._boxes({spec: short_spec(spec) for spec in offered.extractors}, extractors)
         with card(
             "Models", "Values of a setting are separated by commas: each is tried. An empty field keeps the default."
         ):
@@ -61,8 +62,8 @@ class _Form:
                 for model, settings in offered.models.items():
                     self._models[model] = self._model(model, settings, begin)
         with card("Order"), ui.element("div").classes("row"):
-            self._priority = self._number("Priority", 0, "Higher is trained first")
-            self._seed = self._number("Seed", begin.seed, "Decides every random choice")
+            self._priority = self._number("Priority", 0, "Higher is trained first", low=-1000, high=1000)
+            self._seed = self._number("Seed", begin.seed, "Decides every random choice", low=0, high=MAX_SEED)
         with card(classes="verdict"):
             self._words = Words("", "", "p").props('role="status" aria-live="polite"')
             self._start = ui.button("Start", on_click=told(self.start)).props("no-caps unelevated")
@@ -78,10 +79,9 @@ class _Form:
                 for value, name in names.items()
             }
 
-    def _number(self, name: str, value: int, hint: str) -> ui.number:
-        return ui.number(name, value=value, precision=0, on_change=told(self.changed)).props(
-            f'dense outlined hint="{hint}"'
-        )
+    def _number(self, name: str, value: int, hint: str, *, low: int, high: int) -> ui.number:
+        field = ui.number(name, value=value, precision=0, min=low, max=high, on_change=told(self.changed))
+        return field.props(f'dense outlined hint="{hint}"')
 
     def _model(self, model: str, settings: Mapping[str, Any], begin: Grid) -> ui.checkbox:
         with ui.element("div").classes("choice"):
@@ -122,7 +122,7 @@ class _Form:
             self._words.text = said_of(error)
             return
         self._words.text = in_words(found)
-        self._start.text = f"Start {_jobs(found.starts)}"
+        self._start.text = f"Start {_jobs(found.starts)}" if found.starts else "Nothing to start"
         if found.starts and self._view.may(Right.ADMIN):
             self._grid = grid
             self._start.enable()

@@ -26,7 +26,7 @@ _CHANGES = 30  # of the history that are shown
 async def build(view: View) -> None:
     """The page's content."""
     name = view.query.get("name") or None
-    registry = await _look(view, name)
+    registry = await _look(view, name, seconds=1.0)
     if registry is None:
         empty(
             "inventory_2", "There is no model yet", "Train one: on the page Training, or on the command line.",
@@ -42,9 +42,9 @@ async def build(view: View) -> None:
     _Models(view, registry)
 
 
-async def _look(view: View, name: str | None) -> Registry | None:
+async def _look(view: View, name: str | None, *, seconds: float = REFRESH - 0.5) -> Registry | None:
     found: Registry | None = await view.desk.memo.get(
-        ("registry", name), lambda: view.desk.read(see_registry, view.desk.workspace, name), seconds=REFRESH - 0.5
+        ("registry", name), lambda: view.desk.read(see_registry, view.desk.workspace, name), seconds=seconds
     )
     return found
 
@@ -58,7 +58,7 @@ class _Models:
         self._box = ui.element("div")
         self._registry = registry
         self._draw()
-        ui.timer(REFRESH, told(self.refresh))
+        ui.timer(REFRESH, told(self.refresh), immediate=False)  # at once, a click could meet the drawing
 
     async def refresh(self) -> None:
         """Looks again."""

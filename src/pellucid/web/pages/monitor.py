@@ -33,7 +33,7 @@ _SPANS = {
 _AGES = {"Last hour": 5.0, "Last day": 30.0, "Last week": 60.0}  # seconds for which a history is shown
 _STORAGE_AGE = 60.0
 _CLASSES = 7  # that have a line of their own; the others share one
-_PICTURES = 8  # of answers that moved
+_PICTURES = 7  # of answers that moved
 _TIME = Axis("time", kind="time")
 
 
@@ -206,12 +206,12 @@ def _draw_drift(shown: tuple[DriftReport | str | None, tuple[Answer, ...]]) -> N
         Words("Being looked for…", "note").props('role="status"')
         return
     if isinstance(report, str):
-        Words(f"{report[:1].upper()}{report[1:]}.", "note")
+        Words(f"{report}.", "note")
         return
     with ui.element("div").classes("scroll"), ui.element("table").classes("plain"):
         with ui.element("thead"), ui.element("tr"):
-            for name in ("What", "Moved", "Effect, 0 to 1", "p", "How"):
-                Words(name, tag="th").props('scope="col"')
+            for name, classes in (("What", ""), ("Moved", ""), ("Effect", "num"), ("p", "num"), ("How", "")):
+                Words(name, classes, "th").props('scope="col"')
         with ui.element("tbody"):
             for aspect, shift in report.shifts.items():
                 with ui.element("tr"):
@@ -219,13 +219,13 @@ def _draw_drift(shown: tuple[DriftReport | str | None, tuple[Answer, ...]]) -> N
                     with ui.element("td"):
                         Words("moved" if shift.drifted else "no", f"badge {'bad' if shift.drifted else 'good'}", "span")
                     for text in (f"{shift.effect:.2f}", "< 0.001" if shift.p_value < 0.001 else f"{shift.p_value:.3f}"):
-                        Words(text, tag="td")
+                        Words(text, "num", "td")
                     Words(f"{shift.direction}: {shift.detail}" if shift.direction else shift.detail, tag="td")
     windows = f"{report.n_current:,} answers against {report.n_reference:,} test images."
-    Words(
-        f"{windows} An aspect has moved where chance would hardly do it and the effect is large enough to matter.",
-        "note",
+    rule = (
+        "An aspect has moved where chance would hardly do it and the effect (0 none, 1 all) is large enough to matter."
     )
+    Words(f"{windows} {rule}", "note")
     if answers:
         heading(3, "Answers that moved most")
         with ui.element("div").classes("words-grid"):

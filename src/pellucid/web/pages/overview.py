@@ -114,7 +114,7 @@ def _drift(vitals: Vitals) -> tuple[str, str]:
     if isinstance(drift, DriftReport):
         windows = f"the newest {drift.n_current:,} answers against {drift.n_reference:,} test images"
         return ("found", f"in {', '.join(drift.drifted)}: {windows}") if drift.drifted else ("none", windows)
-    return ("unknown", _sentence(drift))
+    return ("unknown", drift)
 
 
 def _health(vitals: Vitals) -> list[_Part]:
@@ -234,7 +234,3 @@ def _draw_first_steps(name: str | None) -> None:
 def _window(vitals: Vitals) -> str:
     beat = vitals.beat
     return lasted(timedelta(seconds=(beat.end - beat.start).total_seconds())) if beat is not None else "5 min"
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}." if text else ""

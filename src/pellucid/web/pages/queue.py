@@ -24,13 +24,13 @@ _HELP = "Trainings are done by workers, on this machine or on others, and not by
 
 async def build(view: View) -> None:
     """The content of this part of the page."""
-    board = _Board(view, await _look(view))
-    ui.timer(REFRESH, told(board.refresh))
+    board = _Board(view, await _look(view, seconds=0.5))
+    ui.timer(REFRESH, told(board.refresh), immediate=False)  # at once, a click could meet the drawing
 
 
-async def _look(view: View) -> Queue:
+async def _look(view: View, *, seconds: float = REFRESH - 0.5) -> Queue:
     found: Queue = await view.desk.memo.get(
-        "queue", lambda: view.desk.read(see_queue, view.desk.workspace), seconds=REFRESH - 0.5
+        "queue", lambda: view.desk.read(see_queue, view.desk.workspace), seconds=seconds
     )
     return found
 

@@ -117,7 +117,7 @@ def _figures(runs: list[Run]) -> None:
             for name, higher in HIGHER_IS_BETTER.items():
                 with tables.row():
                     with tables.cell():
-                        Words(name.replace("_", " "), tag="div")
+                        Words(name.replace("_", " ").replace("f1", "F1"), tag="div")
                         Words("higher is better" if higher else "lower is better", "note", "div")
                     for run in runs:
                         estimate = run.evaluation.metrics[name]

@@ -81,3 +81,5 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("shadow_id", "sample_id", name=op.f("pk_shadow_answer")),
     )
     op.create_index("ix_shadow_answer_at", "shadow_answer", ["shadow_id", "at"], unique=False)
+    for name in ("prediction", "vote"):  # for those who look at a range of time
+        op.create_index(op.f(f"ix_{name}_at"), name, ["at"], unique=False)
