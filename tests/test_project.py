@@ -155,7 +155,7 @@ def test_every_command_has_its_method() -> None:
         names |= set(getattr(group, "commands", ()))
     names -= {"serve", "up", "consume", "publish", "bridge", "simulate"}  # doors, which are processes
     same = {"list": "datasets", "show": "inspect", "label": "settle", "worker": "work", "config": "workspace"}
-    same |= {"create": "create_token", "revoke": "revoke_token"}
+    same |= {"create": "create_token", "revoke": "revoke_token", "shadow": "shadow_report"}
     have = {name for name, _ in inspect.getmembers(Project)} | {"workspace"}
     assert {same.get(name, name.replace("-", "_")) for name in names} <= have
 

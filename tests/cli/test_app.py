@@ -65,6 +65,7 @@ def test_whatever_changes_production_can_be_tried_dry() -> None:
         "forget",
         "models promote",
         "models rollback",
+        "models shadow",
         "models mirror",
         "prune",
         "retrain",

@@ -105,9 +105,9 @@ def site(tmp_path_factory: pytest.TempPathFactory, ready: Ready, child_environ: 
     end_site(made)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium without a window."""
+    """Chromium without a window; as long as it is there, asyncio takes its loop for this thread's."""
     if CHROMIUM is None:
         pytest.skip("needs Debian's chromium: apt-get install chromium")
     with sync_playwright() as playwright:

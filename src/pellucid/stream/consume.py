@@ -15,7 +15,7 @@ from pellucid.store.offsets import advance, appear, lock_offsets, move_to, next_
 from pellucid.store.receipts import Receipt, claim, count_receipts, receipts_of
 from pellucid.stream.event import Event
 from pellucid.stream.rounds import go_round
-from pellucid.stream.transport import Received, Transport, check_consumer
+from pellucid.stream.transport import Received, Transport, check_consumer, check_topic
 
 BATCH = 100  # events a transaction: enough to make its commit cheap, few enough to do again
 WAIT = 1.0  # seconds that one read waits for events, and about how long a stop takes
@@ -88,6 +88,8 @@ def consume(
     check_consumer(consumer)
     stop = stop or threading.Event()
     names = [topics] if isinstance(topics, str) else list(topics)
+    for name in names:
+        check_topic(name)
     so_far = Consumed()
     patience = 0.0  # seconds that a read waits: none before all topics have been looked at in vain
     known = False  # whether others can see that this consumer reads

@@ -15,7 +15,7 @@ from pellucid.serve.rates import Rates
 from pellucid.web.viewers import COOKIE, LASTS, SessionViewers, is_from_here
 
 _MOST_BYTES = 4096  # of the form
-_TRIES = 10  # a minute, of everybody behind one address
+_TRIES = 60  # a minute, of everybody behind one address; no guess finds a token, so this only bounds the work
 _PAGE = Template("""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Log in · Pellucid</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
