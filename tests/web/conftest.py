@@ -27,6 +27,11 @@ from ..serve.conftest import Ready, ready
 __all__ = ["ready"]
 CHROMIUM = next((path for name in ("chromium", "chromium-browser") if (path := shutil.which(name))), None)
 _OPTIONS = ["--no-sandbox", "--disable-background-networking", "--disable-gpu"]
+_AT_REST = """() => Promise.race([
+    new Promise(done => setTimeout(done, 5000)),
+    Promise.all(document.getAnimations().filter(it => it.effect.getComputedTiming().iterations !== Infinity)
+        .map(it => it.finished.catch(() => null))),
+]).then(() => null)"""
 PATIENCE = 60.0  # seconds; a machine may be busy
 
 
@@ -193,6 +198,7 @@ def axe() -> str:
 
 def serious(page: Page, axe: str) -> list[str]:
     """What axe-core finds that is serious or critical: rule, and the first place."""
+    page.evaluate(_AT_REST)  # what fades in has less contrast than it will have
     page.evaluate(axe)
     found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
     return [
