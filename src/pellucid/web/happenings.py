@@ -45,7 +45,7 @@ class Timeline:
 
     async def refresh(self) -> None:
         """Takes in what has happened since."""
-        newest = await self._view.desk.seen(self._kinds, _SECONDS, _newest, self._view.desk.workspace, self._kinds)
+        newest = await self._view.desk.glimpse(_newest, self._kinds, seconds=_SECONDS)
         if newest is None:
             return
         if self._older is None:

@@ -108,8 +108,7 @@ class Reviewer:
     async def refill(self) -> None:
         """Takes what comes next, and shows it unless something is on the desk already."""
         desk, voter = self._view.desk, self._view.viewer.caller.name
-        live = desk.doors.service.live
-        queue = await desk.reviews.of(live)
+        queue = await desk.review()
         self._upto = queue.upto
         if self._view.may(Right.FEEDBACK):
             skip = frozenset(desk.unsure.get(voter, ()))
@@ -255,7 +254,7 @@ class Reviewer:
     async def _look_up(self, doubt: Doubt) -> Beside:
         if doubt.sample not in self._beside:
             desk = self._view.desk
-            gallery = await desk.gallery.of(desk.doors.service.live)
+            gallery = await desk.gallery()
             given, suggested = await desk.read(gallery.nearest_to, doubt.sample, _NEAREST, doubt.given, doubt.suggested)
             self._beside[doubt.sample] = (given, suggested)
         return self._beside[doubt.sample]

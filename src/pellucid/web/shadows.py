@@ -9,6 +9,7 @@ from nicegui import ui
 from pellucid.errors import NotFoundError
 from pellucid.flow.shadow import Difference, Judged, ShadowReport, begin_shadow, end_shadow, shadow_report
 from pellucid.flow.steer import Registry
+from pellucid.flow.workspace import Workspace
 from pellucid.store.aliases import CHAMPION
 from pellucid.types import Right
 from pellucid.web import tables
@@ -46,14 +47,14 @@ def shadow_card(
 async def read_shadow(view: View, name: str) -> ShadowReport | None:
     """What is, or was last, in the shadow of the name's champion; None where nothing ever was."""
 
-    def read() -> ShadowReport | None:
-        try:
-            return shadow_report(view.desk.workspace, name, most=_PICTURES)
-        except NotFoundError:
-            return None
+    return await view.desk.cached(_report, name, seconds=_AGE, slow=True)
 
-    found: ShadowReport | None = await view.desk.memo.get(("shadow", name), lambda: view.desk.think(read), seconds=_AGE)
-    return found
+
+def _report(workspace: Workspace, name: str) -> ShadowReport | None:
+    try:
+        return shadow_report(workspace, name, most=_PICTURES)
+    except NotFoundError:
+        return None
 
 
 def _begin(view: View, registry: Registry, changed: Callable[[], Awaitable[None]]) -> None:
@@ -79,7 +80,7 @@ def _button(
     async def act() -> None:
         actor = view.viewer.caller.name
         await view.desk.act(view.viewer, Right.ADMIN, verb, subject, lambda: work(actor))
-        view.desk.memo.forget(("shadow", subject))
+        view.desk.forget(_report, subject)
         notify("the candidate answers beside the champion now" if name == "Begin" else "the shadow has ended")
         await changed()
 

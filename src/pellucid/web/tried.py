@@ -52,7 +52,7 @@ class TriedCard:
     async def explain(self) -> None:
         """Shows what the picture resembles."""
         desk = self._view.desk
-        gallery = await desk.gallery.of(desk.doors.service.live)
+        gallery = await desk.gallery()
         (near,) = await desk.read(gallery.nearest_to, self._answer.sample, _NEAREST, None)
         with self._near:
             show_near("Because it looks like these, which were learnt as", near)

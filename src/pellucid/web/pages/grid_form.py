@@ -11,6 +11,7 @@ from nicegui import ui
 from pellucid.errors import PellucidError
 from pellucid.flow.grid import Grid, submit
 from pellucid.flow.offer import MAX_SEED, Forecast, Offer, forecast, form_grid, offer
+from pellucid.flow.queue import see_queue
 from pellucid.types import Right
 from pellucid.web.parts import Words, card, empty
 from pellucid.web.view import View, notify, said_of, told
@@ -22,9 +23,7 @@ _WAIT = 0.4  # seconds after the last change until the forecast is made
 
 async def build(view: View) -> None:
     """The content of this part of the page."""
-    offered: Offer = await view.desk.memo.get(
-        "offer", lambda: view.desk.think(offer, view.desk.workspace), seconds=30.0
-    )
+    offered = await view.desk.cached(offer, seconds=30.0, slow=True)
     if not offered.versions:
         empty(
             "folder_open", "There is nothing to train on yet", "Ingest a folder with one folder for each class.",
@@ -138,7 +137,7 @@ class _Form:
             lambda: submit(desk.workspace, grid), models=list(grid.models), extractors=list(grid.extractors),
             settings={name: list(values) for name, values in grid.settings.items()}, seed=grid.seed,
         )  # fmt: skip
-        desk.memo.forget("queue")
+        desk.forget(see_queue)
         notify(f"{_jobs(len(jobs))} in the queue")
         ui.navigate.to("/training")
 

@@ -10,7 +10,7 @@ from pellucid.web.parts import Words, card, empty, picture
 from pellucid.web.view import View, told
 from pellucid.web.words import share
 
-_MOST = 24
+_MOST = 24  # mistakes that are shown
 
 
 async def build(view: View) -> None:
@@ -28,9 +28,7 @@ async def build(view: View) -> None:
 
     async def fill() -> None:
         try:
-            found: tuple[Mistake, ...] = await view.desk.memo.get(
-                ("mistakes", ref), lambda: view.desk.think(worst_mistakes, view.desk.workspace, ref, most=_MOST)
-            )
+            found = await view.desk.cached(worst_mistakes, ref, _MOST, slow=True)
         finally:
             box.clear()
         with box:

@@ -43,10 +43,7 @@ async def build(view: View) -> None:
 
 
 async def _look(view: View, name: str | None, *, seconds: float = REFRESH - 0.5) -> Registry | None:
-    found: Registry | None = await view.desk.memo.get(
-        ("registry", name), lambda: view.desk.read(see_registry, view.desk.workspace, name), seconds=seconds
-    )
-    return found
+    return await view.desk.cached(see_registry, name, seconds=seconds)
 
 
 class _Models:
@@ -71,8 +68,8 @@ class _Models:
         self._draw()
 
     async def _changed(self) -> None:
-        self._view.desk.memo.forget(("registry", self._name))
-        self._view.desk.memo.forget(("registry", None))
+        self._view.desk.forget(see_registry, self._name)
+        self._view.desk.forget(see_registry, None)
         registry = await _look(self._view, self._name)
         if registry is not None:
             self._registry = registry

@@ -75,13 +75,11 @@ class _Monitor:
         """Shows how things stand now."""
         desk, (span, points) = self._view.desk, _SPANS[self._span]
         try:
-            traffic = await desk.seen(
-                (self._name, self._span), _AGES[self._span], read_traffic, desk.workspace, self._name, span, points
-            )
+            traffic = await desk.glimpse(read_traffic, self._name, span, points, seconds=_AGES[self._span])
             report = await look_for_drift(desk)
             moved = report.images[:_PICTURES] if isinstance(report, DriftReport) and report.drifted else ()
-            answers = await desk.seen(moved, _STORAGE_AGE, moved_answers, desk.workspace, moved) if moved else ()
-            storage = await desk.seen("", _STORAGE_AGE, measure_storage, desk.workspace)
+            answers = await desk.glimpse(moved_answers, moved, seconds=_STORAGE_AGE) if moved else ()
+            storage = await desk.glimpse(measure_storage, seconds=_STORAGE_AGE)
         except PellucidError as error:
             complain(error)
             return

@@ -29,10 +29,7 @@ async def build(view: View) -> None:
 
 
 async def _look(view: View, *, seconds: float = REFRESH - 0.5) -> Queue:
-    found: Queue = await view.desk.memo.get(
-        "queue", lambda: view.desk.read(see_queue, view.desk.workspace), seconds=seconds
-    )
-    return found
+    return await view.desk.cached(see_queue, seconds=seconds)
 
 
 class _Board:
@@ -154,7 +151,7 @@ class _Board:
                 view.viewer, Right.ADMIN, f"{verb} job", job.dataset,
                 lambda: change(desk.workspace, job.id, actor=actor), job=job.id, model=job.model,
             )  # fmt: skip
-            desk.memo.forget("queue")
+            desk.forget(see_queue)
             notify(f"job {job.id} is {done}")
             await self.refresh()
 
