@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from pellucid.errors import StorageError
 from pellucid.flow.embed import embed_samples
-from pellucid.flow.recent import RecentVectors
 from pellucid.flow.learn import gather
 from pellucid.flow.predict import open_predictor
 from pellucid.flow.predictor import Predictor
+from pellucid.flow.recent import RecentVectors
 from pellucid.flow.replay import REPLAY, replayed
 from pellucid.flow.workspace import Workspace
 from pellucid.heads.online import OnlineHead, Snapshot, Span, learns_online

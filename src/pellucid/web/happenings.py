@@ -10,9 +10,9 @@ from nicegui import ui
 from pellucid.flow.timeline import Chapter, Happening, Kind, tell
 from pellucid.flow.workspace import Workspace
 from pellucid.web.choices import Choices
+from pellucid.web.formats import ago
 from pellucid.web.parts import Words, card
 from pellucid.web.redrawn import Redrawn
-from pellucid.web.telling import ago
 from pellucid.web.view import View, told
 
 _ALL = "All"

@@ -11,6 +11,7 @@ from nicegui import ui
 
 from pellucid.flow.lineage import Diff, Difference, Step, diff, lineage
 from pellucid.types import DatasetVersion, ModelVersion, Row
+from pellucid.web.formats import moment
 from pellucid.web.parts import Words, card, heading, picture
 from pellucid.web.stories import StoryDialog
 from pellucid.web.view import View, told
@@ -50,7 +51,9 @@ def _graph(steps: Sequence[Step], chosen: DatasetVersion) -> None:
                         pair = [("version", chosen.ref), ("show", "versions")]
                         pair += [("before", version.parents[0]), ("after", version.ref)]
                         _link("what changed", pair)
-                Words(f"{_counts(version.counts)} · {len(version.classes)} classes · {_when(version)}", "note")
+                Words(
+                    f"{_counts(version.counts)} · {len(version.classes)} classes · {moment(version.created_at)}", "note"
+                )
                 if step.models:
                     with ui.element("ul").classes("made"):
                         for model in step.models:
@@ -143,7 +146,3 @@ def _made_by(recipe: Mapping[str, Any]) -> str:
 def _counts(counts: Mapping[str, int]) -> str:
     parts = [f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items() if name != "images" and count]
     return f"{counts['images']:,} pictures ({', '.join(parts)})"
-
-
-def _when(version: DatasetVersion) -> str:
-    return version.created_at.strftime("%Y-%m-%d %H:%M")

@@ -12,8 +12,8 @@ from pellucid.flow.forget import Forgotten, Shift, forget
 from pellucid.flow.voters import Voter, list_voters
 from pellucid.flow.words import Word, newest_words
 from pellucid.types import Right
+from pellucid.web.formats import ago, between, many, share
 from pellucid.web.parts import Words, card, heading, picture, tile
-from pellucid.web.telling import ago, between, many, share
 from pellucid.web.view import View, complain, notify, told
 
 _WORDS = 24  # votes that are shown at once

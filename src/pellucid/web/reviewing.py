@@ -21,6 +21,7 @@ from pellucid.store.votes import find_votes
 from pellucid.types import Right, Role
 from pellucid.web.choosing import choose_class
 from pellucid.web.elements import Acts
+from pellucid.web.formats import share
 from pellucid.web.parts import Words, heading, meter, picture
 from pellucid.web.tried import show_near, told_of
 from pellucid.web.view import View, told
@@ -78,7 +79,7 @@ class Desktop:
                     Words(f"Conflict: {said}", "badge bad", "span")
                 by = ", ".join(dict.fromkeys(voter for voter, label in doubt.words if label == doubt.given))
                 given, suggested = beside or ((), ())
-                _side(doubt.given, f"Given by {by}; right with a probability of {doubt.trust:.0%}.", given, "Given")
+                _side(doubt.given, f"Given by {by}; right with a probability of {share(doubt.trust)}.", given, "Given")
                 _side(doubt.suggested, "What the picture looks like without that label.", suggested, "Suggested")
 
     def count(self, decided: int, left: int, minutes: float) -> None:

@@ -13,9 +13,9 @@ from pellucid.flow.workspace import Workspace
 from pellucid.store.aliases import CHAMPION
 from pellucid.types import Right
 from pellucid.web import tables
+from pellucid.web.formats import between, moment, share
 from pellucid.web.parts import Words, card, picture
 from pellucid.web.view import View, notify, told
-from pellucid.web.words import moment, share
 
 _PICTURES = 8  # differing images that are shown
 _PAIRS = 8  # of labels
@@ -94,7 +94,7 @@ def _button(
 def _show(report: ShadowReport) -> None:
     shadow = report.shadow
     until = f" until {moment(shadow.ended_at)}" if shadow.ended_at else ", and goes on"
-    on = _SHARES.get(shadow.share, share(shadow.share))
+    on = _SHARES.get(shadow.share, share(shadow.share, 1))
     Words(f"{shadow.ref} beside {', '.join(report.champions) or 'the champion'}", "strong")
     Words(f"On {on}, since {moment(shadow.started_at)}{until}.", "note")
     if shadow.trouble:
@@ -102,8 +102,8 @@ def _show(report: ShadowReport) -> None:
     if report.agreement is None:
         Words("No image has come yet that both have answered.", "note")
         return
-    low, value, high = (share(part) for part in (report.agreement.low, report.agreement.value, report.agreement.high))
-    Words(f"Both say the same of {value} of {report.images:,} images ({low} to {high}).")
+    agreed = share(report.agreement.value, 1)
+    Words(f"Both say the same of {agreed} of {report.images:,} images ({between(report.agreement, 1)}).")
     for name, judged in (("By all votes since", report.voted), ("By trusted labels alone", report.trusted)):
         Words(f"{name}: {_judged(judged)}", "note")
     if report.confusion:

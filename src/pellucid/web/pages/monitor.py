@@ -17,9 +17,9 @@ from pellucid.serve.pulse import Beat
 from pellucid.types import Answer
 from pellucid.web.charts import Axis, Chart, Series, chart
 from pellucid.web.choices import Choices
+from pellucid.web.formats import lasted, many, share, size
 from pellucid.web.parts import Words, card, heading, picture, tile
 from pellucid.web.redrawn import Redrawn
-from pellucid.web.telling import lasted, many, share, size
 from pellucid.web.view import View, complain
 from pellucid.web.vitals import look_for_drift, take_vitals
 

@@ -9,10 +9,10 @@ from nicegui import ui
 
 from pellucid.drift.watching import DriftReport
 from pellucid.errors import PellucidError
+from pellucid.web.formats import between, lasted, many, share, took
 from pellucid.web.happenings import Timeline
 from pellucid.web.parts import Words, card, empty, tile
 from pellucid.web.redrawn import Redrawn
-from pellucid.web.telling import between, lasted, many, share, took
 from pellucid.web.view import View
 from pellucid.web.vitals import Vitals, take_vitals
 

@@ -11,9 +11,9 @@ from pellucid.flow.queue import MOST, Queue, cancel_job, part_done, retry_job, s
 from pellucid.types import Job, JobState, Right
 from pellucid.web import tables
 from pellucid.web.dialogs import close_button, dialog
+from pellucid.web.formats import clock, moment, settings_in_words
 from pellucid.web.parts import Words, card, empty, meter, tile
 from pellucid.web.view import View, notify, told
-from pellucid.web.words import moment, settings_in_words
 
 REFRESH = 3.0  # seconds between two looks; all viewers share one
 _ENDED = 20  # jobs that are shown of those that have ended
@@ -180,7 +180,7 @@ async def show_log(view: View, job_id: int) -> None:
         with lines:
             for line in said[shown:]:
                 with ui.element("li"):
-                    Words(moment(line.at, seconds=True), "note mono", "span")
+                    Words(clock(line.at), "note mono", "span")
                     Words(line.text, "mono", "span")
             if not said:
                 lines.clear()

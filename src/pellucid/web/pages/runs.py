@@ -12,9 +12,9 @@ from pellucid.flow.runs import Pair, Run, compare_runs, read_run
 from pellucid.flow.steer import Registry, see_registry
 from pellucid.web import tables
 from pellucid.web.charts import Axis, Series, chart, percent
+from pellucid.web.formats import interval, metric, points, settings_in_words, share
 from pellucid.web.parts import Words, card, empty
 from pellucid.web.view import View, told
-from pellucid.web.words import interval, metric, points, settings_in_words, share
 
 _MOST_CLASSES = 40  # that a chart of classes has room for
 
@@ -64,7 +64,7 @@ def choose(label: str, registry: Registry, chosen: str, address: Callable[[str],
     """A list of the models that leads to another address."""
     names = {"": none} if none else {}
     names |= {
-        item.ref: f"{item.ref} · {item.head}, {settings_in_words(item.settings)} · {share(item.metrics['accuracy'])}"
+        item.ref: f"{item.ref} · {item.head}, {settings_in_words(item.settings)} · {share(item.metrics['accuracy'], 1)}"
         + (" · champion" if "champion" in item.aliases else "")
         for item in registry.models
     }

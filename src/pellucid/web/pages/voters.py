@@ -9,10 +9,10 @@ from nicegui import ui
 
 from pellucid.errors import PellucidError
 from pellucid.flow.voters import Voter, list_voters
+from pellucid.web.formats import between, share
 from pellucid.web.one_voter import OneVoter
 from pellucid.web.parts import Words, card, empty, meter
 from pellucid.web.redrawn import Redrawn
-from pellucid.web.telling import between, share
 from pellucid.web.view import View, complain, told
 
 _KEEP = 10.0  # seconds for which the list is shown; where it takes long, longer
