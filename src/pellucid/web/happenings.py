@@ -9,10 +9,10 @@ from nicegui import ui
 
 from pellucid.flow.timeline import Chapter, Happening, Kind, tell
 from pellucid.flow.workspace import Workspace
-from pellucid.web.choices import Choices
 from pellucid.web.formats import ago
 from pellucid.web.parts import Words, card
 from pellucid.web.redrawn import Redrawn
+from pellucid.web.toggle import Toggle
 from pellucid.web.view import View, told
 
 _ALL = "All"
@@ -38,7 +38,7 @@ class Timeline:
         self._older: Chapter | None = None  # the last one that was read
         with card("Production timeline", "Who changed what, and why; the newest first.", "timeline"):
             icons = {name: icon for icon, name in _LOOKS.values()}
-            Choices("Kinds of events", [_ALL, *icons], self._choose, icons)
+            Toggle("Kinds of events", [_ALL, *icons], self._choose, icons)
             self._list = Redrawn(_draw, "happenings", "ol")
             self._more = ui.button("Show older ones", on_click=told(self._read_on), color=None).props("outline")
             self._more.visible = False

@@ -19,7 +19,7 @@ from pellucid.flow.take_back import take_back
 from pellucid.store.reservations import give_back
 from pellucid.store.votes import find_votes
 from pellucid.types import Right, Role
-from pellucid.web.choosing import choose_class
+from pellucid.web.class_picker import class_picker
 from pellucid.web.elements import Acts
 from pellucid.web.formats import share
 from pellucid.web.parts import Words, heading, meter, picture
@@ -227,7 +227,7 @@ class Reviewer:
                 if event.action.keydown and digit and digit <= len(order):
                     await chosen(order[digit - 1])
 
-            choose_class(order, chosen, founded, numbered=True)
+            class_picker(order, chosen, founded, numbered=True)
             ui.keyboard(on_key=pressed, repeating=False, ignore=["input", "select", "textarea"])
 
         def closed() -> None:

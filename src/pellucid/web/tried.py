@@ -12,7 +12,7 @@ from pellucid.flow.feedback import Heard, Said
 from pellucid.flow.gallery import Near
 from pellucid.flow.take_back import take_back
 from pellucid.types import Answer, Right
-from pellucid.web.choosing import choose_class
+from pellucid.web.class_picker import class_picker
 from pellucid.web.formats import moment, share
 from pellucid.web.parts import Words, heading, meter, picture
 from pellucid.web.view import View, told
@@ -84,7 +84,7 @@ class TriedCard:
         self._asks.clear()
         with self._asks:
             Words("What does it show?", "lead")
-            choose_class(others, self._say, self._found)
+            class_picker(others, self._say, self._found)
             ui.button("Never mind", on_click=self.ask).props("flat dense no-caps").classes("start")
 
     async def _wrong(self) -> None:

@@ -14,8 +14,8 @@ from pellucid.types import ModelVersion, Right
 from pellucid.web import tables
 from pellucid.web.dialogs import close_button, dialog
 from pellucid.web.formats import between, day, metric, moment, points, settings_in_words, share, short_spec
+from pellucid.web.markdown import markdown
 from pellucid.web.parts import Words, card, empty, tile
-from pellucid.web.prose import prose
 from pellucid.web.shadows import read_shadow, shadow_card
 from pellucid.web.steering import badge_of, show_verdict, steer
 from pellucid.web.view import View, notify, told
@@ -217,4 +217,4 @@ async def _card(view: View, ref: str) -> None:
         return read_card(view.desk.workspace, model)
 
     text = await view.desk.read(read)
-    _show(f"Model card of {ref}", lambda: prose(text))
+    _show(f"Model card of {ref}", lambda: markdown(text))

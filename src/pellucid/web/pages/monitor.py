@@ -16,10 +16,10 @@ from pellucid.flow.traffic import Traffic, read_traffic
 from pellucid.serve.pulse import Beat
 from pellucid.types import Answer
 from pellucid.web.charts import Axis, Chart, Series, chart
-from pellucid.web.choices import Choices
 from pellucid.web.formats import lasted, many, share, size
 from pellucid.web.parts import Words, card, heading, picture, tile
 from pellucid.web.redrawn import Redrawn
+from pellucid.web.toggle import Toggle
 from pellucid.web.view import View, complain
 from pellucid.web.vitals import look_for_drift, take_vitals
 
@@ -50,7 +50,7 @@ class _Monitor:
         self._view = view
         self._name = view.desk.dataset
         self._span = "Last hour"
-        Choices("Time", list(_SPANS), self._choose)
+        Toggle("Time", list(_SPANS), self._choose)
         self._told = Words("", "note basis")
         with ui.element("div").classes("columns"):
             self._charts = {
