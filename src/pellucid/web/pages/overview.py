@@ -130,11 +130,9 @@ def _health(vitals: Vitals) -> list[_Part]:
     if health is not None:
         queue = health.queue
         waits = f"{many(queue.queued, 'job')} waiting" if queue.queued else "no job waits"
-        busy = [lease.what for lease in health.leases if lease.alive]
-        words = (
-            f"{many(len(health.workers), 'worker')} at work ({'; '.join(busy)}); {waits}" if busy else f"idle; {waits}"
-        )
-        state = "bad" if health.trouble else "good" if busy else ""
+        alive = f"{many(len(health.workers), 'worker')} alive" if health.workers else "no worker is alive"
+        words = f"{'; '.join(health.busy) or 'idle'}; {waits}; {alive}"
+        state = "bad" if health.trouble else "good" if health.workers or health.busy else ""
         parts.append(_Part("engineering", "Workers", health.trouble or words, state, "/training"))
     parts += _streams(vitals)
     return parts
