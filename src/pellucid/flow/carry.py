@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from pellucid.flow.judging import Steps, differ, judge
+from pellucid.flow.draft import drafting
+from pellucid.flow.judging import differ, judge, learn_guarded
 from pellucid.flow.live import LiveModel
-from pellucid.store.ledger import add_entries, entries_after, hold
+from pellucid.store.ledger import entries_after
 from pellucid.store.receipts import answer_to, claim, settle
 from pellucid.store.retractions import newest_retraction
 from pellucid.store.votes import newest_vote, samples_retracted, samples_said
@@ -25,34 +26,25 @@ def carry_over(live: LiveModel) -> int:
     if not live.learns:
         return 0
     model, dataset = live.model, live.model.name
-    with live.lock:
-        steps = Steps(live)
-        try:
-            with live.workspace.database.write() as connection:
-                hold(connection, model)
-                live.follow(connection)
-                live.refresh(connection)
-                done = answer_to(connection, _SOURCE, model.ref) or {"vote": 0, "retraction": 0}
-                upto = {
-                    "vote": newest_vote(connection, dataset),
-                    "retraction": newest_retraction(connection, dataset),
-                }
-                if done == upto:
-                    return 0
-                heard: dict[str, int] = {}
-                for entry in entries_after(connection, model, 0):
-                    heard[entry.sample] = max(heard.get(entry.sample, 0), entry.vote or 0)
-                said = samples_said(connection, dataset, int(done["vote"]))
-                behind = {name for name, newest in said.items() if newest > heard.get(name, 0)}
-                behind |= set(samples_retracted(connection, dataset, int(done["retraction"])))
-                reason = "said while another model was champion"
-                judged = judge(live, connection, sorted(behind), action="carry", reason=reason)
-                entries, _ = steps.take_guarded(differ(live, judged))
-                ledger = add_entries(connection, model, entries) if entries else live.ledger
-                if claim(connection, _SOURCE, model.ref, upto) is not None:
-                    settle(connection, _SOURCE, model.ref, upto)
-        except BaseException:
-            steps.undo()
-            raise
-        live.publish(ledger)
-        return len(entries)
+    with drafting(live) as draft, live.workspace.database.write() as connection:
+        draft.hold(connection)
+        done = answer_to(connection, _SOURCE, model.ref) or {"vote": 0, "retraction": 0}
+        upto = {
+            "vote": newest_vote(connection, dataset),
+            "retraction": newest_retraction(connection, dataset),
+        }
+        if done == upto:
+            return 0
+        heard: dict[str, int] = {}
+        for entry in entries_after(connection, model, 0):
+            heard[entry.sample] = max(heard.get(entry.sample, 0), entry.vote or 0)
+        said = samples_said(connection, dataset, int(done["vote"]))
+        behind = {name for name, newest in said.items() if newest > heard.get(name, 0)}
+        behind |= set(samples_retracted(connection, dataset, int(done["retraction"])))
+        reason = "said while another model was champion"
+        judged = judge(live, connection, sorted(behind), action="carry", reason=reason)
+        entries, _ = learn_guarded(draft, differ(live, judged))
+        draft.record(connection, entries)
+        if claim(connection, _SOURCE, model.ref, upto) is not None:
+            settle(connection, _SOURCE, model.ref, upto)
+    return len(entries)

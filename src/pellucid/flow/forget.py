@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from pellucid.errors import ConcurrencyError, DataError, NotFoundError, UsageError
 from pellucid.evaluate.compare import Comparison, compare
+from pellucid.flow.draft import Draft, drafting
 from pellucid.flow.embed import embed_samples
 from pellucid.flow.environment import current_user
-from pellucid.flow.judging import Judged, Steps, differ, judge
+from pellucid.flow.judging import Judged, differ, judge
 from pellucid.flow.live import Answerer, LiveModel, Views
 from pellucid.flow.workspace import Progress, Workspace, no_progress
 from pellucid.store.aliases import CHAMPION, alias_state
 from pellucid.store.datasets import get_version
-from pellucid.store.ledger import add_entries, hold
 from pellucid.store.models import get_model
 from pellucid.store.predictions import newest_answered
 from pellucid.store.retractions import retract
@@ -114,8 +114,7 @@ def forget(
         live = LiveModel(workspace, champion)
     run = _Run(workspace, dataset, live, dry_run=dry_run)
     progress("forgetting", 0, None)
-    with live.lock if live is not None else contextlib.nullcontext():
-        return run.run(voter, sample, since, reason=reason, actor=actor or current_user())
+    return run.run(voter, sample, since, reason=reason, actor=actor or current_user())
 
 
 class _Run:
@@ -125,98 +124,85 @@ class _Run:
         self._workspace = workspace
         self._dataset = dataset
         self._live = live
-        self._learner = live if live is not None and live.learns else None
         self._dry_run = dry_run
 
     def run(
         self, voter: str | None, sample: str | None, since: datetime | None, *, reason: str, actor: str
     ) -> Forgotten:
         """The report; everything is kept, or nothing."""
-        steps = None if self._learner is None else Steps(self._learner)
-        try:
-            with self._workspace.database.write() as connection:
-                self._take_up(connection)
-                fits = find_votes(connection, self._dataset, voter=voter, sample=sample, since=since)
-                found = {number: vote for number, vote in fits.items() if vote.voter != KEEPER}
-                if not found:
-                    raise NotFoundError(
-                        f"{self._dataset} has no vote that counts and fits; `pellucid voters {self._dataset}` lists "
-                        "who has said how much"
-                    )
-                samples = sorted({vote.sample for vote in found.values()})
-                if sample is not None and len(samples) > 1:
-                    raise NotFoundError(f"{len(samples)} images begin with {sample!r}; give more digits of the id")
-                number = retract(connection, self._dataset, list(found), actor=actor, reason=reason)
-                report = Forgotten(
-                    dataset=self._dataset,
-                    retraction=None if self._dry_run else number,
-                    votes=len(found),
-                    voters=tuple(sorted({vote.voter for vote in found.values()})),
-                    samples=len(samples),
-                    unlearnt=0,
-                    changed=0,
-                    model=None if self._live is None else self._live.model.ref,
-                    note=self._note(),
-                    guard=None,
-                    test=None,
-                    answers=0,
-                    answers_changed=0,
-                    ledger=0 if self._live is None else self._live.ledger,
-                    dry_run=self._dry_run,
+        with (
+            contextlib.nullcontext() if self._live is None else drafting(self._live) as draft,
+            self._workspace.database.write() as connection,
+        ):
+            if draft is not None:
+                self._take_up(connection, draft)
+            fits = find_votes(connection, self._dataset, voter=voter, sample=sample, since=since)
+            found = {number: vote for number, vote in fits.items() if vote.voter != KEEPER}
+            if not found:
+                raise NotFoundError(
+                    f"{self._dataset} has no vote that counts and fits; `pellucid voters {self._dataset}` lists "
+                    "who has said how much"
                 )
-                if self._learner is not None and steps is not None:
-                    report = self._unlearn(connection, self._learner, steps, samples, reason, report)
-                if self._dry_run:
-                    connection.rollback()
-        except BaseException:
-            if steps is not None:
-                steps.undo()
-            raise
-        if steps is not None and self._learner is not None:
+            samples = sorted({vote.sample for vote in found.values()})
+            if sample is not None and len(samples) > 1:
+                raise NotFoundError(f"{len(samples)} images begin with {sample!r}; give more digits of the id")
+            number = retract(connection, self._dataset, list(found), actor=actor, reason=reason)
+            report = Forgotten(
+                dataset=self._dataset,
+                retraction=None if self._dry_run else number,
+                votes=len(found),
+                voters=tuple(sorted({vote.voter for vote in found.values()})),
+                samples=len(samples),
+                unlearnt=0,
+                changed=0,
+                model=None if self._live is None else self._live.model.ref,
+                note=self._note(),
+                guard=None,
+                test=None,
+                answers=0,
+                answers_changed=0,
+                ledger=0 if self._live is None else self._live.ledger,
+                dry_run=self._dry_run,
+            )
+            if draft is not None and draft.live.learns:
+                report = self._unlearn(connection, draft, samples, reason, report)
             if self._dry_run:
-                steps.undo()
-            else:
-                self._learner.publish(report.ledger)
+                connection.rollback()
         return report
 
-    def _take_up(self, connection: sa.Connection) -> None:
+    def _take_up(self, connection: sa.Connection, draft: Draft) -> None:
         """Keeps others from the ledger, and takes in what they have done until now."""
-        if self._live is None:
-            return
-        hold(connection, self._live.model)
-        if alias_state(connection, self._dataset, CHAMPION).version != self._live.model.version:
+        draft.hold(connection)
+        if alias_state(connection, self._dataset, CHAMPION).version != draft.live.model.version:
             raise ConcurrencyError(f"the champion of {self._dataset} was changed meanwhile; look again and retry")
-        self._live.follow(connection)
-        self._live.refresh(connection)
 
     def _note(self) -> str:
         if self._live is None:
             return "there is no champion that could have learnt from them; the next version follows"
-        if self._learner is None:
+        if not self._live.learns:
             return f"the head of {self._live.model.ref} cannot unlearn single images; the next retraining follows"
         return ""
 
     def _unlearn(
         self,
         connection: sa.Connection,
-        live: LiveModel,
-        steps: Steps,
+        draft: Draft,
         samples: Sequence[str],
         reason: str,
         report: Forgotten,
     ) -> Forgotten:
+        live = draft.live
         before = live.newest()
         moved = differ(live, judge(live, connection, samples, action="unlearn", reason=reason))
         gone = [entry.sample for entry in moved.entries if entry.weight == 0]
         _check_rest(live, moved)
-        steps.take(moved)
+        draft.learn(moved.entries, moved.views)
         after = live.newest()
-        ledger = add_entries(connection, live.model, moved.entries) if moved.entries else live.ledger
         asked = newest_answered(connection, live.model, ANSWERS)
         views = live.look_up(connection, asked)
         again = [answerer.probabilities_of(views) for answerer in (before, after)] if asked else []
         changed = int((again[0].argmax(axis=1) != again[1].argmax(axis=1)).sum()) if asked else 0
-        return replace(
+        report = replace(
             report,
             unlearnt=len(gone),
             changed=len(moved.entries) - len(gone),
@@ -224,8 +210,12 @@ class _Run:
             test=_on_test(self._workspace, live, before, after),
             answers=len(asked),
             answers_changed=changed,
-            ledger=live.ledger if self._dry_run else ledger,
         )
+        if self._dry_run:
+            draft.undo()
+            return report
+        draft.record(connection, moved.entries)
+        return replace(report, ledger=draft.ledger)
 
 
 def _check_rest(live: LiveModel, moved: Judged) -> None:
