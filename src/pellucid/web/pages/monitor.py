@@ -18,12 +18,11 @@ from pellucid.types import Answer
 from pellucid.web.charts import Axis, Chart, Series, chart
 from pellucid.web.formats import lasted, many, share, size
 from pellucid.web.parts import Words, card, heading, picture, tile
-from pellucid.web.redrawn import Redrawn
+from pellucid.web.redrawn import Redrawn, refresh_often
 from pellucid.web.toggle import Toggle
 from pellucid.web.view import View, complain
 from pellucid.web.vitals import look_for_drift, take_vitals
 
-_EVERY, _FIRST = 5.0, 1.5  # seconds between two looks; until the second one, for what takes longer than the page
 # How far back, and in how many points: so few that lone ones are drawn as dots.
 _SPANS = {
     "Last hour": (timedelta(hours=1), 30),
@@ -39,10 +38,7 @@ _TIME = Axis("time", kind="time")
 
 async def build(view: View) -> None:
     """The page's content."""
-    page = _Monitor(view)
-    await page.refresh()
-    ui.timer(_FIRST, page.refresh, once=True)
-    ui.timer(_EVERY, page.refresh)
+    await refresh_often(_Monitor(view).refresh)
 
 
 class _Monitor:

@@ -12,12 +12,10 @@ from pellucid.errors import PellucidError
 from pellucid.web.formats import between, lasted, many, share, took
 from pellucid.web.happenings import Timeline
 from pellucid.web.parts import Words, card, empty, tile
-from pellucid.web.redrawn import Redrawn
+from pellucid.web.redrawn import Redrawn, refresh_often
 from pellucid.web.view import View
 from pellucid.web.vitals import Vitals, take_vitals
 
-_EVERY = 5.0  # seconds between two looks
-_FIRST = 1.5  # seconds after which what took longer than the page is looked for
 _NO_LABEL = "no model answers yet"
 
 
@@ -34,10 +32,7 @@ class _Part:
 
 async def build(view: View) -> None:
     """The page's content."""
-    page = _Overview(view)
-    await page.refresh()
-    ui.timer(_FIRST, page.refresh, once=True)
-    ui.timer(_EVERY, page.refresh)
+    await refresh_often(_Overview(view).refresh)
 
 
 class _Overview:
