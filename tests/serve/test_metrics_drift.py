@@ -5,7 +5,8 @@ from __future__ import annotations
 from pellucid import Project
 from pellucid.serve.metrics_drift import DriftCollector
 
-from .conftest import Picture, Served, good, until
+from ..conftest import until
+from .conftest import Picture, Served, good
 from .test_metrics_records import samples
 
 

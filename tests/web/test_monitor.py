@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from playwright.sync_api import expect
 
-from .conftest import PATIENCE, Person, Site
+from ..conftest import PATIENCE
+from .conftest import Person, Site
 
 Come = Callable[..., Person]
 _MS = PATIENCE * 1000

@@ -16,7 +16,8 @@ from pellucid.flow.grid import Grid
 from pellucid.store.acts import newest_acts
 from pellucid.types import JobState
 
-from .conftest import PATIENCE, Person, Site, serious
+from ..conftest import PATIENCE
+from .conftest import Person, Site, serious
 
 Come = Callable[..., Person]
 expect.set_options(timeout=PATIENCE * 1000)

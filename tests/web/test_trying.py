@@ -11,8 +11,8 @@ import httpx
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from ..conftest import picture_bytes
-from .conftest import PATIENCE, Person, Site, serious
+from ..conftest import PATIENCE, picture_bytes
+from .conftest import Person, Site, serious
 
 Come = Callable[..., Person]
 expect.set_options(timeout=PATIENCE * 1000)
