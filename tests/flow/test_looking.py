@@ -9,8 +9,8 @@ import pytest
 import sqlalchemy as sa
 
 from pellucid.errors import NotFoundError
+from pellucid.flow.drift import moved_answers
 from pellucid.flow.health import Health, look
-from pellucid.flow.moved import moved_answers
 from pellucid.flow.pending import label_trust, refused_candidates
 from pellucid.flow.storage import measure_storage
 from pellucid.store.database import now_of

@@ -10,7 +10,7 @@ from nicegui import ui
 
 from pellucid.drift.watching import DriftReport
 from pellucid.errors import PellucidError
-from pellucid.flow.moved import moved_answers
+from pellucid.flow.drift import moved_answers
 from pellucid.flow.storage import measure_storage
 from pellucid.flow.traffic import Traffic, read_traffic
 from pellucid.serve.pulse import Beat
