@@ -19,11 +19,11 @@ from pellucid.flow.take_back import take_back
 from pellucid.store.reservations import give_back
 from pellucid.store.votes import find_votes
 from pellucid.types import Right, Role
+from pellucid.web.answer_card import show_near, told_of
 from pellucid.web.class_picker import class_picker
 from pellucid.web.elements import Acts
 from pellucid.web.formats import share
 from pellucid.web.parts import Words, heading, meter, picture
-from pellucid.web.tried import show_near, told_of
 from pellucid.web.view import View, told
 
 _NEAREST = 3

@@ -10,9 +10,9 @@ from nicegui import ui
 from pellucid.drift.watching import DriftReport
 from pellucid.errors import PellucidError
 from pellucid.web.formats import between, lasted, many, share, took
-from pellucid.web.happenings import Timeline
 from pellucid.web.parts import Words, card, empty, tile
 from pellucid.web.redrawn import Redrawn, refresh_often
+from pellucid.web.timeline import Timeline
 from pellucid.web.view import View
 from pellucid.web.vitals import Vitals, take_vitals
 

@@ -21,7 +21,7 @@ _NEAREST = 4
 _STRANGE = 0.95  # novelty from which on a picture is called unlike the others
 
 
-class TriedCard:
+class AnswerCard:
     """One answer on the page."""
 
     def __init__(self, view: View, answer: Answer, name: str) -> None:

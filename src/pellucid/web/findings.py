@@ -11,7 +11,7 @@ from pellucid.store.datasets import Finding
 from pellucid.types import DatasetVersion
 from pellucid.web.listing import Listing
 from pellucid.web.parts import Words, card, empty, picture
-from pellucid.web.stories import StoryDialog
+from pellucid.web.story import StoryDialog
 from pellucid.web.view import View, told
 
 _AT_ONCE = 20  # findings of a kind

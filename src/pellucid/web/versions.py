@@ -15,7 +15,7 @@ from pellucid.types import DatasetVersion, ModelVersion, Row
 from pellucid.web.formats import moment
 from pellucid.web.listing import Listing
 from pellucid.web.parts import Words, card, heading, picture
-from pellucid.web.stories import StoryDialog
+from pellucid.web.story import StoryDialog
 from pellucid.web.view import View, told
 
 _STEPS = 60  # versions that the graph shows, the newest
