@@ -10,6 +10,7 @@ from pellucid.errors import NotReadyError
 from pellucid.features.extractor import Extractor
 from pellucid.flow.story import Story, Word, story
 from pellucid.types import TRUST_SCALE, Row, Status
+from pellucid.web import tables
 from pellucid.web.formats import moment, share
 from pellucid.web.parts import Words, heading, meter, picture
 from pellucid.web.view import View, told
@@ -166,17 +167,11 @@ def _table(title: str, heads: Sequence[str], lines: Iterable[Sequence[str]], str
     if not cells:
         return
     heading(3, title)
-    with ui.element("div").classes("scroll").props('tabindex="0" role="region"') as box:
-        box.props["aria-label"] = title
-        with ui.element("table").classes("plain"):
-            with ui.element("thead"), ui.element("tr"):
-                for head in heads:
-                    Words(head, tag="th").props('scope="col"')
-            with ui.element("tbody"):
-                for at, line in enumerate(cells):
-                    with ui.element("tr").classes("struck" if at < len(struck) and struck[at] else ""):
-                        for cell in line:
-                            Words(cell, tag="td")
+    with tables.table(title, heads):
+        for at, line in enumerate(cells):
+            with tables.row("struck" if at < len(struck) and struck[at] else ""):
+                for cell in line:
+                    tables.text(cell)
 
 
 def _button(icon: str, words: str, press: Callable[[], object]) -> None:

@@ -15,6 +15,7 @@ from pellucid.flow.storage import measure_storage
 from pellucid.flow.traffic import Traffic, read_traffic
 from pellucid.serve.pulse import Beat
 from pellucid.types import Answer
+from pellucid.web import tables
 from pellucid.web.charts import Axis, Chart, Series, chart
 from pellucid.web.formats import lasted, many, share, size
 from pellucid.web.parts import Words, card, heading, picture, tile
@@ -202,19 +203,15 @@ def _draw_drift(shown: tuple[DriftReport | str | None, tuple[Answer, ...]]) -> N
     if isinstance(report, str):
         Words(f"{report}.", "note")
         return
-    with ui.element("div").classes("scroll"), ui.element("table").classes("plain"):
-        with ui.element("thead"), ui.element("tr"):
-            for name, classes in (("What", ""), ("Moved", ""), ("Effect", "num"), ("p", "num"), ("How", "")):
-                Words(name, classes, "th").props('scope="col"')
-        with ui.element("tbody"):
-            for aspect, shift in report.shifts.items():
-                with ui.element("tr"):
-                    Words(aspect, tag="th").props('scope="row"')
-                    with ui.element("td"):
-                        Words("moved" if shift.drifted else "no", f"badge {'bad' if shift.drifted else 'good'}", "span")
-                    for text in (f"{shift.effect:.2f}", "< 0.001" if shift.p_value < 0.001 else f"{shift.p_value:.3f}"):
-                        Words(text, "num", "td")
-                    Words(f"{shift.direction}: {shift.detail}" if shift.direction else shift.detail, tag="td")
+    with tables.table("What has moved", ("What", "Moved", "Effect", "p", "How"), numbers=("Effect", "p")):
+        for aspect, shift in report.shifts.items():
+            with tables.row():
+                tables.head(aspect)
+                with tables.cell():
+                    Words("moved" if shift.drifted else "no", f"badge {'bad' if shift.drifted else 'good'}", "span")
+                tables.number(f"{shift.effect:.2f}")
+                tables.number("< 0.001" if shift.p_value < 0.001 else f"{shift.p_value:.3f}")
+                tables.text(f"{shift.direction}: {shift.detail}" if shift.direction else shift.detail)
     windows = f"{report.n_current:,} answers against {report.n_reference:,} test images."
     rule = (
         "An aspect has moved where chance would hardly do it and the effect (0 none, 1 all) is large enough to matter."
