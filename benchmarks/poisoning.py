@@ -75,6 +75,7 @@ def measure(quick: bool) -> list[Figure]:
             with Project(folder / head, settings=settings) as project:
                 project.ingest(known, NAME, trusted_fraction=0.2)
                 (model,) = project.train(NAME, models=head)
+                project.promote(model.ref, force=True)
                 scene = set_scene(project, new, LiveModel(project.workspace, model), many)
             for number, (attack, plan) in enumerate(list(ATTACKS.items())[: 2 if quick else None]):
                 place = shutil.copytree(folder / head, folder / f"{head} {number}")
