@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import blas
 
 BLOCK = 1024  # rows; at 1,280 features a block and its rotation take 20 MB
 
@@ -109,13 +110,15 @@ def accumulate(
     X: NDArray[np.floating], y: NDArray[np.intp], weight: NDArray[np.float64], n_classes: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The statistic: A = sum w x x' (d + 1, d + 1) and B = sum w x y' (d + 1, K)."""
-    A = np.zeros((X.shape[1] + 1, X.shape[1] + 1))
+    A = np.zeros((X.shape[1] + 1, X.shape[1] + 1), order="F")
     B = np.zeros((X.shape[1] + 1, n_classes))
     for rows in blocks(len(X)):
         root = np.sqrt(weight[rows])[:, None]
-        x = root * design(X[rows])
-        A += x.T @ x
+        x = design(X[rows])
+        x *= root
+        A = blas.dsyrk(1.0, x.T, beta=1.0, c=A, overwrite_c=1)  # the upper triangle, in place
         B += x.T @ (root * one_hot(y[rows], n_classes))
+    A += np.triu(A, 1).T
     return A, B
 
 
