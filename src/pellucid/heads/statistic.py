@@ -17,8 +17,8 @@ from scipy.linalg import blas
 BLOCK = 1024  # rows; at 1,280 features a block and its rotation take 20 MB
 
 
-def design(X: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Rows of unit length with a 1 appended, (n, d) -> (n, d + 1); a zero vector keeps its zeros.
+def design(X: NDArray[np.floating], root: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+    """Rows of unit length with a 1 appended, (n, d) -> (n, d + 1), times ``root`` (n,); a zero vector keeps its zeros.
 
     >>> design(np.array([[3.0, 4.0], [0.0, 0.0]]))
     array([[0.6, 0.8, 1. ],
@@ -33,8 +33,9 @@ def design(X: NDArray[np.floating]) -> NDArray[np.float64]:
         largest = np.abs(body[extreme]).max(axis=1)
         body[extreme] /= np.where(largest > 0, largest, 1.0)[:, None]
         squares[extreme] = np.where(largest > 0, np.square(body[extreme]).sum(axis=1), 1.0)
-    body *= (1 / np.sqrt(squares))[:, None]
-    rows[:, -1] = 1
+    last = np.ones(len(X)) if root is None else root
+    body *= (last / np.sqrt(squares))[:, None]
+    rows[:, -1] = last
     return rows
 
 
@@ -113,11 +114,10 @@ def accumulate(
     A = np.zeros((X.shape[1] + 1, X.shape[1] + 1), order="F")
     B = np.zeros((X.shape[1] + 1, n_classes))
     for rows in blocks(len(X)):
-        root = np.sqrt(weight[rows])[:, None]
-        x = design(X[rows])
-        x *= root
+        root = np.sqrt(weight[rows])
+        x = design(X[rows], root)
         A = blas.dsyrk(1.0, x.T, beta=1.0, c=A, overwrite_c=1)  # the upper triangle, in place
-        B += x.T @ (root * one_hot(y[rows], n_classes))
+        B += x.T @ (root[:, None] * one_hot(y[rows], n_classes))
     A += np.triu(A, 1).T
     return A, B
 

@@ -122,17 +122,19 @@ def deconvolve(p: NDArray[np.float64], T: NDArray[np.float64]) -> NDArray[np.flo
     >>> deconvolve(np.array([[0.6, 0.4]]), np.array([[0.6, 0.4], [0.1, 0.9]])).round(2)
     array([[0.97, 0.03]])
     """
-    q = np.full_like(p, 1 / p.shape[1])
+    q = np.empty_like(p)
     step = max(1, _CACHED // p.shape[1])
     for start in range(0, len(p), step):
-        wanted, found = p[start : start + step], q[start : start + step]
+        wanted = np.ascontiguousarray(p[start : start + step].T)  # products with long rows are faster
+        found = np.full_like(wanted, 1 / len(wanted))
         ratio = np.empty_like(wanted)
         for _ in range(_RESTORATIONS):
-            np.matmul(found, T, out=ratio)
+            np.matmul(T.T, found, out=ratio)
             np.maximum(ratio, 1e-300, out=ratio)
             np.divide(wanted, ratio, out=ratio)
-            found *= ratio @ T.T
-    return np.asarray(q / q.sum(axis=1, keepdims=True))
+            found *= T @ ratio
+        q[start : start + step] = (found / found.sum(axis=0)).T
+    return q
 
 
 def _emission(T: NDArray[np.float64], evidence: Evidence) -> NDArray[np.float64]:
