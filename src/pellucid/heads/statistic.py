@@ -53,14 +53,15 @@ def unit(X: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.asarray(rows / np.where(length > 0, length, 1.0))
 
 
-def blocks(n: int) -> Iterator[slice]:
-    """Slices that cover ``range(n)`` in order.
+def blocks(n: int, size: int | None = None) -> Iterator[slice]:
+    """Slices that cover ``range(n)`` in order, of ``size``, which is `BLOCK` where none is given.
 
     >>> list(blocks(1500))
     [slice(0, 1024, None), slice(1024, 1500, None)]
     """
-    for start in range(0, n, BLOCK):
-        yield slice(start, min(start + BLOCK, n))
+    step = size or BLOCK
+    for start in range(0, n, step):
+        yield slice(start, min(start + step, n))
 
 
 def one_hot(y: NDArray[np.intp], n_classes: int) -> NDArray[np.float64]:

@@ -19,6 +19,7 @@ FEW_FEATURES = 256  # at most so many are lifted; a network's features are not
 LIFTED = 2_000  # features of a lift
 _LIFT_CELLS = 10**8  # rows x lifted features at most, 400 MB
 LEVERAGE_ERROR = 1e-6  # of the average row, at most, by single precision; on 50,000 x 768 no row was off by 1e-8
+_FEW_ROWS = 128  # at a time where they meet few columns: they stay in the cache
 _DECISIVE = 0.5  # a leverage from which on a row's error is the small residual of its own fit, many times over
 _NEAR = 1e-4  # of the least error, within which lambdas are told apart in double precision
 _SHORTEST, _LONGEST = 1e-15, 1e15  # of rows whose squares are far from the ends of single precision
@@ -41,7 +42,7 @@ class HeldOut:
         self.X, self.scale = _moderate(X)
         self.weight = weight
         self.lambdas = np.array(LAMBDAS)
-        spectrum = decompose(X, np.zeros(len(X), dtype=np.intp), weight, 1)
+        spectrum = decompose(X, np.zeros(len(X), dtype=np.intp), weight, 0)
         self.values, self.vectors = spectrum.values, spectrum.vectors
         self.leverages = self._leverages(np.float32 if self._rounding() < LEVERAGE_ERROR else np.float64)
         self.groups = np.arange(len(X)) if groups is None else groups
@@ -51,14 +52,14 @@ class HeldOut:
         """Scores (n, K) at the lambda of the least mean squared held-out error, and that error."""
         weighted = self.weight[:, None] * targets
         B = np.zeros((self.X.shape[1] + 1, targets.shape[1]))
-        for block in blocks(len(self.X)):
+        for block in blocks(len(self.X), _FEW_ROWS):
             B[:-1] += self.X[block].astype(np.float64).T @ (self.scale[block, None] * weighted[block])
             B[-1] += weighted[block].sum(axis=0)
         turned = self.vectors.T @ B
         best = self._best(targets, turned)
         chosen = np.empty_like(targets)
         W = self._weights(turned, best)
-        for block in blocks(len(self.X)):
+        for block in blocks(len(self.X), _FEW_ROWS):
             h = self.leverages[block, best]
             chosen[block] = (self._times(block, W) - h * targets[block]) / (1 - h)
         for rows, scores in self._together(targets, turned, best):
@@ -90,7 +91,7 @@ class HeldOut:
         W = self._weights(turned, which).astype(precision)
         total = np.repeat(np.eye(len(which), dtype=precision), K, axis=0)  # sums the columns of a lambda
         errors = np.zeros(len(which))
-        for block in blocks(len(self.X)):
+        for block in blocks(len(self.X), _FEW_ROWS):
             residual = self._times(block, W)  # that of a row's own fit; without the row it is 1 / (1 - h) times it
             residual -= np.tile(targets[block].astype(precision), len(which))
             np.square(residual, out=residual)
