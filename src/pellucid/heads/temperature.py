@@ -41,18 +41,23 @@ def fit_temperature(
     shifted = scores - scores.max(axis=1, keepdims=True)  # which changes no softmax and keeps its terms finite
     told = float(weight @ (sharp * shifted[np.arange(n), y] + soft * (shifted @ np.ones(K))))
 
-    # The likelihood is convex in the inverse temperature, so its minimum is where the slope crosses zero.
-    def slope(inverse: float) -> float:
-        return _expected(shifted, weight, inverse) - told
-
-    low, high = 1 / HOTTEST, 1 / COLDEST
-    if slope(low) >= 0:
+    # The likelihood is convex in the inverse temperature, so its minimum is where the slope crosses zero: Newton's
+    # steps in logarithms, and where one leads out of the bracket or is no shorter than half the last, its middle.
+    low, high = -np.log(HOTTEST), -np.log(COLDEST)
+    if _expected(shifted, weight, 1 / HOTTEST)[0] >= told:
         return HOTTEST
-    if slope(high) <= 0:
+    if _expected(shifted, weight, 1 / COLDEST)[0] <= told:
         return COLDEST
-    # in logarithms the bracket's ends are no further from the root than it is from 1
-    root = brentq(lambda log: slope(float(np.exp(log))), np.log(low), np.log(high), xtol=1e-10, rtol=1e-10)
-    return float(np.exp(-root))
+    at, step = (low + high) / 2, high - low
+    while abs(step) > 1e-10 and high - low > 1e-10:
+        inverse = float(np.exp(at))
+        mean, variance = _expected(shifted, weight, inverse)
+        low, high = (at, high) if mean < told else (low, at)
+        last, step = step, (mean - told) / max(inverse * variance, 1e-300)
+        if not low <= at - step <= high or abs(step) > abs(last) / 2:
+            step = at - (low + high) / 2
+        at -= step
+    return float(np.exp(-at))
 
 
 def fit_noisy_temperature(
@@ -131,17 +136,20 @@ def _label_terms(
     return p, gap
 
 
-def _expected(shifted: NDArray[np.floating], weight: NDArray[np.float64], inverse: float) -> float:
-    """The weighted sum of the rows' mean scores under their softmax at an inverse temperature; no score is above 0."""
+def _expected(shifted: NDArray[np.floating], weight: NDArray[np.float64], inverse: float) -> tuple[float, float]:
+    """The weighted sums of the mean and of the variance of each row's scores under its softmax; no score is above 0."""
     n, K = shifted.shape
-    total, step, ones = 0.0, max(1, BLOCK // K), np.ones(K)
+    total, spread, step, ones = 0.0, 0.0, max(1, BLOCK // K), np.ones(K)
     for start in range(0, n, step):
-        block = shifted[start : start + step]
+        block, w = shifted[start : start + step], weight[start : start + step]
         shares = block * inverse
         np.exp(shares, out=shares)
-        # a sum over few columns is several times slower than a product with ones
-        total += float(weight[start : start + step] @ (np.einsum("ij,ij->i", shares, block) / (shares @ ones)))
-    return total
+        size = shares @ ones  # a sum over few columns is several times slower
+        shares *= block
+        mean = shares @ ones / size
+        total += float(w @ mean)
+        spread += float(w @ (np.einsum("ij,ij->i", shares, block) / size - np.square(mean)))
+    return total, spread
 
 
 def _mixed(p: NDArray[np.float64], rate: float, K: int) -> NDArray[np.float64]:
