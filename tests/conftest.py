@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import io
 import os
+
+# Before NumPy reads it: test processes share the cores, and threads of one sum would wait for each other, spinning.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import shutil
 import socket
 import struct
