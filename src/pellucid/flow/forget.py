@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pellucid.errors import ConcurrencyError, DataError, NotFoundError, UsageError
 from pellucid.evaluate.compare import Comparison, compare
-from pellucid.flow.embed import embed_samples
+from pellucid.flow.embed import embed_intact
 from pellucid.flow.environment import current_user
 from pellucid.flow.judging import Judged, Steps, differ, judge
 from pellucid.flow.live import Answerer, LiveModel, Views
@@ -206,26 +206,37 @@ class _Run:
         report: Forgotten,
     ) -> Forgotten:
         before = live.newest()
-        moved = differ(live, judge(live, connection, samples, action="unlearn", reason=reason))
+        judged = judge(live, connection, samples, action="unlearn", reason=reason)
+        moved = differ(live, judged)
         gone = [entry.sample for entry in moved.entries if entry.weight == 0]
         _check_rest(live, moved)
         steps.take(moved)
         after = live.newest()
         ledger = add_entries(connection, live.model, moved.entries) if moved.entries else live.ledger
-        asked = newest_answered(connection, live.model, ANSWERS)
-        views = live.look_up(connection, asked)
+        asked, views = live.look_up_intact(connection, newest_answered(connection, live.model, ANSWERS))
         again = [answerer.probabilities_of(views) for answerer in (before, after)] if asked else []
         changed = int((again[0].argmax(axis=1) != again[1].argmax(axis=1)).sum()) if asked else 0
         return replace(
             report,
             unlearnt=len(gone),
             changed=len(moved.entries) - len(gone),
+            note=_note_lost(live, judged.lost),
             guard=_on_guard(live, before, after),
             test=_on_test(self._workspace, live, before, after),
             answers=len(asked),
             answers_changed=changed,
             ledger=live.ledger if self._dry_run else ledger,
         )
+
+
+def _note_lost(live: LiveModel, lost: Sequence[str]) -> str:
+    learnt = [name for name in lost if live.stands(name)[1] > 0]
+    if not learnt:
+        return ""
+    return (
+        f"{len(learnt)} of the images are gone or damaged, {learnt[0][:12]}... among them, and stay learnt as they are "
+        f"until {live.model.ref} is loaded with their packs restored; the next retraining follows in any case"
+    )
 
 
 def _check_rest(live: LiveModel, moved: Judged) -> None:
@@ -258,9 +269,11 @@ def _on_test(workspace: Workspace, live: LiveModel, before: Answerer, after: Ans
         and row.label in live.classes
         and live.stands(row.sample)[1] == 0
     ]
+    vectors = embed_intact(workspace, live.predictor.extractor, [row.sample for row in rows])
+    rows = [row for row in rows if row.sample in vectors]
     if not rows:
         return None
-    X = embed_samples(workspace, live.predictor.extractor, [row.sample for row in rows])
+    X = np.stack([vectors[row.sample] for row in rows])
     y = np.array([live.classes.index(str(row.label)) for row in rows], np.intp)
     groups = [row.group for row in rows]
     return _shift(y, before, after, Views(X, live.online.lift(X)), groups if len(set(groups)) < len(groups) else None)

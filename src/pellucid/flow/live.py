@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from pellucid.errors import StorageError
-from pellucid.flow.embed import embed_samples
+from pellucid.flow.embed import embed_intact, embed_samples
 from pellucid.flow.fresh import Fresh
 from pellucid.flow.learn import gather
 from pellucid.flow.predict import open_predictor
@@ -139,6 +139,7 @@ class LiveModel:
         self._fresh = Fresh(self.predictor.extractor.dim, FRESH)
         self._ledger = 0
         self._version = 0  # of the dataset: the newest whose splits are known
+        self.lost: frozenset[str] = frozenset()  # samples that were left out because their images are gone
         self.rows: Mapping[str, Row] = {}
         self.guard: Guard | None = None
         self.best: float | None = None  # the accuracy on the guard of the model as it was trained
@@ -207,18 +208,30 @@ class LiveModel:
         return row is None or row.split is Split.TRAIN
 
     def look_up(self, connection: sa.Connection, ids: Sequence[str]) -> Views:
-        """How the model sees samples: as in training those that it was trained on, and as they came all others."""
-        X = self.vectors(connection, ids)
-        return Views(X, self._online.lift(X) if self._online is not None and len(X) else X)
+        """How the model sees samples: as in training those that it was trained on, and as they came all others.
+
+        Raises:
+            NotFoundError, IntegrityError: an image is gone or damaged, and its vector is kept nowhere.
+        """
+        return self._views(self.vectors(connection, ids))
+
+    def look_up_intact(self, connection: sa.Connection, ids: Sequence[str]) -> tuple[list[str], Views]:
+        """The same of those whose images can be had, with their names, each once; the others are then `lost`."""
+        kept = self._kept(connection, ids)
+        kept |= embed_intact(self.workspace, self.predictor.extractor, [name for name in ids if name not in kept])
+        names = [name for name in dict.fromkeys(ids) if name in kept]
+        with self.lock:
+            self.lost = self.lost.difference(names).union(name for name in ids if name not in kept)
+        return names, self._views(self._stack([kept[name] for name in names]))
 
     def vectors(self, connection: sa.Connection, ids: Sequence[str]) -> NDArray[np.float32]:
-        """The vectors of samples, (n, d), as `look_up` has them."""
-        kept = vectors_of(connection, self.model.fingerprint, [name for name in ids if name not in self._trained])
+        """The vectors of samples, (n, d), as `look_up` has them, with its errors."""
+        kept = self._kept(connection, ids)
         missing = [name for name in dict.fromkeys(ids) if name not in kept]
         if missing:
             made = embed_samples(self.workspace, self.predictor.extractor, missing)
             kept |= dict(zip(missing, made, strict=True))
-        return np.stack([kept[name] for name in ids]) if ids else np.empty((0, self.predictor.extractor.dim), "f4")
+        return self._stack([kept[name] for name in ids])
 
     def fresh(self) -> Mapping[str, NDArray[np.float32]]:
         """The unit vectors of the samples that moved last, at most ``FRESH``; from any thread."""
@@ -235,7 +248,8 @@ class LiveModel:
                     if item.label is not None:
                         self.class_number(item.label)
                 net = {item.sample: item for item in entries}
-                self.apply(list(net.values()), self.look_up(connection, list(net)))
+                names, views = self.look_up_intact(connection, list(net))
+                self.apply([net[name] for name in names], views)
                 self.publish(entries[-1].id)
             return len(entries)
 
@@ -355,10 +369,22 @@ class LiveModel:
         ]
         mine = set(halve([row.sample for row in trusted], [row.group for row in trusted])[0])
         kept = [row for row in trusted if row.sample in mine]
-        if not kept:
+        found = embed_intact(self.workspace, self.predictor.extractor, [row.sample for row in kept])
+        there = [row for row in kept if row.sample in found]
+        if not there:
             return None
-        X = embed_samples(self.workspace, self.predictor.extractor, [row.sample for row in kept])
-        return Guard(self.online.lift(X), np.array([self.classes.index(str(row.label)) for row in kept], np.intp))
+        X = self._stack([found[row.sample] for row in there])
+        return Guard(self.online.lift(X), np.array([self.classes.index(str(row.label)) for row in there], np.intp))
+
+    def _kept(self, connection: sa.Connection, ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        """The vectors of images as they came, of those that the model was not trained on."""
+        return vectors_of(connection, self.model.fingerprint, [name for name in ids if name not in self._trained])
+
+    def _stack(self, vectors: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        return np.stack(vectors) if vectors else np.empty((0, self.predictor.extractor.dim), np.float32)
+
+    def _views(self, X: NDArray[np.float32]) -> Views:
+        return Views(X, self._online.lift(X) if self._online is not None and len(X) else X)
 
     def newest(self) -> Answerer:
         """The model as it now is, published or not."""

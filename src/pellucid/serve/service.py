@@ -44,6 +44,7 @@ class Readiness:
     model: str | None  # "NAME@VERSION" that answers
     ledger: int  # the newest ledger entry that it has learnt
     reasons: tuple[str, ...]  # why not, where it is not ready
+    lost: int = 0  # images that were labelled and are gone; their votes wait, and all else goes on
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +150,7 @@ class Service:
         live = self._live
         if live is None:
             return Readiness(False, None, 0, tuple(reasons) or ("no model has been loaded yet",))
-        return Readiness(not reasons, live.model.ref, live.ledger, tuple(reasons))
+        return Readiness(not reasons, live.model.ref, live.ledger, tuple(reasons), len(live.lost))
 
     async def predict(self, asked: Sequence[Asked]) -> list[Answer]:
         """Answers in order, all of them or none, and all by one state of the model.
