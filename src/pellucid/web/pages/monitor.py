@@ -10,6 +10,7 @@ from nicegui import ui
 
 from pellucid.drift.watching import DriftReport
 from pellucid.errors import PellucidError
+from pellucid.flow.drift_stream import StreamDrift
 from pellucid.flow.moved import moved_answers
 from pellucid.flow.storage import measure_storage
 from pellucid.flow.traffic import Traffic, read_traffic
@@ -21,7 +22,7 @@ from pellucid.web.parts import Words, card, heading, picture, tile
 from pellucid.web.redrawn import Redrawn
 from pellucid.web.telling import lasted, many, share, size
 from pellucid.web.view import View, complain
-from pellucid.web.vitals import look_for_drift, take_vitals
+from pellucid.web.vitals import look_for_alarms, look_for_drift, take_vitals
 
 _EVERY, _FIRST = 5.0, 1.5  # seconds between two looks; until the second one, for what takes longer than the page
 # How far back, and in how many points: so few that lone ones are drawn as dots.
@@ -66,6 +67,7 @@ class _Monitor:
             }
         with card("Drift", "The newest answers against the test images that the model has never learnt.", "drift"):
             self._drift = Redrawn(_draw_drift)
+            self._alarms = Words("", "note alarms")
         with card("Queues", classes="queues"):
             self._queues = Redrawn(_draw_tiles, "tiles")
         with card("Storage", classes="storage"):
@@ -79,6 +81,7 @@ class _Monitor:
                 (self._name, self._span), _AGES[self._span], read_traffic, desk.workspace, self._name, span, points
             )
             report = await look_for_drift(desk)
+            followed = await look_for_alarms(desk)
             moved = report.images[:_PICTURES] if isinstance(report, DriftReport) and report.drifted else ()
             answers = await desk.seen(moved, _STORAGE_AGE, moved_answers, desk.workspace, moved) if moved else ()
             storage = await desk.seen("", _STORAGE_AGE, measure_storage, desk.workspace)
@@ -89,6 +92,7 @@ class _Monitor:
         if traffic is not None:
             self._draw(traffic, beats)
         self._drift.show((report, answers or ()))
+        self._alarms.text = _alarms(followed)
         await self._show_queues()
         if storage is not None:
             disk = "on another machine" if storage.free is None else f"{size(storage.free)} free"
@@ -198,6 +202,17 @@ def _of_beats(beats: Sequence[Beat]) -> dict[str, list[Series]]:
             Series("images that wait", at, tuple(float(beat.waiting) for beat in beats), kind="steps"),
         ],
     }
+
+
+def _alarms(followed: StreamDrift | str | None) -> str:
+    """What the stream's detector says, in a line; empty where the configuration names none."""
+    if followed is None or isinstance(followed, str):
+        return "" if followed is None else f"{followed}."
+    told = f"{followed.detector}, told the confidences of the newest {many(followed.answers, 'answer')} one by one"
+    if not followed.alarms:
+        return f"{told}, has called no drift."
+    ago = lasted(datetime.now(UTC) - followed.alarms[-1].at)
+    return f"{told}, has called {many(len(followed.alarms), 'drift')}, the last {ago} ago."
 
 
 def _draw_drift(shown: tuple[DriftReport | str | None, tuple[Answer, ...]]) -> None:
