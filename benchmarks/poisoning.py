@@ -24,8 +24,9 @@ from threadpoolctl import threadpool_limits
 from bench import Figure, program, say
 from material import backbone, extract
 from pellucid.flow.answer import Asked, answer
+from pellucid.flow.answerer import Views
 from pellucid.flow.feedback import Said, hear
-from pellucid.flow.live import LiveModel, Views
+from pellucid.flow.live import LiveModel
 from pellucid.project import Project
 from pellucid.store.ledger import Entry
 from pellucid.store.schema import ledger, vote

@@ -9,8 +9,9 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
+from pellucid.flow.answerer import Views
 from pellucid.flow.belief import believe_all
-from pellucid.flow.live import COPY, LiveModel, Undo, Views, unit
+from pellucid.flow.live import COPY, LiveModel, Undo, unit
 from pellucid.store.datasets import list_versions
 from pellucid.store.ledger import Entry, entries_after
 from pellucid.store.live_vectors import keep_vectors

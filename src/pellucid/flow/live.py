@@ -7,6 +7,7 @@ to it: it takes the net effect of the ledger in one block.
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,11 +18,11 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from pellucid.errors import StorageError
+from pellucid.flow.answerer import Answerer, Views
 from pellucid.flow.embed import embed_intact, embed_samples
 from pellucid.flow.fresh import Fresh
 from pellucid.flow.learn import gather
 from pellucid.flow.predict import open_predictor
-from pellucid.flow.predictor import Predictor
 from pellucid.flow.replay import REPLAY, replayed
 from pellucid.flow.workspace import Workspace
 from pellucid.heads.online import OnlineHead, Snapshot, Span, learns_online
@@ -36,61 +37,6 @@ UNLEARNT = (-1, 0.0)
 COPY = 0.995  # the cosine of two vectors above which they are taken for copies of one image
 FRESH = 2000  # images among which copies are looked for, the newest
 HURTS = 0.01  # of the guard's accuracy: a step that takes it lower than so far below the champion's is undone
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Answerer:
-    """One state of the live model; it never changes."""
-
-    model: ModelVersion
-    classes: tuple[str, ...]  # in index order; those that came after training are at the end
-    ledger: int  # the newest entry that is learnt; 0 for the model as it was trained
-    predictor: Predictor
-    snapshot: Snapshot | None  # None for a head that cannot learn online
-    span: Span | None  # what was learnt in training
-
-    def reply(self, X: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
-        """Probabilities and novelty of vectors (n, d).
-
-        The probabilities (n, K) are in the order of ``classes``; a class never learnt gets 0. The novelty (n,), 0..1,
-        is the share of training images that lie nearer to what was learnt; None where nothing tells.
-        """
-        if self.snapshot is None or not len(X):
-            return self.predictor.predict_vectors(X), None
-        rows = self.snapshot.look(X)
-        return self._shares(self.snapshot, rows), None if self.span is None else self.span.novelty(rows)
-
-    def probabilities_of(self, views: Views) -> NDArray[np.float64]:
-        """Probabilities (n, K) in the order of ``classes``."""
-        if self.snapshot is None:
-            return self.predictor.predict_vectors(views.X)
-        return self._shares(self.snapshot, views.rows)
-
-    def _shares(self, snapshot: Snapshot, rows: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-        found = np.zeros((len(rows), len(self.classes)))
-        found[:, snapshot.classes] = snapshot.predict_proba(rows)
-        return found
-
-    def sets(self, shares: NDArray[np.float64], alpha: float = 0.1) -> NDArray[np.bool_]:
-        """Which classes, (n, K), hold the true one with probability 1 - alpha."""
-        if self.snapshot is None:
-            return np.asarray(np.arange(shares.shape[1]) == shares.argmax(axis=1)[:, None])
-        held = np.zeros(shares.shape, np.bool_)
-        columns = self.snapshot.classes
-        held[:, columns] = self.snapshot.predict_set(shares[:, columns], alpha)
-        return held
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Views:
-    """Samples as the model sees them."""
-
-    X: NDArray[np.float32]  # (n, d) vectors
-    rows: NDArray[np.floating[Any]]  # (n, p) the same, lifted
-
-    def only(self, chosen: NDArray[np.bool_]) -> Views:
-        """Those that are chosen, (n,)."""
-        return self if chosen.all() else Views(self.X[chosen], self.rows[chosen])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -208,10 +154,8 @@ class LiveModel:
         return row is None or row.split is Split.TRAIN
 
     def look_up(self, connection: sa.Connection, ids: Sequence[str]) -> Views:
-        """How the model sees samples: as in training those that it was trained on, and as they came all others.
-
-        Raises:
-            NotFoundError, IntegrityError: an image is gone or damaged, and its vector is kept nowhere.
+        """How the model sees samples, with the errors of `embed_samples`: as in training those that it was trained on,
+        and as they came all others.
         """
         return self._views(self.vectors(connection, ids))
 
@@ -252,6 +196,14 @@ class LiveModel:
                 self.apply([net[name] for name in names], views)
                 self.publish(entries[-1].id)
             return len(entries)
+
+    def fork(self) -> LiveModel:
+        """A copy in which steps can be tried out; under the ``lock``, which the copy does not share."""
+        fork = copy.copy(self)
+        fork.lock = threading.RLock()
+        fork._online = None if self._online is None else self._online.copy()
+        fork._stands, fork._fresh = dict(self._stands), self._fresh.copy()
+        return fork
 
     def apply(self, entries: Sequence[Entry], views: Views) -> Undo:
         """Puts samples, each named once, where the entries say; what it returns undoes it.
@@ -367,10 +319,9 @@ class LiveModel:
         trusted = [
             row for row in rows if row.split is Split.TRUSTED and row.status is Status.OK and row.label in self.classes
         ]
-        mine = set(halve([row.sample for row in trusted], [row.group for row in trusted])[0])
-        kept = [row for row in trusted if row.sample in mine]
-        found = embed_intact(self.workspace, self.predictor.extractor, [row.sample for row in kept])
-        there = [row for row in kept if row.sample in found]
+        mine = halve([row.sample for row in trusted], [row.group for row in trusted])[0]
+        found = embed_intact(self.workspace, self.predictor.extractor, mine)
+        there = [row for row in trusted if row.sample in found]
         if not there:
             return None
         X = self._stack([found[row.sample] for row in there])

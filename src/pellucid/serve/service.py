@@ -13,9 +13,10 @@ from typing import cast
 
 from pellucid.errors import NotFoundError, NotReadyError, PellucidError, UsageError
 from pellucid.flow.answer import Asked, answer
+from pellucid.flow.answerer import Answerer
 from pellucid.flow.carry import carry_over
 from pellucid.flow.feedback import Heard, Said, hear
-from pellucid.flow.live import Answerer, LiveModel
+from pellucid.flow.live import LiveModel
 from pellucid.flow.predict import choose_model
 from pellucid.flow.reaudit import reaudit
 from pellucid.flow.workspace import Workspace
