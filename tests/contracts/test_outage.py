@@ -23,7 +23,8 @@ from pellucid.flow.worker import work
 from pellucid.store.votes import find_votes
 from pellucid.types import JobState, Right
 
-from ..serve.conftest import Served, until
+from ..conftest import until
+from ..serve.conftest import Served
 from .conftest import administration
 
 Picture = Callable[..., bytes]

@@ -11,7 +11,8 @@ import pytest
 
 from pellucid import Project
 
-from ..serve.conftest import Served, until
+from ..conftest import until
+from ..serve.conftest import Served
 
 Picture = Callable[..., bytes]
 

@@ -12,9 +12,11 @@ import pytest
 
 from pellucid import Project
 from pellucid.errors import DataError, NotFoundError, UsageError
+from pellucid.flow import draft
 from pellucid.flow import forget as module
 from pellucid.flow import voters as voters_module
 from pellucid.flow.carry import carry_over
+from pellucid.flow.forget import forget
 from pellucid.flow.live import LiveModel
 from pellucid.flow.reaudit import reaudit
 from pellucid.flow.version import commit_votes, rules_of
@@ -104,9 +106,9 @@ def test_a_failure_changes_nothing(pets: Pets, monkeypatch: pytest.MonkeyPatch) 
     def broken(*words: Any) -> int:
         raise RuntimeError("the disk is gone")
 
-    monkeypatch.setattr(module, "add_entries", broken)
+    monkeypatch.setattr(draft, "add_entries", broken)
     with pytest.raises(RuntimeError, match="the disk is gone"):
-        module.forget(pets.project.workspace, "pets", voter="ann", live=pets.live)
+        forget(pets.project.workspace, "pets", voter="ann", live=pets.live)
     assert count_votes(pets) == votes
     assert pets.live.stands(sample)[1] > 0
     np.testing.assert_allclose(pets.weights(), before, atol=1e-8)

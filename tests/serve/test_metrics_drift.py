@@ -11,7 +11,8 @@ from pellucid.flow.drift_stream import follow_stream
 from pellucid.serve.metrics_drift import DriftCollector
 from pellucid.store.schema import prediction
 
-from .conftest import Picture, Ready, Served, good, until
+from ..conftest import until
+from .conftest import Picture, Ready, Served, good
 from .test_metrics_records import samples
 
 

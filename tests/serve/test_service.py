@@ -26,7 +26,8 @@ from pellucid.serve import service as module
 from pellucid.serve.service import Service
 from pellucid.types import Answer
 
-from .conftest import PATIENCE, Picture, Ready, Served, until
+from ..conftest import PATIENCE, until
+from .conftest import Picture, Ready, Served
 
 
 @pytest.fixture

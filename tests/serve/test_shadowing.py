@@ -19,7 +19,8 @@ from pellucid.serve.shadowing import Shadowing
 from pellucid.store.shadows import running_shadow
 from pellucid.types import Answer
 
-from .conftest import PATIENCE, Picture, Served, until
+from ..conftest import PATIENCE, until
+from .conftest import Picture, Served
 from .test_metrics import families, value
 from .test_service import rewrite
 

@@ -10,7 +10,8 @@ from playwright.sync_api import expect
 from pellucid.flow.drift_stream import Alarm, StreamDrift
 from pellucid.web.pages.monitor import _alarms
 
-from .conftest import PATIENCE, Person, Site
+from ..conftest import PATIENCE
+from .conftest import Person, Site
 
 Come = Callable[..., Person]
 _MS = PATIENCE * 1000

@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from pellucid.errors import ConcurrencyError, DataError, NotFoundError, UsageError
 from pellucid.evaluate.compare import Comparison, compare
 from pellucid.flow.answerer import Answerer, Views
+from pellucid.flow.draft import Draft, drafting
 from pellucid.flow.embed import embed_intact
 from pellucid.flow.environment import current_user
-from pellucid.flow.judging import Judged, Steps, differ, judge
+from pellucid.flow.judging import Judged, differ, judge
 from pellucid.flow.live import LiveModel
 from pellucid.flow.workspace import Progress, Workspace, no_progress
 from pellucid.store.aliases import CHAMPION, alias_state
 from pellucid.store.datasets import get_version
-from pellucid.store.ledger import add_entries, hold
 from pellucid.store.models import get_model
 from pellucid.store.predictions import newest_answered
 from pellucid.store.retractions import retract
@@ -115,10 +115,7 @@ def forget(
         live = LiveModel(workspace, champion)
     run = _Run(workspace, dataset, live, _Named(voter, sample, since))
     progress("forgetting", 0, None)
-    if dry_run:
-        return run.look()
-    with live.lock if live is not None else contextlib.nullcontext():
-        return run.run(reason=reason, actor=actor or current_user())
+    return run.look() if dry_run else run.run(reason=reason, actor=actor or current_user())
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,53 +134,46 @@ class _Run:
         self._workspace = workspace
         self._dataset = dataset
         self._live = live
-        self._learner = live if live is not None and live.learns else None
         self._named = named
 
     def look(self) -> Forgotten:
         """What `run` would report. It reads one state of the database and unlearns in a copy: nobody waits for it."""
+        live = self._live
         with self._workspace.database.read() as connection:
             found, samples = self._find(connection)
             report = self._report(found, samples, None)
-            look_past(connection, self._dataset, **asdict(self._named))
-            if self._learner is not None:
-                with self._learner.lock:
-                    self._take_up(connection)
-                    learner = self._learner.fork()
-                report, _ = self._unlearn(connection, learner, Steps(learner), samples, "", report)
+            if live is not None:
+                self._check_champion(connection, live)
+            if live is not None and live.learns:
+                with live.lock:
+                    live.follow(connection)
+                    live.refresh(connection)
+                    draft = Draft(live.fork())
+                look_past(connection, self._dataset, **asdict(self._named))
+                report, _ = self._unlearn(connection, draft, samples, "", report)
         return replace(report, dry_run=True)
 
     def run(self, *, reason: str, actor: str) -> Forgotten:
         """The report; everything is kept, or nothing."""
-        steps = None if self._learner is None else Steps(self._learner)
-        try:
-            with self._workspace.database.write() as connection:
-                if self._live is not None:
-                    hold(connection, self._live.model)
-                self._take_up(connection)
-                found, samples = self._find(connection)
-                number = retract(connection, self._dataset, list(found), actor=actor, reason=reason)
-                report = self._report(found, samples, number)
-                if self._learner is not None and steps is not None:
-                    report, moved = self._unlearn(connection, self._learner, steps, samples, reason, report)
-                    if moved.entries:
-                        report = replace(report, ledger=add_entries(connection, self._learner.model, moved.entries))
-        except BaseException:
-            if steps is not None:
-                steps.undo()
-            raise
-        if self._learner is not None:
-            self._learner.publish(report.ledger)
+        with (
+            contextlib.nullcontext() if self._live is None else drafting(self._live) as draft,
+            self._workspace.database.write() as connection,
+        ):
+            if draft is not None:
+                draft.hold(connection)
+                self._check_champion(connection, draft.live)
+            found, samples = self._find(connection)
+            number = retract(connection, self._dataset, list(found), actor=actor, reason=reason)
+            report = self._report(found, samples, number)
+            if draft is not None and draft.live.learns:
+                report, moved = self._unlearn(connection, draft, samples, reason, report)
+                draft.record(connection, moved.entries)
+                report = replace(report, ledger=draft.ledger)
         return report
 
-    def _take_up(self, connection: sa.Connection) -> None:
-        """Takes in what others have done until now."""
-        if self._live is None:
-            return
-        if alias_state(connection, self._dataset, CHAMPION).version != self._live.model.version:
+    def _check_champion(self, connection: sa.Connection, live: LiveModel) -> None:
+        if alias_state(connection, self._dataset, CHAMPION).version != live.model.version:
             raise ConcurrencyError(f"the champion of {self._dataset} was changed meanwhile; look again and retry")
-        self._live.follow(connection)
-        self._live.refresh(connection)
 
     def _find(self, connection: sa.Connection) -> tuple[dict[int, Vote], list[str]]:
         """The votes, by number, and the samples that they are on."""
@@ -223,26 +213,26 @@ class _Run:
     def _note(self) -> str:
         if self._live is None:
             return "there is no champion that could have learnt from them; the next version follows"
-        if self._learner is None:
+        if not self._live.learns:
             return f"the head of {self._live.model.ref} cannot unlearn single images; the next retraining follows"
         return ""
 
     def _unlearn(
         self,
         connection: sa.Connection,
-        live: LiveModel,
-        steps: Steps,
+        draft: Draft,
         samples: Sequence[str],
         reason: str,
         report: Forgotten,
     ) -> tuple[Forgotten, Judged]:
         """The report with what the model unlearns, and how its samples stand then."""
+        live = draft.live
         before = live.newest()
         judged = judge(live, connection, samples, action="unlearn", reason=reason)
         moved = differ(live, judged)
         gone = [entry.sample for entry in moved.entries if entry.weight == 0]
         _check_rest(live, moved)
-        steps.take(moved)
+        draft.learn(moved.entries, moved.views)
         after = live.newest()
         asked, views = live.look_up_intact(connection, newest_answered(connection, live.model, ANSWERS))
         again = [answerer.probabilities_of(views) for answerer in (before, after)] if asked else []

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from pellucid.flow.answerer import Views
 from pellucid.flow.belief import believe_all
-from pellucid.flow.live import COPY, LiveModel, Undo, unit
+from pellucid.flow.draft import Draft
+from pellucid.flow.live import COPY, LiveModel, unit
 from pellucid.store.datasets import list_versions
 from pellucid.store.ledger import Entry, entries_after
 from pellucid.store.live_vectors import keep_vectors
@@ -111,46 +112,30 @@ def refused_samples(live: LiveModel, connection: sa.Connection) -> set[str]:
     return {undone[number] for number in standing_votes(connection, list(undone))}
 
 
-class Steps:
-    """Steps of the live model, which can all be undone until they are published."""
+def learn_guarded(draft: Draft, judged: Judged) -> tuple[list[Entry], int]:
+    """Puts the samples where they are to stand, without those that hurt the guard, which are found by halves.
 
-    def __init__(self, live: LiveModel) -> None:
-        self._live = live
-        self._taken: list[Undo] = []
-
-    def take(self, judged: Judged) -> None:
-        """Puts the samples where they are to stand."""
-        if judged.entries:
-            self._taken.append(self._live.apply(judged.entries, judged.views))
-
-    def take_guarded(self, judged: Judged) -> tuple[list[Entry], int]:
-        """The same without those that hurt the guard, which are found by halves.
-
-        Returns:
-            The entries for the ledger, and how many of them the guard has undone.
-        """
-        if not judged.entries:
-            return [], 0
-        before = self._live.guarded()
-        self.take(judged)
-        hurt = self._live.hurt(before)
-        if not hurt:
-            return list(judged.entries), 0
-        self._live.restore(self._taken.pop())
-        if len(judged.entries) == 1:
-            (entry,) = judged.entries
-            number, weight = self._live.stands(entry.sample)
-            label = self._live.classes[number] if weight > 0 else None
-            return [replace(entry, label=label, weight=weight, action="guard", reason=hurt)], 1
-        first = np.arange(len(judged.entries)) < len(judged.entries) // 2
-        entries, undone = self.take_guarded(judged.only(first))
-        more, others = self.take_guarded(judged.only(~first))
-        return entries + more, undone + others
-
-    def undo(self) -> None:
-        """The model stands as before the first step."""
-        while self._taken:
-            self._live.restore(self._taken.pop())
+    Returns:
+        The entries for the ledger, and how many of them the guard has undone.
+    """
+    if not judged.entries:
+        return [], 0
+    live, steps = draft.live, draft.steps
+    before = live.guarded()
+    draft.learn(judged.entries, judged.views)
+    hurt = live.hurt(before)
+    if not hurt:
+        return list(judged.entries), 0
+    draft.undo(steps)
+    if len(judged.entries) == 1:
+        (entry,) = judged.entries
+        number, weight = live.stands(entry.sample)
+        label = live.classes[number] if weight > 0 else None
+        return [replace(entry, label=label, weight=weight, action="guard", reason=hurt)], 1
+    first = np.arange(len(judged.entries)) < len(judged.entries) // 2
+    entries, undone = learn_guarded(draft, judged.only(first))
+    more, others = learn_guarded(draft, judged.only(~first))
+    return entries + more, undone + others
 
 
 def _votes_upto(live: LiveModel, connection: sa.Connection) -> int:

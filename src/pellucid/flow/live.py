@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from pellucid.errors import StorageError
 from pellucid.flow.answerer import Answerer, Views
 from pellucid.flow.embed import embed_intact, embed_samples
-from pellucid.flow.fresh import Fresh
 from pellucid.flow.learn import gather
 from pellucid.flow.predict import open_predictor
+from pellucid.flow.recent import RecentVectors
 from pellucid.flow.replay import REPLAY, replayed
 from pellucid.flow.workspace import Workspace
 from pellucid.heads.online import OnlineHead, Snapshot, Span, learns_online
@@ -35,7 +35,7 @@ from pellucid.types import TRUST_SCALE, ModelVersion, Row, Split, Status
 
 UNLEARNT = (-1, 0.0)
 COPY = 0.995  # the cosine of two vectors above which they are taken for copies of one image
-FRESH = 2000  # images among which copies are looked for, the newest
+RECENT = 2000  # images among which copies are looked for, the newest
 HURTS = 0.01  # of the guard's accuracy: a step that takes it lower than so far below the champion's is undone
 
 
@@ -82,7 +82,7 @@ class LiveModel:
         self._span: Span | None = None
         self._trained: dict[str, tuple[int, float]] = {}  # class number and weight of each sample of the training
         self._stands: dict[str, tuple[int, float]] = {}  # the same of each sample that is learnt
-        self._fresh = Fresh(self.predictor.extractor.dim, FRESH)
+        self._recent = RecentVectors(self.predictor.extractor.dim, RECENT)
         self._ledger = 0
         self._version = 0  # of the dataset: the newest whose splits are known
         self.lost: frozenset[str] = frozenset()  # samples that were left out because their images are gone
@@ -177,9 +177,9 @@ class LiveModel:
             kept |= dict(zip(missing, made, strict=True))
         return self._stack([kept[name] for name in ids])
 
-    def fresh(self) -> Mapping[str, NDArray[np.float32]]:
-        """The unit vectors of the samples that moved last, at most ``FRESH``; from any thread."""
-        return self._fresh.vectors()
+    def recent(self) -> Mapping[str, NDArray[np.float32]]:
+        """The unit vectors of the samples that moved last, at most ``RECENT``; from any thread."""
+        return self._recent.vectors()
 
     def follow(self, connection: sa.Connection) -> int:
         """Takes in what others have added to the ledger; returns how many entries there were."""
@@ -202,7 +202,7 @@ class LiveModel:
         fork = copy.copy(self)
         fork.lock = threading.RLock()
         fork._online = None if self._online is None else self._online.copy()
-        fork._stands, fork._fresh = dict(self._stands), self._fresh.copy()
+        fork._stands, fork._recent = dict(self._stands), self._recent.copy()
         return fork
 
     def apply(self, entries: Sequence[Entry], views: Views) -> Undo:
@@ -266,7 +266,7 @@ class LiveModel:
             names: samples that are left out of account.
         """
         out = set(names)
-        others, alike = self._fresh.alike(unit(X), COPY)
+        others, alike = self._recent.alike(unit(X), COPY)
         weights = [
             self.stands(name)[1] if name not in out and self.stands(name) != self.trained(name) else 0.0
             for name in others
@@ -296,7 +296,7 @@ class LiveModel:
                 self._stands[name] = new[name]
             else:
                 self._stands.pop(name, None)
-        self._fresh.put(names, unit(views.X))
+        self._recent.put(names, unit(views.X))
 
     def _resume(self, rows: Sequence[Row]) -> None:
         train = [row for row in rows if row.split is Split.TRAIN and row.status is Status.OK and row.label is not None]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import socket
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,7 +18,7 @@ from pellucid.flow.promote import promote
 from pellucid.flow.replay import REPLAY
 from pellucid.flow.triggers import Drifted, Plan, check_dataset, due, new_votes, plan_of
 from pellucid.flow.version import VOTES, commit_votes, rules_of, without_retracted
-from pellucid.flow.worker import work
+from pellucid.flow.worker import work, worker_name
 from pellucid.flow.workspace import Progress, Workspace, no_progress
 from pellucid.store.aliases import CANDIDATE, CHAMPION, alias_state
 from pellucid.store.datasets import get_version, list_versions
@@ -175,11 +173,6 @@ class Retrainings:
                 raise
             except Exception as error:  # noqa: BLE001 - the worker lives on, and the firing keeps the reason
                 logging.getLogger(__name__).warning("the retraining of %s failed: %s", firing.dataset, error)
-
-
-def worker_name() -> str:
-    """A name that nobody else has."""
-    return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
 
 class _Run:

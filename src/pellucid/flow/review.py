@@ -102,6 +102,11 @@ def make_queue(live: LiveModel, *, most: int = MOST) -> Queue:
     return Queue(dataset, state, upto, len(names), tuple(made[:most]))
 
 
+def renew_queue(live: LiveModel, old: Queue | None) -> Queue:
+    """The queue as it is now: the old one, as long as neither model nor votes have changed."""
+    return old if old is not None and old.state == state_of(live) else make_queue(live)
+
+
 def take(
     workspace: Workspace,
     queue: Queue,

@@ -52,9 +52,14 @@ def work(
         between: called before each look for a job when watching, as to retrain what is due.
         report: told of each job when it starts and when it ends.
     """
-    name = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+    name = worker_name()
     with _presence(workspace, name) if only is None else nullcontext():
         return _work(workspace, name, only, watch, stop or threading.Event(), between, report, progress)
+
+
+def worker_name() -> str:
+    """A name that nobody else has, which tells the machine and the process."""
+    return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
 
 def _work(

@@ -28,7 +28,7 @@ from pellucid.store.ledger import standing
 from pellucid.store.models import get_model
 from pellucid.types import Answer, ModelVersion
 
-FOLLOW_SECONDS = 0.05  # how often others' learning and promotions are looked for
+FOLLOW_SECONDS = 0.1  # how often others' learning and promotions are looked for
 LULL_SECONDS = 0.003  # without a newcomer, after which those who were answered together are not waited for
 PATIENCE_SECONDS = 5.0  # without word from the database, or without end of a batch: then the service is not ready
 RETRY_SECONDS = 1.0  # after which a champion that cannot be loaded is tried again
@@ -167,7 +167,7 @@ class Service:
             for item in asked:
                 entry = self._batcher.enqueue(_Waiting(item, state if len(asked) > 1 else None))
                 futures.append(asyncio.wrap_future(entry))
-            found = await asyncio.gather(*futures)
+            found = [await futures[0]] if len(futures) == 1 else await asyncio.gather(*futures)
         finally:
             for future in futures:  # where one is refused, nobody waits for the others
                 future.cancel()
@@ -233,7 +233,7 @@ class Service:
             self._trouble["ledger"] = self._said_of(error, "following the ledger failed")
 
     def _is_up_to_date(self) -> bool:
-        """Whether nobody has learnt or promoted anything; one question, because it is asked twenty times a second."""
+        """Whether nobody has learnt or promoted anything; one question, because it is asked ten times a second."""
         if (live := self._live) is None or self._coming is not None or "model" in self._trouble:
             return False
         with self.workspace.database.read() as connection:
