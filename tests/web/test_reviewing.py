@@ -62,6 +62,7 @@ def test_twenty_labels_by_keys_alone(site: Site, person: Come, axe: str) -> None
     expect(page.locator(".decision kbd")).to_have_text(["A", "K", "O", "U", "Z"])
     expect(page.locator(".look")).to_contain_text("Given by admin")
     expect(page.locator(".nearest").first.locator("img")).to_have_count(3)
+    expect(page.locator(".decision span")).to_have_text(["Accept: cat", "Keep: dog", "Other", "Unsure", "Undo"])
     assert serious(page, axe) == []
     before = len(decided(site, "ann"))
     for number in range(17):
@@ -69,6 +70,7 @@ def test_twenty_labels_by_keys_alone(site: Site, person: Come, axe: str) -> None
     press(page, "k", 18)
     page.keyboard.press("o")
     expect(page.get_by_role("dialog")).to_contain_text("What does it show?")
+    expect(page.get_by_role("dialog").locator("img").first).to_be_visible()
     press(page, "1", 19)
     press(page, "u", 20)
     votes = decided(site, "ann")[before:]
@@ -90,6 +92,23 @@ def test_undo_takes_the_vote_back(site: Site, person: Come) -> None:
     assert shown(page) == sample
     page.keyboard.press("z")
     expect(page.locator(".review .outcome")).to_have_text("There is nothing to undo.")
+
+
+def test_on_a_phone_both_labels_are_seen_without_scrolling(site: Site, person: Come) -> None:
+    page = person("ann", viewport={"width": 390, "height": 844}).open("/review")
+    come_to(page, 0)
+    expect(page.locator(".decisions")).to_contain_text("Accept: cat")
+    bar = page.locator(".decisions").bounding_box()
+    for name in (page.locator(".claim.given h2"), page.locator(".claim.suggested h2")):
+        box = name.bounding_box()
+        assert box is not None
+        assert bar is not None
+        assert box["y"] + box["height"] <= bar["y"]
+    page.locator(".decision[data-act=other]").click()
+    expect(page.get_by_role("dialog").locator("img").first).to_be_in_viewport(ratio=0.99)
+    expect(page.get_by_role("dialog").get_by_role("button", name="Cancel")).to_be_in_viewport()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
 
 
 def test_two_people_never_get_the_same_picture(site: Site, person: Come) -> None:
@@ -122,7 +141,7 @@ def test_a_class_that_somebody_adds_is_there_for_the_next_picture(site: Site, pe
     assert decided(site, "ann")[-1].label == "<b>eel</b>"
     page.keyboard.press("o")
     expect(page.get_by_role("dialog").get_by_role("button", name="<b>eel</b>")).to_be_visible()
-    page.keyboard.press("Escape")
+    page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
     expect(page.get_by_role("dialog")).to_have_count(0)
     press(page, "z", 0)
 

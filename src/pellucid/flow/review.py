@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import sqlalchemy as sa
@@ -17,9 +17,10 @@ from pellucid.flow.workspace import Workspace
 from pellucid.labels.consensus import last_words
 from pellucid.store.ledger import standing
 from pellucid.store.reservations import give_back, holders_now, reserve
-from pellucid.store.votes import said_so_far, samples_said, votes_of
+from pellucid.store.votes import find_votes, said_so_far, samples_said, votes_of
 from pellucid.types import KEEPER, Role, Row, Split, Status, Vote
 
+NOTE = "review"  # of votes that are decisions on doubts
 DOUBT = 0.9  # P(the label is right) below which it is doubtful
 MOST = 2000  # doubts in a queue
 JUDGED = 50_000  # labels that are judged for one; those that were said last come first
@@ -162,6 +163,14 @@ def take(
             names = reserve(connection, queue.dataset, mine[-1:], holder, 1, lasts)
         elsewhere = sum(name in holders and holders[name] != holder and name not in names for name in open_)
     return _taken(names, open_, aside, elsewhere)
+
+
+def reviewed_today(workspace: Workspace, dataset: str, voter: str) -> int:
+    """How many labels a voter has decided here since midnight, UTC, that count still."""
+    midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    with workspace.database.read() as connection:
+        votes = find_votes(connection, dataset, voter=voter, since=midnight).values()
+    return sum(vote.role is Role.ANNOTATOR and vote.note == NOTE for vote in votes)
 
 
 def _still_open(
