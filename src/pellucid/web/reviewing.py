@@ -289,8 +289,8 @@ class Reviewer:
                 with ui.element("div").classes("stack"):
                     class_picker([*rest, doubt.suggested, doubt.given], chosen, founded, keyed=True)
             close_button(made, "Cancel")
+            made.on("hide", lambda: self._desktop.acts.be_quiet(False))  # before it is gone, and all its handlers
         self._desktop.acts.be_quiet(True)
-        made.on("hide", lambda: self._desktop.acts.be_quiet(False))
 
     async def _show(self) -> None:
         """Puts the current doubt on the desk, and looks up what the next one needs."""
