@@ -276,7 +276,8 @@ class Reviewer:
         with dialog("What does it show?", wide=True) as (made, _):
 
             async def chosen(label: str, *, new_class: bool = False) -> None:
-                made.close()
+                made.delete()  # at once: closing slowly, it would be told of while the next one is open
+                self._desktop.acts.be_quiet(False)
                 async with self._lock:
                     if self.current is doubt:
                         await self._decide(doubt, label, new_class=new_class)
