@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 import sqlalchemy as sa
@@ -11,7 +12,7 @@ from playwright.sync_api import Page, expect
 
 from pellucid import Project
 from pellucid.store.schema import session as session_table
-from pellucid.store.votes import find_votes
+from pellucid.store.votes import add_vote, find_votes
 from pellucid.types import Role, Vote
 
 from ..conftest import PATIENCE, picture_bytes
@@ -23,12 +24,15 @@ WRONG = 45  # labels that somebody has said wrongly
 
 
 @pytest.fixture(scope="module", autouse=True)
-def doubts(site: Site) -> None:
+def doubts(site: Site) -> list[str]:
     """Cats that somebody calls dogs, before anybody looks at the queue."""
+    samples = []
     for number in range(WRONG):
         files = {"image": ("a.png", picture_bytes("cat", 700 + number), "image/png")}
         answer = site.ask("POST", "/samples", token="admin", files=files, data={"label": "dog"})
         assert answer.status_code == 200, answer.text
+        samples.append(str(answer.json()["sample"]))
+    return samples
 
 
 def decided(site: Site, voter: str) -> list[Vote]:
@@ -171,3 +175,19 @@ def test_who_may_not_review_takes_no_picture_from_others(site: Site, person: Com
     page.keyboard.press("a")
     expect(page.locator(".review .note").first).to_have_text(re.compile("^0 decided"))
     assert decided(site, "predict") == []
+
+
+def test_the_last_one_is_with_another_one_and_comes_once_they_leave(
+    site: Site, person: Come, doubts: list[str]
+) -> None:
+    ann = person("ann").open("/review")
+    come_to(ann, 0)
+    now = datetime.now(UTC)
+    with Project(site.folder) as project, project.workspace.database.write() as connection:
+        for sample in {*doubts} - {shown(ann)}:
+            add_vote(connection, Vote("pets", sample, "cat", Role.GROUND_TRUTH, "kim", now))
+    sample, bob = shown(ann), person("bob").open("/review")
+    expect(bob.locator(".empty")).to_contain_text("1 label is being looked at by others")
+    ann.close()
+    expect(bob.locator(".look > img")).to_be_visible()
+    assert shown(bob) == sample

@@ -14,7 +14,7 @@ from pellucid.web.waiting import waiting
 WELL = Vitals(
     at=datetime.now(UTC),
     name="pets",
-    readiness=Readiness(True, "pets@1", ()),
+    readiness=Readiness(ready=True, model="pets@1", ledger=0, reasons=()),
     beat=None,
     health=None,
     accuracy=None,

@@ -176,7 +176,7 @@ def ruled_out(label: str, likely: Sequence[str]) -> str:
     """What else it may be by the classes that hold the true one nine times in ten.
 
     >>> ruled_out("glass", ["glass"]), ruled_out("glass", ["glass", "metal"])
-    ('Cannot rule out: nothing else.', 'Cannot rule out: metal.')
+    ('Rules out all other classes.', 'Cannot rule out: metal.')
     """
     others = ", ".join(name for name in likely if name != label)
-    return f"Cannot rule out: {others or 'nothing else'}."
+    return f"Cannot rule out: {others}." if others else "Rules out all other classes."
