@@ -31,7 +31,7 @@ def doubts(site: Site) -> list[str]:
         files = {"image": ("a.png", picture_bytes("cat", 700 + number), "image/png")}
         answer = site.ask("POST", "/samples", token="admin", files=files, data={"label": "dog"})
         assert answer.status_code == 200, answer.text
-        samples.append(str(answer.json()["sample"]))
+        samples.append(str(answer.json()["prediction"]["sample"]))
     return samples
 
 

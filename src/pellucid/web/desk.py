@@ -27,6 +27,7 @@ from pellucid.web.viewers import Viewer, Viewers
 T = TypeVar("T")
 
 _REVIEW_SECONDS = 30.0  # at least, between two looks at whether there is something else to review
+_GLANCE_SECONDS = 120.0  # the same where nobody reviews, and it is counted only
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,7 @@ class Desk:
     async def to_review(self, viewer: Viewer) -> Taken | None:
         """How much the page Review would show to a viewer; None while that is not known yet."""
         live, renew = self._renewed()
-        queue = await self.reviews.glimpse(live, renew, seconds=_REVIEW_SECONDS)
+        queue = await self.reviews.glimpse(live, renew, seconds=_GLANCE_SECONDS)
         if queue is None:
             return None
         name = viewer.caller.name
