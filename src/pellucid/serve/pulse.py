@@ -16,7 +16,14 @@ EVERY_SECONDS = 5.0
 NEAR = 720  # notes of the last hour
 FAR = 1440  # a note a minute of the last day
 _SPARSE = 12  # of the near notes, one in so many is kept for far
-_ASKS = ("/predict", "/feedback", "/samples", "/invocations", "/infer", "/ui/try")  # how the routes that do the work end
+_ASKS = (
+    "/predict",
+    "/feedback",
+    "/samples",
+    "/invocations",
+    "/infer",
+    "/ui/try",
+)  # how the routes that do the work end
 
 
 @dataclass(frozen=True, slots=True, eq=False)

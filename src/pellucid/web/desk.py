@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,7 @@ from pellucid.store.acts import add_act
 from pellucid.types import Right
 from pellucid.web.fresh import Fresh
 from pellucid.web.made import Made
+from pellucid.web.manners import Manners
 from pellucid.web.memo import Memo
 from pellucid.web.viewers import Viewer, Viewers
 
@@ -34,7 +36,8 @@ class Desk:
     # Of their own, so that pages neither wait for requests nor take their threads.
     readers: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(2, "pellucid-page"))
     gallery: Made[Gallery] = field(default_factory=lambda: Made(Gallery))
-    reviews: Made[Queue] = field(default_factory=lambda: Made(make_queue, state=state_of))
+    reviews: Made[Queue] = field(init=False)
+    manners: Manners = field(init=False)  # of what takes long: between its pieces it lets requests go first
     unsure: dict[str, set[str]] = field(default_factory=dict)  # what is not shown again, by who was unsure of it
     shelf: Shelf = field(default_factory=Shelf)  # the dataset versions that are looked at
     # What takes long and is not waited for, so that no page has to wait behind it.
@@ -42,6 +45,11 @@ class Desk:
     fresh: Fresh = field(default_factory=Fresh)  # what all open pages show again and again
     began: datetime = field(default_factory=lambda: datetime.now(UTC))  # when the server started
     memo: Memo = field(default_factory=Memo)
+
+    def __post_init__(self) -> None:
+        manners = Manners(lambda: self.doors.service.stats.items)
+        object.__setattr__(self, "manners", manners)
+        object.__setattr__(self, "reviews", Made(functools.partial(make_queue, rest=manners), state=state_of))
 
     @property
     def workspace(self) -> Workspace:
@@ -62,7 +70,7 @@ class Desk:
     ) -> T | None:
         """What `read` gives, computed once for all who look, at most once in so many seconds.
 
-        None where nobody has seen it yet and it takes longer than a second; whoever asks later gets it.
+        None where nobody has seen it yet and it takes longer than a moment; whoever asks later gets it.
 
         Args:
             key: of the value, beside the work's name.

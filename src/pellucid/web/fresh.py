@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 
 T = TypeVar("T")
 
+PATIENCE = 0.2  # seconds that a page waits for a value before it is shown without
 _SHARE = 0.02  # of one processor's time that a value may take: who asks while it is older than that sees the old one
 _MOST = 200  # values that are kept
 
@@ -63,7 +64,7 @@ class Fresh:
         return cast(T, await asyncio.shield(task))  # others wait for it too
 
     async def glimpse(
-        self, key: Hashable, work: Callable[[], Awaitable[T]], seconds: float = 5.0, *, patience: float = 1.0
+        self, key: Hashable, work: Callable[[], Awaitable[T]], seconds: float = 5.0, *, patience: float = PATIENCE
     ) -> T | None:
         """The same for who does not wait long: None where the first value takes longer; it comes all the same."""
         task = asyncio.ensure_future(self.get(key, work, seconds))

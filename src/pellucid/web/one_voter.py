@@ -51,7 +51,7 @@ class OneVoter:
     async def _show_figures(self) -> None:
         try:
             found = await self._desk.seen(
-                self._dataset, 10.0, list_voters, self._desk.workspace, self._dataset, slow=True
+                self._dataset, 10.0, list_voters, self._desk.workspace, self._dataset, self._desk.manners, slow=True
             )
         except PellucidError as error:
             complain(error)

@@ -47,7 +47,7 @@ async def build(view: View) -> None:
 async def voters_of(view: View) -> list[Voter] | None:
     """All voters; None while they are being weighed for the first time."""
     desk = view.desk
-    return await desk.seen(desk.dataset, _KEEP, list_voters, desk.workspace, desk.dataset, slow=True)
+    return await desk.seen(desk.dataset, _KEEP, list_voters, desk.workspace, desk.dataset, desk.manners, slow=True)
 
 
 class _Voters:
