@@ -289,7 +289,7 @@ def columns_of(
     columns = (vote.c.sample_id, vote.c.voter, vote.c.label, vote.c.role, vote.c.at, vote.c.ingest_id, vote.c.support)
     query = sa.select(*columns).outerjoin(ingest, ingest.c.id == vote.c.ingest_id)
     query = query.where(vote.c.dataset == dataset, vote.c.voter != KEEPER, _counts()).order_by(vote.c.id)
-    yield from connection.execution_options(yield_per=piece).execute(query).tuples().partitions()
+    yield from connection.execution_options(yield_per=piece).execute(query).partitions()
 
 
 def all_votes_on(connection: sa.Connection, datasets: Sequence[str], sample: str) -> dict[int, Vote]:
