@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -14,8 +15,8 @@ from pellucid.store.schema import session as session_table
 from pellucid.store.votes import find_votes
 from pellucid.types import Role, Vote
 
-from ..conftest import picture_bytes
-from .conftest import PATIENCE, Person, Site, serious
+from ..conftest import PATIENCE, picture_bytes
+from .conftest import Person, Site, serious
 
 Come = Callable[..., Person]
 expect.set_options(timeout=PATIENCE * 1000)
@@ -133,10 +134,8 @@ def test_a_class_renamed_meanwhile_is_said_so_and_loses_nothing(site: Site, pers
     assert site.ask("POST", "/feedback", token="bob", json=said).status_code == 200
     somebody = person("ann")
     tried, page = somebody.open("/try"), somebody.open("/review")
-    tried.set_input_files(
-        "input[type=file]:not([capture])",
-        [{"name": "blue.png", "mimeType": "image/png", "buffer": picture_bytes("eel", 791)}],
-    )
+    blue: Any = {"name": "blue.png", "mimeType": "image/png", "buffer": picture_bytes("eel", 791)}
+    tried.set_input_files("input[type=file]:not([capture])", blue)
     card = tried.locator(".tried", has_text="blue.png")
     card.get_by_role("button", name="Wrong").click()
     expect(card.get_by_role("button", name="newt")).to_be_visible()
