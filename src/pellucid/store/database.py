@@ -242,6 +242,8 @@ def _shown(url: sa.URL) -> str:
 
 def _translate(context: sa.ExceptionContext) -> PellucidError | None:
     """What a fault of the driver means to the user; None leaves a broken constraint, or a fault of ours, as it is."""
+    if context.is_pre_ping:  # a connection that was cut is made anew, and only what fails then is a fault
+        return None
     error, url = context.original_exception, context.engine.url if context.engine else None
     text = next(iter(str(error).strip().splitlines()), "no reason given")
     if url is not None and url.password:
