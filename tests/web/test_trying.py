@@ -62,7 +62,7 @@ def test_from_a_picture_to_a_changed_prediction(site: Site, person: Come, axe: s
     expect(card.get_by_role("heading")).to_have_text(before["label"])
     expect(card.locator(".nearest img")).to_have_count(4)
     expect(card).to_contain_text("pets@1")
-    expect(card.get_by_role("meter")).to_have_attribute("aria-label", re.compile(r"Confidence \d+\s%"))
+    expect(card.get_by_role("meter")).to_have_attribute("aria-label", re.compile(r"Sure: (over )?[\d.]+\s%"))
     other = "dog" if before["label"] == "cat" else "cat"
     card.get_by_role("button", name="Wrong").click()
     card.get_by_role("button", name=other, exact=True).click()

@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 from pellucid.errors import PellucidError, StorageError
 from pellucid.flow.feedback import Heard, Said
 from pellucid.flow.gallery import Gallery
-from pellucid.flow.review import Queue, renew_queue
+from pellucid.flow.live import LiveModel
+from pellucid.flow.review import Queue, Taken, glance, renew_queue
 from pellucid.flow.shelf import Shelf
 from pellucid.flow.workspace import Workspace
 from pellucid.serve.app import Doors
@@ -27,6 +28,7 @@ from pellucid.web.viewers import Viewer, Viewers
 T = TypeVar("T")
 
 _REVIEW_SECONDS = 30.0  # at least, between two looks at whether there is something else to review
+_GLANCE_SECONDS = 120.0  # the same where nobody reviews, and it is counted only
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +102,23 @@ class Desk:
 
     async def review(self) -> Queue:
         """The doubtful labels, made anew beside the viewers where model or votes have changed."""
+        live, renew = self._renewed()
+        return await self.reviews.get(live, renew, seconds=_REVIEW_SECONDS, stale=True)
+
+    async def to_review(self, viewer: Viewer) -> Taken | None:
+        """How much the page Review would show to a viewer; None while that is not known yet."""
+        live, renew = self._renewed()
+        queue = await self.reviews.glimpse(live, renew, seconds=_GLANCE_SECONDS)
+        if queue is None:
+            return None
+        name = viewer.caller.name
+        return await self.read(glance, self.workspace, queue, name, skip=frozenset(self.unsure.get(name, ())))
+
+    def _renewed(self) -> tuple[LiveModel, Callable[[], Awaitable[Queue]]]:
+        """The live model, and what brings its doubtful labels up to date."""
         live = self.doors.service.live
         old: Queue | None = self.reviews.peek(live)
-        renew = functools.partial(_run, self.makers, renew_queue, live, old, self.manners)
-        return await self.reviews.get(live, renew, seconds=_REVIEW_SECONDS, stale=True)
+        return live, functools.partial(_run, self.makers, renew_queue, live, old, self.manners)
 
     async def act(
         self, viewer: Viewer, right: Right, verb: str, subject: str, work: Callable[[], T], **detail: Any
