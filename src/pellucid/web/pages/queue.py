@@ -96,7 +96,7 @@ class _Board:
                 self._table(ended, "Jobs that have ended", "Result")
 
     def _table(self, jobs: tuple[Job, ...], label: str, last: str) -> None:
-        columns = ("Job", "State", "Trained on", "Model", "Settings", "Priority", last, "")
+        columns = ("Job", "State", "Trained on dataset", "Model", "Settings", "Priority", last, "")
         with tables.table(label, columns, numbers=("Priority",), classes="queue"):
             for job in jobs:
                 with tables.row():
