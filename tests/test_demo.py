@@ -17,7 +17,8 @@ _FILE = Path(__file__).parents[1] / "examples" / "demo.py"
 def demo(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
     """The demo in a folder that is no project, so that its worker ends at once."""
     spec = importlib.util.spec_from_file_location("demo", _FILE)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     monkeypatch.setattr(module, "FOLDER", tmp_path)

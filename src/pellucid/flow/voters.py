@@ -36,6 +36,7 @@ class Voter:
     reliability: Estimate | None  # 0..1 with the 95 % interval of its posterior; None for ground truth and models
     weight: float | None  # 0..1: the mean with which their words stand in the champion; None without either
     agreement: float | None  # 0..1: the share of their words that most others on the image say too; None without others
+    compared: int  # how many words those are that others spoke on too
     conduct: Conduct  # what stands out, and whether they are suspected of anything
 
 
@@ -85,6 +86,7 @@ def list_voters(workspace: Workspace, dataset: str) -> list[Voter]:
                     reliability=reliability,
                     weight=None if learnt is None else _mean_weight(mine[name], rows, learnt),
                     agreement=_share(majority.get(name, [])),
+                    compared=len(majority.get(name, [])),
                     conduct=conduct_of(
                         said[name],
                         mine[name],
