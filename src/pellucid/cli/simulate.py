@@ -288,11 +288,11 @@ def _print(context: typer.Context, played: Played, found: Tally, to: Target, *, 
     if "tuesday" in found.days and found.answered:
         say(context, "Tuesday's images are spoilt on purpose: squares, a mosaic or a bar lie over them")
     if found.right.heard + found.wrong.heard:
-        rows = [
+        told = [
             (name, votes.heard, votes.believed, votes.doubted, votes.overruled, votes.not_learnt)
             for name, votes in (("right", found.right), ("wrong", found.wrong))
         ]
-        print_table(("votes", "heard", "believed", "doubted", "overruled", "not learnt"), rows)
+        print_table(("votes", "heard", "believed", "doubted", "overruled", "not learnt"), told)
         say(
             context,
             "shares of the votes heard: believed were learnt as said, with a weight of 0.5 or more; doubted, with "
