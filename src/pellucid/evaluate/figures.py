@@ -232,7 +232,8 @@ def _literal(texts: Sequence[Text], size: float) -> None:
 
 def _png(figure: Figure) -> bytes:
     canvas, palette = FigureCanvasAgg(figure), io.BytesIO()
-    canvas.draw()  # once; `print_figure` would lay out and draw twice, and pack into a PNG that is unpacked again
-    image = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
+    # Drawn once; `print_figure` would lay out and draw twice, and pack into a PNG that is unpacked again.
+    canvas.draw()  # type: ignore[no-untyped-call]
+    image = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())  # type: ignore[no-untyped-call]
     image.quantize(PALETTE).save(palette, "PNG")  # half the bytes, looks the same
     return palette.getvalue()

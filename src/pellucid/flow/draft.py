@@ -7,7 +7,8 @@ from contextlib import contextmanager
 
 import sqlalchemy as sa
 
-from pellucid.flow.live import LiveModel, Undo, Views
+from pellucid.flow.answerer import Views
+from pellucid.flow.live import LiveModel, Undo
 from pellucid.store.ledger import Entry, add_entries, hold
 
 

@@ -9,11 +9,13 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
+from pellucid.flow.answerer import Views
 from pellucid.flow.belief import believe_all
 from pellucid.flow.draft import Draft
-from pellucid.flow.live import COPY, LiveModel, Views, unit
+from pellucid.flow.live import COPY, LiveModel, unit
 from pellucid.store.datasets import list_versions
 from pellucid.store.ledger import Entry, entries_after
+from pellucid.store.live_vectors import keep_vectors
 from pellucid.store.votes import samples_retracted, samples_said, standing_votes, votes_of
 from pellucid.types import Split, Status
 
@@ -26,11 +28,12 @@ class Judged:
 
     entries: tuple[Entry, ...]
     views: Views  # of them, in that order
+    lost: tuple[str, ...] = ()  # samples that nobody can judge, because their images are gone
 
     def only(self, chosen: NDArray[np.bool_]) -> Judged:
         """Those that are chosen, (n,)."""
         kept = tuple(entry for entry, is_in in zip(self.entries, chosen, strict=True) if is_in)
-        return Judged(kept, self.views.only(chosen))
+        return Judged(kept, self.views.only(chosen), self.lost)
 
 
 def judge(
@@ -46,6 +49,7 @@ def judge(
 
     A sample of which nothing counts but what the model was trained on stands as it was trained. One that is tested on
     or trusted is not learnt. Every other stands as its votes are believed, and near-copies share the weight of one.
+    One whose image is gone is left out and stays where it is; its votes are judged once the image is back.
 
     Args:
         together: judges all voters anew by what they said of just these samples; trusted ones tell most.
@@ -54,7 +58,8 @@ def judge(
     held = (upto, live.version.created_at)
     open_ = samples_said(connection, dataset, upto).keys() | set(samples_retracted(connection, dataset, held=held))
     refused = refused_samples(live, connection)
-    views = live.look_up(connection, names)
+    wanted = names
+    names, views = live.look_up_intact(connection, wanted)
     votes = votes_of(connection, dataset, names)
     rows = [live.rows.get(name) for name in names]
     settled = {
@@ -69,13 +74,25 @@ def judge(
         belief = beliefs[name]
         believed = live.may_learn(name) and name in open_ and name not in refused
         if believed:
-            place: tuple[str | None, float] = (belief.label, belief.trust if belief.label is not None else 0.0)
+            place: tuple[str | None, float] = (belief.label, belief.weight)
         else:
             number, weight = live.trained(name) if live.may_learn(name) else (-1, 0.0)
             place = (live.classes[number] if weight > 0 else None, weight)
         entries.append(Entry(name, *place, action, reason))
         is_shared.append(believed and place[1] > 0)
-    return Judged(tuple(_share(live, entries, views, np.array(is_shared, np.bool_))), views)
+    lost = tuple(name for name in wanted if name in live.lost)
+    return Judged(tuple(_share(live, entries, views, np.array(is_shared, np.bool_))), views, lost)
+
+
+def keep_views(live: LiveModel, connection: sa.Connection, judged: Judged) -> None:
+    """Keeps the vectors that the entries rest on: whoever follows the ledger then needs no image."""
+    database, fingerprint = live.workspace.database, live.model.fingerprint
+    keep_vectors(
+        database,
+        connection,
+        fingerprint,
+        {entry.sample: x for entry, x in zip(judged.entries, judged.views.X, strict=True)},
+    )
 
 
 def differ(live: LiveModel, judged: Judged, least: float = 1e-6) -> Judged:

@@ -33,6 +33,13 @@ class RecentVectors:
         self._names: list[str] = []  # by row
         self._lock = threading.Lock()
 
+    def copy(self) -> RecentVectors:
+        """Another one with the same samples, of which none of its changes is known here."""
+        with self._lock:
+            other = RecentVectors(self._X.shape[1], self._most)
+            other._X, other._rows, other._names = self._X.copy(), dict(self._rows), list(self._names)
+            return other
+
     def put(self, names: Sequence[str], X: NDArray[np.float32]) -> None:
         """Samples have moved, with these unit vectors (n, d); where there is no room, the oldest ones go."""
         with self._lock:

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from pellucid.flow.triggers import DRIFT
 from pellucid.flow.workspace import Workspace
+from pellucid.store.acts import UNSURE
 from pellucid.store.chronicle import (
     Retraction,
     Reviews,
@@ -216,8 +217,9 @@ def _reviews(item: Reviews) -> Happening:
 
 def _act(row: Any) -> Happening:
     detail = row.detail if isinstance(row.detail, Mapping) else {}
-    why = str(detail.get("reason", ""))
-    return Happening(Kind.ACT, f"act {row.id}", row.at, _in_words(row.verb, row.subject, detail), row.actor, why, None)
+    why, doubt = str(detail.get("reason", "")), " (begun; nobody knows whether it was done)" if UNSURE in detail else ""
+    what = f"{_in_words(row.verb, row.subject, detail)}{doubt}"
+    return Happening(Kind.ACT, f"act {row.id}", row.at, what, row.actor, why, None)
 
 
 def _in_words(verb: str, subject: str, detail: Mapping[str, Any]) -> str:

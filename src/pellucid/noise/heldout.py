@@ -18,8 +18,9 @@ from pellucid.heads.statistic import Spectrum, blocks, decompose, design, group_
 FEW_FEATURES = 256  # at most so many are lifted; a network's features are not
 LIFTED = 2_000  # features of a lift
 _LIFT_CELLS = 10**8  # rows x lifted features at most, 400 MB
-LEVERAGE_ERROR = 1e-6  # of the average row, at most, by single precision; on 50,000 x 768 no row was off by 1e-8
+LEVERAGE_ERROR = 1e-6  # of the average row, at most, by single precision; on 50,000 x 768 none was off by 2e-8
 _FEW_ROWS = 128  # at a time where they meet few columns: they stay in the cache
+_MANY_ROWS = 4_096  # from which on single precision is worth its while
 _DECISIVE = 0.5  # a leverage from which on a row's error is the small residual of its own fit, many times over
 _NEAR = 1e-4  # of the least error, within which lambdas are told apart in double precision
 _SHORTEST, _LONGEST = 1e-15, 1e15  # of rows whose squares are far from the ends of single precision
@@ -31,9 +32,9 @@ class HeldOut:
     Rows of one group (n,), whole numbers, leave together. A group of m rows costs m^2 d + m^3 at each lambda, and one
     of more than d/2 rows m d^2 and d^3 at each.
 
-    A, B and the scores at the chosen lambda are computed in double precision. Two products are not, where there are
-    rows enough: leverages, whose rounding then stays below `LEVERAGE_ERROR`, and the errors at all lambdas, of which
-    those that come near the least are computed again.
+    A, B and the scores at the chosen lambda are computed in double precision. Two products are not, where rows are
+    many, all features vary and no row decides its own prediction: leverages, whose rounding then stays below
+    `LEVERAGE_ERROR`, and the errors at all lambdas, of which those that come near the least are computed again.
     """
 
     def __init__(
@@ -44,7 +45,11 @@ class HeldOut:
         self.lambdas = np.array(LAMBDAS)
         spectrum = decompose(X, np.zeros(len(X), dtype=np.intp), weight, 0)
         self.values, self.vectors = spectrum.values, spectrum.vectors
-        self.leverages = self._leverages(np.float32 if self._rounding() < LEVERAGE_ERROR else np.float64)
+        single = len(X) >= _MANY_ROWS and self._rounding() < LEVERAGE_ERROR
+        self.leverages = self._leverages(np.float32 if single else np.float64)
+        self.single = single and bool(self.leverages.max() < _DECISIVE)  # whether that will do
+        if single and not self.single:  # scores divide by 1 - h, and so do errors of h
+            self.leverages = self._leverages(np.float64)
         self.groups = np.arange(len(X)) if groups is None else groups
         self.grouped = np.flatnonzero(np.bincount(self.groups)[self.groups] > 1)  # rows that do not leave alone
 
@@ -74,7 +79,7 @@ class HeldOut:
         for rows, scores in self._together(targets, turned, every):
             together += np.square(scores - targets[rows]).sum(axis=2) @ self.weight[rows]
         near = every
-        if self.leverages.max() < _DECISIVE:
+        if self.single:
             errors = together + self._alone(targets, turned, every, np.float32)
             near = np.flatnonzero(errors <= errors.min() * (1 + _NEAR))
         if len(near) > 1:
@@ -83,13 +88,17 @@ class HeldOut:
         return near
 
     def _alone(
-        self, targets: NDArray[np.float64], turned: NDArray[np.float64], which: NDArray[np.intp], precision: type
+        self,
+        targets: NDArray[np.float64],
+        turned: NDArray[np.float64],
+        which: NDArray[np.intp],
+        precision: type[np.floating],
     ) -> NDArray[np.float64]:
         """The summed squared errors of rows that leave alone, at some lambdas."""
         weight, K = self.weight.copy(), targets.shape[1]
         weight[self.grouped] = 0
-        W = self._weights(turned, which).astype(precision)
-        total = np.repeat(np.eye(len(which), dtype=precision), K, axis=0)  # sums the columns of a lambda
+        W: NDArray[Any] = self._weights(turned, which).astype(precision)
+        total: NDArray[Any] = np.repeat(np.eye(len(which), dtype=precision), K, axis=0)  # sums the columns of a lambda
         errors = np.zeros(len(which))
         for block in blocks(len(self.X), _FEW_ROWS):
             residual = self._times(block, W)  # that of a row's own fit; without the row it is 1 / (1 - h) times it
@@ -100,7 +109,7 @@ class HeldOut:
 
     def _times(self, rows: slice, matrix: NDArray[Any]) -> NDArray[Any]:
         """Some rows, at unit length and with their 1, times a matrix (d + 1, m), in its precision."""
-        product = self.X[rows].astype(matrix.dtype, copy=False) @ matrix[:-1]
+        product: NDArray[Any] = self.X[rows].astype(matrix.dtype, copy=False) @ matrix[:-1]
         product *= self.scale[rows, None].astype(matrix.dtype)
         product += matrix[-1]
         return product
@@ -120,9 +129,9 @@ class HeldOut:
         slope = 2 * np.sqrt(self.weight.mean()) * (coordinates / (self.values + self.lambdas.min())).sum()
         return float(np.finfo(np.float32).eps * slope)
 
-    def _leverages(self, precision: type) -> NDArray[np.float64]:
+    def _leverages(self, precision: type[np.floating]) -> NDArray[np.float64]:
         """h = w x'(A + lambda I)^-1 x, (n, L), kept below what is possible for any data."""
-        vectors = self.vectors.astype(precision)
+        vectors: NDArray[Any] = self.vectors.astype(precision)
         inverse = (1 / (self.values[:, None] + self.lambdas)).astype(precision)
         leverages = np.empty((len(self.X), len(self.lambdas)))
         for rows in blocks(len(self.X)):

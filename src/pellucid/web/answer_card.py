@@ -140,6 +140,8 @@ def told_of(heard: Heard) -> str:
     if heard.action == "learnt":
         belief = f"{heard.label} is believed with {share(heard.trust)}"
         return f"Learnt at once with weight {heard.weight:.2f}: {belief}."
+    if heard.action == "unlearnt":
+        return f"Kept as your word, and the picture is unlearnt: {heard.reason}."
     if heard.action == "undone":
         return f"Kept as your word, and not learnt: {heard.reason}."
     return f"Kept as your word; nothing is learnt from it now: {heard.reason}."

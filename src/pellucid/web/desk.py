@@ -6,17 +6,19 @@ import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from pellucid.errors import PellucidError, StorageError
 from pellucid.flow.feedback import Heard, Said
 from pellucid.flow.gallery import Gallery
 from pellucid.flow.review import Queue, renew_queue
 from pellucid.flow.shelf import Shelf
 from pellucid.flow.workspace import Workspace
 from pellucid.serve.app import Doors
-from pellucid.store.acts import add_act
+from pellucid.store.acts import begin_act, drop_act, end_act
 from pellucid.types import Right
 from pellucid.web.cache import Cache
 from pellucid.web.viewers import Viewer, Viewers
@@ -103,15 +105,15 @@ class Desk:
     ) -> T:
         """The result of work that changes something, by a viewer who may do so still; it stands in the audit trail.
 
+        The line is written first, so that no act is without one, whenever the server dies; what was refused has none.
+
         Raises:
             AccessError: his session is over.
             RightError: he may not do this.
         """
         caller = (await self.viewers.check(viewer)).caller
         caller.need(right)
-        found = await asyncio.to_thread(work)
-        await asyncio.to_thread(self._note, caller.name, verb, subject, detail)
-        return found
+        return await asyncio.to_thread(self._carry_out, caller.name, verb, subject, work, detail)
 
     async def hear(self, viewer: Viewer, said: Said) -> Heard:
         """What became of what a viewer says of an image, in their own name whatever ``said`` has; votes are the record.
@@ -126,9 +128,20 @@ class Desk:
         self.doors.metrics.note_heard(heard)
         return heard
 
-    def _note(self, actor: str, verb: str, subject: str, detail: Mapping[str, Any]) -> None:
-        with self.workspace.database.write() as connection:
-            add_act(connection, actor, verb, subject, detail)
+    def _carry_out(self, actor: str, verb: str, subject: str, work: Callable[[], T], detail: Mapping[str, Any]) -> T:
+        database = self.workspace.database
+        with database.write() as connection:
+            number = begin_act(connection, actor, verb, subject, detail)
+        try:
+            found = work()
+        except PellucidError as error:
+            if not isinstance(error, StorageError):  # over which nobody knows what was done
+                with suppress(StorageError), database.write() as connection:
+                    drop_act(connection, number)
+            raise
+        with suppress(StorageError), database.write() as connection:  # the act is done, and its line stands
+            end_act(connection, number, detail)
+        return found
 
     def _look(self, work: Callable[..., T], words: tuple[Hashable, ...], *, slow: bool) -> Callable[[], Awaitable[T]]:
         return functools.partial(_run, self.slow if slow else self.readers, work, self.workspace, *words)

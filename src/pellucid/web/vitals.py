@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from pellucid.drift.watching import DriftReport
-from pellucid.errors import DataError, NotFoundError, PellucidError
+from pellucid.errors import ConfigError, DataError, MissingExtraError, NotFoundError, PellucidError
 from pellucid.flow.accuracy import LiveAccuracy, live_accuracy
 from pellucid.flow.drift import find_drift
+from pellucid.flow.drift_stream import StreamDrift, follow_stream
 from pellucid.flow.health import Health, look
 from pellucid.flow.pending import Labels, label_trust, refused_candidates
 from pellucid.flow.workspace import Workspace
@@ -111,6 +112,22 @@ def latest_drift(workspace: Workspace, model: str) -> DriftReport | str:
     try:
         return find_drift(workspace, model.rpartition("@")[0])
     except (DataError, NotFoundError) as error:
+        return str(error)
+
+
+async def look_for_alarms(desk: Desk) -> StreamDrift | str | None:
+    """What the detector of [drift] says of the newest answers, as `look_for_drift`; None where none is named."""
+    model = desk.doors.service.readiness.model
+    if model is None:
+        return None
+    return await desk.glimpse(latest_alarms, model, seconds=_SLOW, slow=True)
+
+
+def latest_alarms(workspace: Workspace, model: str) -> StreamDrift | str | None:
+    """What the detector says of the champion's newest answers, or why it cannot."""
+    try:
+        return follow_stream(workspace, model.rpartition("@")[0])
+    except (ConfigError, MissingExtraError, NotFoundError) as error:
         return str(error)
 
 

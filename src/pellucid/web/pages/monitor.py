@@ -11,6 +11,7 @@ from nicegui import ui
 from pellucid.drift.watching import DriftReport
 from pellucid.errors import PellucidError
 from pellucid.flow.drift import moved_answers
+from pellucid.flow.drift_stream import StreamDrift
 from pellucid.flow.storage import measure_storage
 from pellucid.flow.traffic import Traffic, read_traffic
 from pellucid.serve.pulse import Beat
@@ -22,7 +23,7 @@ from pellucid.web.parts import Words, card, heading, picture, tile
 from pellucid.web.redrawn import Redrawn, refresh_often
 from pellucid.web.toggle import Toggle
 from pellucid.web.view import View, complain
-from pellucid.web.vitals import look_for_drift, take_vitals
+from pellucid.web.vitals import look_for_alarms, look_for_drift, take_vitals
 
 # How far back, and in how many points: so few that lone ones are drawn as dots.
 _SPANS = {
@@ -63,6 +64,7 @@ class _Monitor:
             }
         with card("Drift", "The newest answers against the test images that the model has never learnt.", "drift"):
             self._drift = Redrawn(_draw_drift)
+            self._alarms = Words("", "note alarms")
         with card("Queues", classes="queues"):
             self._queues = Redrawn(_draw_tiles, "tiles")
         with card("Storage", classes="storage"):
@@ -74,6 +76,7 @@ class _Monitor:
         try:
             traffic = await desk.glimpse(read_traffic, self._name, span, points, seconds=_AGES[self._span])
             report = await look_for_drift(desk)
+            followed = await look_for_alarms(desk)
             moved = report.images[:_PICTURES] if isinstance(report, DriftReport) and report.drifted else ()
             answers = await desk.glimpse(moved_answers, moved, seconds=_STORAGE_AGE) if moved else ()
             storage = await desk.glimpse(measure_storage, seconds=_STORAGE_AGE)
@@ -84,6 +87,7 @@ class _Monitor:
         if traffic is not None:
             self._draw(traffic, beats)
         self._drift.show((report, answers or ()))
+        self._alarms.text = _alarms(followed)
         await self._show_queues()
         if storage is not None:
             disk = "on another machine" if storage.free is None else f"{size(storage.free)} free"
@@ -194,6 +198,17 @@ def _of_beats(beats: Sequence[Beat]) -> dict[str, list[Series]]:
             Series("images that wait", at, tuple(float(beat.waiting) for beat in beats), kind="steps"),
         ],
     }
+
+
+def _alarms(followed: StreamDrift | str | None) -> str:
+    """What the stream's detector says, in a line; empty where the configuration names none."""
+    if followed is None or isinstance(followed, str):
+        return "" if followed is None else f"{followed}."
+    told = f"{followed.detector}, told the confidences of the newest {many(followed.answers, 'answer')} one by one"
+    if not followed.alarms:
+        return f"{told}, has called no drift."
+    ago = lasted(datetime.now(UTC) - followed.alarms[-1].at)
+    return f"{told}, has called {many(len(followed.alarms), 'drift')}, the last {ago} ago."
 
 
 _ASPECTS = {

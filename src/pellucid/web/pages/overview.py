@@ -117,6 +117,9 @@ def _health(vitals: Vitals) -> list[_Part]:
     ready = vitals.readiness
     words = f"{ready.model} answers" if ready.ready else "; ".join(ready.reasons) or "starting"
     parts.append(_Part("dns", "Server", words, "good" if ready.ready else "bad"))
+    if ready.lost:
+        words = f"{many(ready.lost, 'labelled image')} gone or damaged; their votes wait until the packs are restored"
+        parts.append(_Part("broken_image", "Images", words, "bad"))
     health = vitals.health
     if "database" in vitals.troubles:
         parts.append(_Part("storage", "Database", vitals.troubles["database"], "bad"))
