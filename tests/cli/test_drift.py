@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -28,18 +29,26 @@ def shade(label: str, number: int, *, dark: int = 0) -> bytes:
     return buffer.getvalue()
 
 
-@pytest.fixture
-def shades(cli: Cli, here: Path) -> Path:
-    """A project whose champion tells red from blue."""
+@pytest.fixture(scope="module")
+def shades_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("shades")
     for label in ("red", "blue"):
+        (root / "source" / label).mkdir(parents=True)
         for number in range(80):
-            place = here / "shades" / label / f"{number}.png"
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(shade(label, number))
-    assert cli("ingest", "shades", "-d", "shades", "--test", "0.5").code == 0
-    assert cli("train", "-d", "shades", "-m", "ridge").code == 0
-    assert cli("models", "promote", "shades@1").code == 0
-    return here
+            (root / "source" / label / f"{number}.png").write_bytes(shade(label, number))
+    with Project.init(root / "project") as made:
+        made.ingest(root / "source", "shades", test_fraction=0.5)
+        made.train("shades", models="ridge")
+        made.promote("shades@1")
+    return root / "project"
+
+
+@pytest.fixture
+def shades(tmp_path: Path, shades_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project whose champion tells red from blue, and the folder that we are in."""
+    shutil.copytree(shades_folder, tmp_path / "shades")
+    monkeypatch.chdir(tmp_path / "shades")
+    return tmp_path / "shades"
 
 
 def ask(folder: Path, start: int, *, dark: int = 0) -> None:
