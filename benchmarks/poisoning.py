@@ -1,37 +1,43 @@
 """What attackers and erring users do to the live model, against naive online learning.
 
-    python benchmarks/poisoning.py            trashnet, kernel and ridge, five attacks of 400 labels
+    python benchmarks/poisoning.py            trashnet, kernel and ridge, six attacks of 400 labels
     python benchmarks/poisoning.py --quick    ridge, two attacks of 100
 
 Half of trashnet is ingested, a fifth of it trusted, and a champion is trained; the labels come, through the flow that
-the server uses, for images of the other half, of which the rest is the test. Naive learning takes every label at full
-weight. Attackers always give a wrong label; honest users are right seven times in ten. Accuracy is in points of 100.
+the server uses, for images of the other half, of which the rest is the test. As the server does, all labels are judged
+anew after so many. Naive learning takes every label at full weight. Attackers always give a wrong label; honest users
+are right seven times in ten. At the end all who voted are forgotten. Accuracy is in points of 100.
 """
 
 from __future__ import annotations
 
+import io
 import random
+import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import sqlalchemy as sa
 from numpy.typing import NDArray
+from PIL import Image
 from threadpoolctl import threadpool_limits
 
 from bench import Figure, program, say
 from material import backbone, extract
 from pellucid.flow.answer import Asked, answer
+from pellucid.flow.answerer import Views
 from pellucid.flow.feedback import Said, hear
-from pellucid.flow.live import LiveModel, Views
+from pellucid.flow.forget import forget
+from pellucid.flow.live import LiveModel
+from pellucid.flow.reaudit import reaudit
 from pellucid.project import Project
+from pellucid.serve.service import REAUDIT_AFTER
 from pellucid.store.ledger import Entry
-from pellucid.store.schema import ledger, vote
 
 NAME = "trash"
-SYBILS = 20
+SYBILS, COPIED = 20, 10  # voters that one attacker has; images that are sent again and again, a little changed
 Label = tuple[int, str, str]  # an image's place, the label that is said, and by whom
 Plan = Callable[[Sequence[str], random.Random], list[Label]]
 
@@ -40,11 +46,21 @@ Plan = Callable[[Sequence[str], random.Random], list[Label]]
 class Scene:
     """A champion, the images that labels come for, and those that it is judged by."""
 
-    project: Project
-    samples: tuple[str, ...]
+    samples: tuple[str, ...]  # the last ones are near-copies, the last of all of the first image
     truth: tuple[str, ...]
     test: Views
     y: NDArray[np.intp]  # (n_test,)
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What an attack did, in points of accuracy lost since it began; below 0 where some were won."""
+
+    worst: float  # at any time, looked at whenever all labels had been judged anew
+    end: float
+    forgotten: float  # after all who voted are forgotten
+    naive: float  # at the end, by naive online learning
+    undone: int  # steps that the guard undid
 
 
 def measure(quick: bool) -> list[Figure]:
@@ -55,28 +71,31 @@ def measure(quick: bool) -> list[Figure]:
         folder = Path(scratch)
         known, new = halves(extract("trashnet", folder / "source"), folder)
         for head in ("ridge",) if quick else ("kernel", "ridge"):
-            project = Project.init(folder / head)
-            project.close()
-            with Project(folder / head, settings={"extractor": f"onnx:{backbone()}"}) as project:
+            settings = {"extractor": f"onnx:{backbone()}"}
+            Project.init(folder / head).close()
+            with Project(folder / head, settings=settings) as project:
                 project.ingest(known, NAME, trusted_fraction=0.2)
                 (model,) = project.train(NAME, models=head)
+                project.promote(model.ref, force=True)
                 scene = set_scene(project, new, LiveModel(project.workspace, model), many)
-                for attack, plan in list(ATTACKS.items())[: 2 if quick else None]:
+            for number, (attack, plan) in enumerate(list(ATTACKS.items())[: 2 if quick else None]):
+                place = shutil.copytree(folder / head, folder / f"{head} {number}")
+                with Project(place, settings=settings) as project:
                     live, naive = (LiveModel(project.workspace, model) for _ in range(2))
-                    before = accuracy(live, scene)
-                    undone = play(scene, live, naive, plan(scene.truth[:many], random.Random(0)))
-                    falls = [100 * (before - accuracy(found, scene)) for found in (live, naive)]
-                    say(f"{head}, {attack}: {before:.3f}, falls {falls}")
+                    before = 100 * accuracy(live, scene)
+                    course = play(project, scene, live, naive, plan(scene.truth[:many], random.Random(0)))
+                    say(f"{head}, {attack}: {before:.1f}, {course}")
                     figures += [
                         Figure(
                             f"{head}, {attack}: points lost",
-                            falls[0],
+                            course.end,
                             at_most=1.0 if attack != HONEST else None,
-                            remark=f"of {100 * before:.1f}; {undone} steps undone by the guard",
+                            remark=f"of {before:.1f}; {course.undone} steps undone by the guard",
                         ),
-                        Figure("... by naive online learning", falls[1]),
+                        Figure("... at worst meanwhile", course.worst),
+                        Figure("... after the voters are forgotten", course.forgotten),
+                        Figure("... by naive online learning", course.naive),
                     ]
-                    forget_all(project)
     return figures
 
 
@@ -94,36 +113,53 @@ def set_scene(project: Project, folder: Path, live: LiveModel, many: int) -> Sce
     """Every new image is asked about once, as users do before they say what is right."""
     files = sorted(folder.rglob("*.jpg"))
     random.Random(1).shuffle(files)
-    asked = [Asked(file.read_bytes(), "bench") for file in files]
-    found = answer(project.workspace, live.answerer, asked)
+    images = [file.read_bytes() for file in files]
+    copies = [near_copy(images[place % COPIED], place) for place in reversed(range(many))]
+    found = answer(project.workspace, live.answerer, [Asked(data, "bench") for data in (*images, *copies)])
     samples = [item.sample for item in found if not isinstance(item, Exception)]
     with project.workspace.database.read() as connection:
-        test = live.look_up(connection, samples[many:])
+        test = live.look_up(connection, samples[many : len(files)])
     y = np.array([live.classes.index(file.parent.name) for file in files[many:]], np.intp)
-    return Scene(project, tuple(samples), tuple(file.parent.name for file in files), test, y)
+    return Scene(tuple(samples), tuple(file.parent.name for file in files), test, y)
 
 
-def play(scene: Scene, live: LiveModel, naive: LiveModel, labels: Sequence[Label]) -> int:
-    """Says all labels to both models; returns how many steps the guard undid."""
-    undone = 0
-    for place, label, voter in labels:
+def near_copy(data: bytes, number: int) -> bytes:
+    """The same picture, cut a little and stored anew: other bytes, and nothing that an eye would notice."""
+    rng, buffer = random.Random(number), io.BytesIO()
+    with Image.open(io.BytesIO(data)) as image:
+        left, upper, right, lower = (rng.randrange(4) for _ in range(4))
+        image.crop((left, upper, image.width - right, image.height - lower)).save(
+            buffer, "JPEG", quality=rng.randrange(80, 96)
+        )
+    return buffer.getvalue()
+
+
+def play(project: Project, scene: Scene, live: LiveModel, naive: LiveModel, labels: Sequence[Label]) -> Course:
+    """Says all labels to both models, and forgets who said them."""
+    before, worst, undone = accuracy(live, scene), 0.0, 0
+    for number, (place, label, voter) in enumerate(labels, 1):
         undone += hear(live, Said(scene.samples[place], label, voter)).action == "undone"
-        with scene.project.workspace.database.read() as connection:
+        if number % REAUDIT_AFTER == 0:
+            undone += reaudit(live).undone
+            worst = max(worst, before - accuracy(live, scene))
+        with project.workspace.database.read() as connection:
             view = naive.look_up(connection, [scene.samples[place]])
         naive.apply([Entry(scene.samples[place], label, 1.0, "learn", "")], view)
-    return undone
+    end = before - accuracy(live, scene)
+    for voter in sorted({voter for _, _, voter in labels}):
+        forget(project.workspace, NAME, voter=voter, live=live)
+    return Course(
+        worst=100 * max(worst, end),
+        end=100 * end,
+        forgotten=100 * (before - accuracy(live, scene)),
+        naive=100 * (before - accuracy(naive, scene)),
+        undone=undone,
+    )
 
 
 def accuracy(live: LiveModel, scene: Scene) -> float:
     """On the test images, 0..1."""
     return float((live.newest().probabilities_of(scene.test).argmax(axis=1) == scene.y).mean())
-
-
-def forget_all(project: Project) -> None:
-    """The next attack begins where this one did."""
-    with project.workspace.database.write() as connection:
-        connection.execute(sa.delete(ledger))
-        connection.execute(sa.delete(vote).where(vote.c.ingest_id.is_(None)))
 
 
 def _other(truth: Sequence[str], label: str, rng: random.Random) -> str:
@@ -142,6 +178,11 @@ def _pair(truth: Sequence[str], rng: random.Random) -> list[Label]:
     swapped = {"glass": "plastic", "plastic": "glass"}
     places = [place for place, label in enumerate(truth) if label in swapped]
     return [(place, swapped[truth[place]], f"sybil {at % SYBILS}") for at, place in enumerate(places)]
+
+
+def _spam(truth: Sequence[str], rng: random.Random) -> list[Label]:
+    wrong = [_other(truth, label, rng) for label in truth[:COPIED]]
+    return [(-1 - number, wrong[number % COPIED], f"sybil {number % SYBILS}") for number in range(len(truth))]
 
 
 def _turncoats(truth: Sequence[str], rng: random.Random) -> list[Label]:
@@ -164,6 +205,7 @@ ATTACKS: dict[str, Plan] = {
     "one voter floods": _flood,
     f"{SYBILS} sybils": _sybils,
     f"{SYBILS} sybils swap two classes": _pair,
+    "near-copies of ten images": _spam,
     "three earn trust and then turn": _turncoats,
     HONEST: _honest,
 }

@@ -2,40 +2,25 @@
 
 from __future__ import annotations
 
-import io
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 import sqlalchemy as sa
-from PIL import Image
 
 from pellucid import Project
 from pellucid.flow.answer import Asked, answer
 from pellucid.flow.live import LiveModel
 from pellucid.store.schema import prediction
 
+from ..conftest import shade_bytes, shade_folders
 from .conftest import Cli
-
-
-def shade(label: str, number: int, *, dark: int = 0) -> bytes:
-    """A noisy picture of one of two colours, and how much darker it is than usual."""
-    rng = np.random.default_rng([number, label == "red"])
-    pixels = rng.integers(0, 120, (24, 24, 3))
-    pixels[..., 0 if label == "red" else 2] += 120
-    buffer = io.BytesIO()
-    Image.fromarray(np.clip(pixels - dark, 0, 255).astype(np.uint8)).save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 @pytest.fixture(scope="module")
 def shades_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("shades")
-    for label in ("red", "blue"):
-        (root / "source" / label).mkdir(parents=True)
-        for number in range(80):
-            (root / "source" / label / f"{number}.png").write_bytes(shade(label, number))
+    shade_folders(root / "source", 80)
     with Project.init(root / "project") as made:
         made.ingest(root / "source", "shades", test_fraction=0.5)
         made.train("shades", models="ridge")
@@ -52,7 +37,7 @@ def shades(tmp_path: Path, shades_folder: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def ask(folder: Path, start: int, *, dark: int = 0) -> None:
-    images = [shade(label, start + number, dark=dark) for number in range(40) for label in ("red", "blue")]
+    images = [shade_bytes(label, start + number, dark=dark) for number in range(40) for label in ("red", "blue")]
     with Project(folder) as project:
         live = LiveModel(project.workspace, project.model("shades"))
         answer(project.workspace, live.answerer, [Asked(data) for data in images])

@@ -20,12 +20,13 @@ import pellucid.stream
 from pellucid.errors import ConfigError, StorageError, UsageError
 from pellucid.flow.simulate import Picture, Shown, Visit
 from pellucid.store.database import Database
-from pellucid.stream.event_sender import EventSender, Topics
+from pellucid.stream.event_sender import EventSender
 from pellucid.stream.http_sender import HttpSender
 from pellucid.stream.payload import feedback_of, image_of, prediction_event
 from pellucid.stream.sender import Sender
 from pellucid.stream.simulation import play
 from pellucid.stream.table_sender import TableSender
+from pellucid.stream.topics import Topics
 from pellucid.stream.transport import Transport, open_transport
 from pellucid.types import Answer
 

@@ -11,7 +11,7 @@ import pytest
 from pellucid.evaluate.evaluation import Estimate
 from pellucid.flow.conduct import BURST, Conduct, conduct_of, usual_shares
 from pellucid.flow.voters import list_voters
-from pellucid.flow.words import newest_words
+from pellucid.flow.votes import newest_votes
 from pellucid.types import Role, Row, Split, Status, Vote
 
 from .conftest import Pets
@@ -86,9 +86,9 @@ def test_a_liar_among_the_voters(pets: Pets) -> None:
     assert "rather wrong than right" in " ".join(found["<i>eve</i>"].conduct.suspicions)
     assert found["ann"].conduct.suspicions == ()
     pets.project.forget("pets", voter="<i>eve</i>")
-    words = newest_words(pets.project.workspace, "pets", "<i>eve</i>", most=5)
+    words = newest_votes(pets.project.workspace, "pets", "<i>eve</i>", most=5)
     assert [word.sample for word in words] == samples[:-6:-1]
     assert {word.counts for word in words} == {False}
-    (more,) = newest_words(pets.project.workspace, "pets", "ann", before=10**6)
+    (more,) = newest_votes(pets.project.workspace, "pets", "ann", before=10**6)
     assert (more.label, more.believed, more.agrees, more.counts) == ("cat", "cat", True, True)
-    assert len(newest_words(pets.project.workspace, "pets", "<i>eve</i>", before=words[-1].number)) == 7
+    assert len(newest_votes(pets.project.workspace, "pets", "<i>eve</i>", before=words[-1].number)) == 7

@@ -12,7 +12,7 @@ from pellucid.flow.answer import Asked, answer
 from pellucid.flow.asking import answers_of, choices, shares_now
 from pellucid.flow.gallery import Gallery
 from pellucid.flow.live import LiveModel
-from pellucid.flow.review import DOUBT, Queue, Taken, make_queue, state_of, take
+from pellucid.flow.review import DOUBT, Queue, Taken, make_queue, renew_queue, state_of, take
 from pellucid.flow.take_back import take_back
 from pellucid.types import Role, Split
 
@@ -125,6 +125,15 @@ def test_the_state_changes_with_every_word(pets: Pets) -> None:
     second = state_of(pets.live)
     take_back(pets.live, sample, heard.vote, "ann")
     assert len({first, second, state_of(pets.live)}) == 3
+
+
+def test_a_queue_is_made_anew_only_where_something_was_said(pets: Pets) -> None:
+    (sample,) = pets.show("cat", 0)
+    old = renew_queue(pets.live, None)
+    assert renew_queue(pets.live, old) is old
+    pets.say(sample, "dog")
+    new = renew_queue(pets.live, old)
+    assert (new.state, new.upto > old.upto) == (state_of(pets.live), True)
 
 
 def test_the_gallery_finds_what_brute_force_finds(pets: Pets) -> None:

@@ -72,6 +72,45 @@ def test_a_large_group_costs_no_matrix_of_its_rows() -> None:
     assert peak < 8 * 2500**2 / 2
 
 
+def test_single_precision_is_taken_where_rows_are_many_and_moves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Features of a backbone: not negative, so that one axis holds nearly everything, and of falling variance."""
+    rng = np.random.default_rng(0)
+    n, d, K = 6000, 80, 4
+    y = rng.integers(0, K, n)
+    latent = rng.normal(size=(K, d))[y] + 1.5 * rng.normal(size=(n, d))
+    X = np.maximum(latent @ rng.normal(size=(d, d)) * (1 + np.arange(d)) ** -0.5 + 0.1, 0).astype(np.float32)
+    weight, targets = rng.random(n) + 0.1, np.eye(K)[y]
+    groups = np.r_[np.repeat(np.arange(50), 2), np.arange(100, n)]
+    machine = HeldOut(X, weight, groups)
+    scores, error = machine.scores(targets)
+    monkeypatch.setattr("pellucid.noise.heldout.LEVERAGE_ERROR", 0.0)
+    monkeypatch.setattr("pellucid.noise.heldout._DECISIVE", 0.0)
+    exact = HeldOut(X, weight, groups)
+    assert 0 < np.abs(machine.leverages - exact.leverages).max() < 1e-7
+    exact_scores, exact_error = exact.scores(targets)
+    np.testing.assert_allclose(scores, exact_scores, rtol=0, atol=1e-7)
+    assert error == pytest.approx(exact_error, rel=1e-8)
+
+
+def test_few_rows_a_feature_are_computed_in_double_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    X, targets = rng.normal(size=(300, 250)), np.eye(2)[rng.integers(0, 2, 300)]
+    scores, _ = HeldOut(X, np.ones(300)).scores(targets)
+    monkeypatch.setattr("pellucid.noise.heldout.LEVERAGE_ERROR", 0.0)
+    np.testing.assert_array_equal(scores, HeldOut(X, np.ones(300)).scores(targets)[0])
+
+
+def test_rows_of_any_length_count_the_same() -> None:
+    rng = np.random.default_rng(0)
+    X, targets = rng.normal(size=(60, 5)), np.eye(2)[rng.integers(0, 2, 60)]
+    X[7] = 0
+    scores, error = HeldOut(X, np.ones(60)).scores(targets)
+    lengths = 10.0 ** rng.integers(-200, 200, 60)
+    again, same = HeldOut(X * lengths[:, None], np.ones(60)).scores(targets)
+    np.testing.assert_allclose(again, scores, atol=1e-9)
+    assert same == pytest.approx(error)
+
+
 def test_on_hard_labels_it_is_what_the_ridge_head_says() -> None:
     rng = np.random.default_rng(0)
     y = rng.integers(0, 3, 80)

@@ -14,8 +14,8 @@ from pellucid.store.schema import session as session_table
 from pellucid.store.votes import find_votes
 from pellucid.types import Role, Vote
 
-from ..conftest import picture_bytes
-from .conftest import PATIENCE, Person, Site, serious
+from ..conftest import PATIENCE, picture_bytes
+from .conftest import Person, Site, serious
 
 Come = Callable[..., Person]
 expect.set_options(timeout=PATIENCE * 1000)

@@ -11,8 +11,8 @@ import httpx
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from ..conftest import picture_bytes
-from .conftest import PATIENCE, Person, Site, serious
+from ..conftest import PATIENCE, picture_bytes
+from .conftest import Person, Site, serious
 
 Come = Callable[..., Person]
 expect.set_options(timeout=PATIENCE * 1000)
@@ -56,7 +56,7 @@ def test_from_a_picture_to_a_changed_prediction(site: Site, person: Come, axe: s
     expect(card.get_by_role("heading")).to_have_text(before["label"])
     expect(card.locator(".nearest img")).to_have_count(4)
     expect(card).to_contain_text("pets@1")
-    expect(card.get_by_role("meter")).to_have_attribute("aria-label", re.compile(r"Confidence \d+%"))
+    expect(card.get_by_role("meter")).to_have_attribute("aria-label", re.compile(r"Confidence \d+\s%"))
     other = "dog" if before["label"] == "cat" else "cat"
     card.get_by_role("button", name="Wrong").click()
     card.get_by_role("button", name=other, exact=True).click()

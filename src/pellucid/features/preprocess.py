@@ -66,11 +66,12 @@ class Preprocess:
             box=self._box(*image.size),
             reducing_gap=_REDUCING_GAP,
         )
-        scale = 1 / (255 * np.asarray(self.std, dtype=np.float64))
-        shift = -np.asarray(self.mean, dtype=np.float64) / self.std
         out = np.empty((3, height, width), dtype=np.float32)
-        np.multiply(np.asarray(resized).transpose(2, 0, 1), scale.astype(np.float32)[:, None, None], out=out)
-        out += shift.astype(np.float32)[:, None, None]
+        for band, letter, mean, std in zip(out, "RGB", self.mean, self.std, strict=True):
+            # Pillow takes a band out in half the time that numpy needs to put channels first.
+            levels = np.frombuffer(resized.tobytes("raw", letter), np.uint8).reshape(height, width)
+            np.multiply(levels, np.float32(1 / (255 * std)), out=band)
+            band += np.float32(-mean / std)
         return out
 
     def _box(self, width: int, height: int) -> tuple[float, float, float, float]:

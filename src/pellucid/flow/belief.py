@@ -9,7 +9,8 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from pellucid.flow.live import LiveModel, Views
+from pellucid.flow.answerer import Views
+from pellucid.flow.live import LiveModel
 from pellucid.labels.consensus import derive, last_words
 from pellucid.noise.reliability import Jury, hear_all, reliability, weigh_many
 from pellucid.store.votes import supports_of

@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 
 from pellucid.errors import ConcurrencyError, NotFoundError, UsageError
+from pellucid.flow.answerer import Answerer, Views
 from pellucid.flow.belief import Belief, believe_votes
 from pellucid.flow.draft import Draft, drafting
-from pellucid.flow.live import Answerer, LiveModel, Views
+from pellucid.flow.live import LiveModel
 from pellucid.store.ledger import Entry
 from pellucid.store.live_vectors import keep_vectors
 from pellucid.store.receipts import answer_to, claim

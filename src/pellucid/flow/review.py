@@ -89,7 +89,9 @@ def make_queue(live: LiveModel, *, most: int = MOST) -> Queue:
     heard = {name: words for name, found in votes.items() if (words := _words(found))}
     names = list(heard)
     classes = live.classes
-    others = _without(live, names, classes)
+    others, there = _without(live, names, classes)
+    names = [name for name, is_there in zip(names, there, strict=True) if is_there]
+    heard, others = {name: heard[name] for name in names}, others[there]
     known, posterior = weigh_together(live, heard, classes, others, settled={})
     found = _doubts(rows, heard, known, posterior)
     found = sorted(found, key=lambda item: item[1].trust)[:_WORTH]
@@ -98,6 +100,11 @@ def make_queue(live: LiveModel, *, most: int = MOST) -> Queue:
     made = [replace(item, effect=effect) for (_, item), effect in zip(found, effects.tolist(), strict=True)]
     made.sort(key=lambda item: (-item.effect, item.sample))
     return Queue(dataset, state, upto, len(names), tuple(made[:most]))
+
+
+def renew_queue(live: LiveModel, old: Queue | None) -> Queue:
+    """The queue as it is now: the old one, as long as neither model nor votes have changed."""
+    return old if old is not None and old.state == state_of(live) else make_queue(live)
 
 
 def take(
@@ -147,24 +154,27 @@ def _words(votes: Sequence[Vote]) -> list[Vote]:
     return [vote for vote in words if vote.role in PRIORS]
 
 
-def _without(live: LiveModel, names: Sequence[str], classes: Sequence[str]) -> NDArray[np.float64]:
-    """What the model says of each sample without it, (n, C)."""
-    others = np.zeros((len(names), len(classes)))
+def _without(
+    live: LiveModel, names: Sequence[str], classes: Sequence[str]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """What the model says of each sample without it, (n, C), and which of them have an image still, (n,)."""
+    others, there = np.zeros((len(names), len(classes))), np.zeros(len(names), np.bool_)
     for start in range(0, len(names), _BLOCK):
-        block = slice(start, start + _BLOCK)
         with live.workspace.database.read() as connection:
-            views = live.look_up(connection, names[block])
+            intact, views = live.look_up_intact(connection, names[start : start + _BLOCK])
+        block = start + np.flatnonzero(np.isin(names[start : start + _BLOCK], intact))
+        there[block] = True
         if not live.learns:
             found = live.answerer.probabilities_of(views)
             others[block, : found.shape[1]] = found[:, : len(classes)]
             continue
         with live.lock:
-            numbers, weights = _places(live, names[block])
+            numbers, weights = _places(live, intact)
             columns = live.online.classes
             found = live.online.without(views.rows, numbers, weights)
         old = columns < len(classes)  # a class that came meanwhile waits for the next queue
-        others[block, columns[old]] = found[:, old]
-    return others
+        others[np.ix_(block, columns[old])] = found[:, old]
+    return others, there
 
 
 def _effects(

@@ -107,15 +107,15 @@ async def while_connected(request: Request, work: Coroutine[Any, Any, R]) -> R:
     """
     task = asyncio.ensure_future(work)
     leaving = asyncio.ensure_future(_left(request))
+    leaving.add_done_callback(lambda _: task.cancel())
     try:
-        await asyncio.wait((task, leaving), return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            raise ClientDisconnect
-        return task.result()
+        return await task
+    except asyncio.CancelledError:
+        if leaving.done():
+            raise ClientDisconnect from None
+        raise
     finally:
-        for item in (task, leaving):
-            item.cancel()
-        await asyncio.gather(task, leaving, return_exceptions=True)
+        leaving.cancel()
 
 
 async def _left(request: Request) -> None:

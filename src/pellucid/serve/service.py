@@ -13,9 +13,10 @@ from typing import cast
 
 from pellucid.errors import NotFoundError, NotReadyError, PellucidError, UsageError
 from pellucid.flow.answer import Asked, answer
+from pellucid.flow.answerer import Answerer
 from pellucid.flow.carry import carry_over
 from pellucid.flow.feedback import Heard, Said, hear
-from pellucid.flow.live import Answerer, LiveModel
+from pellucid.flow.live import LiveModel
 from pellucid.flow.predict import choose_model
 from pellucid.flow.reaudit import reaudit
 from pellucid.flow.workspace import Workspace
@@ -27,7 +28,7 @@ from pellucid.store.ledger import standing
 from pellucid.store.models import get_model
 from pellucid.types import Answer, ModelVersion
 
-FOLLOW_SECONDS = 0.05  # how often others' learning and promotions are looked for
+FOLLOW_SECONDS = 0.1  # how often others' learning and promotions are looked for
 LULL_SECONDS = 0.003  # without a newcomer, after which those who were answered together are not waited for
 PATIENCE_SECONDS = 5.0  # without word from the database, or without end of a batch: then the service is not ready
 RETRY_SECONDS = 1.0  # after which a champion that cannot be loaded is tried again
@@ -44,6 +45,7 @@ class Readiness:
     model: str | None  # "NAME@VERSION" that answers
     ledger: int  # the newest ledger entry that it has learnt
     reasons: tuple[str, ...]  # why not, where it is not ready
+    lost: int = 0  # images that were labelled and are gone; their votes wait, and all else goes on
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +151,7 @@ class Service:
         live = self._live
         if live is None:
             return Readiness(False, None, 0, tuple(reasons) or ("no model has been loaded yet",))
-        return Readiness(not reasons, live.model.ref, live.ledger, tuple(reasons))
+        return Readiness(not reasons, live.model.ref, live.ledger, tuple(reasons), len(live.lost))
 
     async def predict(self, asked: Sequence[Asked]) -> list[Answer]:
         """Answers in order, all of them or none, and all by one state of the model.
@@ -165,7 +167,7 @@ class Service:
             for item in asked:
                 entry = self._batcher.enqueue(_Waiting(item, state if len(asked) > 1 else None))
                 futures.append(asyncio.wrap_future(entry))
-            found = await asyncio.gather(*futures)
+            found = [await futures[0]] if len(futures) == 1 else await asyncio.gather(*futures)
         finally:
             for future in futures:  # where one is refused, nobody waits for the others
                 future.cancel()
@@ -231,7 +233,7 @@ class Service:
             self._trouble["ledger"] = self._said_of(error, "following the ledger failed")
 
     def _is_up_to_date(self) -> bool:
-        """Whether nobody has learnt or promoted anything; one question, because it is asked twenty times a second."""
+        """Whether nobody has learnt or promoted anything; one question, because it is asked ten times a second."""
         if (live := self._live) is None or self._coming is not None or "model" in self._trouble:
             return False
         with self.workspace.database.read() as connection:

@@ -15,7 +15,7 @@ from pellucid.store.schema import model as model_table
 from pellucid.types import ModelVersion
 
 _NAME, _VERSION = sa.bindparam("name", type_=sa.String), sa.bindparam("version", type_=sa.Integer)
-_STANDING = sa.select(  # made once, because every server asks it twenty times a second
+_STANDING = sa.select(  # made once, because every server asks it ten times a second
     sa.select(alias.c.version).where(alias.c.name == _NAME, alias.c.alias == "champion").scalar_subquery(),
     sa.select(sa.func.max(table.c.id))
     .where(table.c.model_name == _NAME, table.c.model_version == _VERSION)

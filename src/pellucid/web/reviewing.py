@@ -19,10 +19,11 @@ from pellucid.flow.take_back import take_back
 from pellucid.store.reservations import give_back
 from pellucid.store.votes import find_votes
 from pellucid.types import Right, Role
-from pellucid.web.choosing import choose_class
+from pellucid.web.answer_card import show_near, told_of
+from pellucid.web.class_picker import class_picker
 from pellucid.web.elements import Acts
+from pellucid.web.formats import share
 from pellucid.web.parts import Words, heading, meter, picture
-from pellucid.web.tried import show_near, told_of
 from pellucid.web.view import View, told
 
 _NEAREST = 3
@@ -78,7 +79,7 @@ class Desktop:
                     Words(f"Conflict: {said}", "badge bad", "span")
                 by = ", ".join(dict.fromkeys(voter for voter, label in doubt.words if label == doubt.given))
                 given, suggested = beside or ((), ())
-                _side(doubt.given, f"Given by {by}; right with a probability of {doubt.trust:.0%}.", given, "Given")
+                _side(doubt.given, f"Given by {by}; right with a probability of {share(doubt.trust)}.", given, "Given")
                 _side(doubt.suggested, "What the picture looks like without that label.", suggested, "Suggested")
 
     def count(self, decided: int, left: int, minutes: float) -> None:
@@ -108,8 +109,7 @@ class Reviewer:
     async def refill(self) -> None:
         """Takes what comes next, and shows it unless something is on the desk already."""
         desk, voter = self._view.desk, self._view.viewer.caller.name
-        live = desk.doors.service.live
-        queue = await desk.reviews.of(live)
+        queue = await desk.review()
         self._upto = queue.upto
         if self._view.may(Right.FEEDBACK):
             skip = frozenset(desk.unsure.get(voter, ()))
@@ -227,7 +227,7 @@ class Reviewer:
                 if event.action.keydown and digit and digit <= len(order):
                     await chosen(order[digit - 1])
 
-            choose_class(order, chosen, founded, numbered=True)
+            class_picker(order, chosen, founded, numbered=True)
             ui.keyboard(on_key=pressed, repeating=False, ignore=["input", "select", "textarea"])
 
         def closed() -> None:
@@ -255,7 +255,7 @@ class Reviewer:
     async def _look_up(self, doubt: Doubt) -> Beside:
         if doubt.sample not in self._beside:
             desk = self._view.desk
-            gallery = await desk.gallery.of(desk.doors.service.live)
+            gallery = await desk.gallery()
             given, suggested = await desk.read(gallery.nearest_to, doubt.sample, _NEAREST, doubt.given, doubt.suggested)
             self._beside[doubt.sample] = (given, suggested)
         return self._beside[doubt.sample]

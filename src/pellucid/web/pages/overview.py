@@ -9,15 +9,13 @@ from nicegui import ui
 
 from pellucid.drift.watching import DriftReport
 from pellucid.errors import PellucidError
-from pellucid.web.happenings import Timeline
+from pellucid.web.formats import between, lasted, many, share, took
 from pellucid.web.parts import Words, card, empty, tile
-from pellucid.web.redrawn import Redrawn
-from pellucid.web.telling import between, lasted, many, share, took
+from pellucid.web.redrawn import Redrawn, refresh_often
+from pellucid.web.timeline import Timeline
 from pellucid.web.view import View
 from pellucid.web.vitals import Vitals, take_vitals
 
-_EVERY = 5.0  # seconds between two looks
-_FIRST = 1.5  # seconds after which what took longer than the page is looked for
 _NO_LABEL = "no model answers yet"
 
 
@@ -34,10 +32,7 @@ class _Part:
 
 async def build(view: View) -> None:
     """The page's content."""
-    page = _Overview(view)
-    await page.refresh()
-    ui.timer(_FIRST, page.refresh, once=True)
-    ui.timer(_EVERY, page.refresh)
+    await refresh_often(_Overview(view).refresh)
 
 
 class _Overview:
@@ -122,6 +117,9 @@ def _health(vitals: Vitals) -> list[_Part]:
     ready = vitals.readiness
     words = f"{ready.model} answers" if ready.ready else "; ".join(ready.reasons) or "starting"
     parts.append(_Part("dns", "Server", words, "good" if ready.ready else "bad"))
+    if ready.lost:
+        words = f"{many(ready.lost, 'labelled image')} gone or damaged; their votes wait until the packs are restored"
+        parts.append(_Part("broken_image", "Images", words, "bad"))
     health = vitals.health
     if "database" in vitals.troubles:
         parts.append(_Part("storage", "Database", vitals.troubles["database"], "bad"))
@@ -130,11 +128,9 @@ def _health(vitals: Vitals) -> list[_Part]:
     if health is not None:
         queue = health.queue
         waits = f"{many(queue.queued, 'job')} waiting" if queue.queued else "no job waits"
-        busy = [lease.what for lease in health.leases if lease.alive]
-        words = (
-            f"{many(len(health.workers), 'worker')} at work ({'; '.join(busy)}); {waits}" if busy else f"idle; {waits}"
-        )
-        state = "bad" if health.trouble else "good" if busy else ""
+        alive = f"{many(len(health.workers), 'worker')} alive" if health.workers else "no worker is alive"
+        words = f"{'; '.join(health.busy) or 'idle'}; {waits}; {alive}"
+        state = "bad" if health.trouble else "good" if health.workers or health.busy else ""
         parts.append(_Part("engineering", "Workers", health.trouble or words, state, "/training"))
     parts += _streams(vitals)
     return parts

@@ -12,7 +12,8 @@ from pellucid.flow.feedback import Heard, Said
 from pellucid.flow.gallery import Near
 from pellucid.flow.take_back import take_back
 from pellucid.types import Answer, Right
-from pellucid.web.choosing import choose_class
+from pellucid.web.class_picker import class_picker
+from pellucid.web.formats import moment, share
 from pellucid.web.parts import Words, heading, meter, picture
 from pellucid.web.view import View, told
 
@@ -20,7 +21,7 @@ _NEAREST = 4
 _STRANGE = 0.95  # novelty from which on a picture is called unlike the others
 
 
-class TriedCard:
+class AnswerCard:
     """One answer on the page."""
 
     def __init__(self, view: View, answer: Answer, name: str) -> None:
@@ -39,20 +40,18 @@ class TriedCard:
         answer = self._answer
         with ui.element("div").classes("row verdict"):
             heading(2, answer.label)
-            Words(f"{answer.confidence:.0%}", "value number", "span")
-        meter(answer.confidence, f"Confidence {answer.confidence:.0%}")
+            Words(share(answer.confidence), "value number", "span")
+        meter(answer.confidence, f"Confidence {share(answer.confidence)}")
         unsure = answer.entropy / math.log(max(2, len(answer.probabilities)))
-        Words(f"{_likely(answer)} Uncertainty {unsure:.0%}.")
+        Words(f"{_likely(answer)} Uncertainty {share(unsure)}.")
         if answer.novelty is not None and answer.novelty >= _STRANGE:
-            Words(f"Unlike {answer.novelty:.0%} of the training pictures: trust it less.", "wrong")
-        Words(
-            " · ".join(part for part in (self._name, answer.model, f"{answer.at:%Y-%m-%d %H:%M} UTC") if part), "note"
-        )
+            Words(f"Unlike {share(answer.novelty)} of the training pictures: trust it less.", "wrong")
+        Words(" · ".join(part for part in (self._name, answer.model, moment(answer.at)) if part), "note")
 
     async def explain(self) -> None:
         """Shows what the picture resembles."""
         desk = self._view.desk
-        gallery = await desk.gallery.of(desk.doors.service.live)
+        gallery = await desk.gallery()
         (near,) = await desk.read(gallery.nearest_to, self._answer.sample, _NEAREST, None)
         with self._near:
             show_near("Because it looks like these, which were learnt as", near)
@@ -85,7 +84,7 @@ class TriedCard:
         self._asks.clear()
         with self._asks:
             Words("What does it show?", "lead")
-            choose_class(others, self._say, self._found)
+            class_picker(others, self._say, self._found)
             ui.button("Never mind", on_click=self.ask).props("flat dense no-caps").classes("start")
 
     async def _wrong(self) -> None:
@@ -117,8 +116,8 @@ class TriedCard:
             if heard is not None and now:
                 best = next(iter(now))
                 Words(
-                    f"{label} had {heard.before:.0%} on this picture and has {now.get(label, 0.0):.0%} by now; "
-                    f"asked again, the model answers {best} ({now[best]:.0%})."
+                    f"{label} had {share(heard.before)} on this picture and has {share(now.get(label, 0.0))} by now; "
+                    f"asked again, the model answers {best} ({share(now[best])})."
                 )
 
             @told
@@ -139,7 +138,7 @@ class TriedCard:
 def told_of(heard: Heard) -> str:
     """What became of a vote, in a sentence."""
     if heard.action == "learnt":
-        belief = f"{heard.label} is believed with {heard.trust:.0%}"
+        belief = f"{heard.label} is believed with {share(heard.trust)}"
         return f"Learnt at once with weight {heard.weight:.2f}: {belief}."
     if heard.action == "undone":
         return f"Kept as your word, and not learnt: {heard.reason}."

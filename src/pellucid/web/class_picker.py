@@ -1,4 +1,4 @@
-"""Choosing a class: one that is known in one act, a new one by an act of its own."""
+"""The picker of a class: one that is known in one act, a new one by an act of its own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CHIPS = 12  # classes that have a button each; the others are in a list
 Choose = Callable[[str], Awaitable[None]]  # what is to be done with a class
 
 
-def choose_class(classes: Sequence[str], chosen: Choose, founded: Choose, *, numbered: bool = False) -> None:
+def class_picker(classes: Sequence[str], chosen: Choose, founded: Choose, *, numbered: bool = False) -> None:
     """Buttons for the classes, the likeliest first; a list for what does not fit; and a field for a new class.
 
     Args:
