@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -148,6 +149,37 @@ def test_a_class_that_somebody_adds_is_there_for_the_next_picture(site: Site, pe
     page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
     expect(page.get_by_role("dialog")).to_have_count(0)
     press(page, "z", 0)
+
+
+def test_a_class_renamed_meanwhile_is_said_so_and_loses_nothing(site: Site, person: Come) -> None:
+    answer = site.predict(picture_bytes("eel", 790))
+    said = {"prediction": answer["id"], "label": "newt", "new_class": True}
+    assert site.ask("POST", "/feedback", token="bob", json=said).status_code == 200
+    somebody = person("ann")
+    tried, page = somebody.open("/try"), somebody.open("/review")
+    blue: Any = {"name": "blue.png", "mimeType": "image/png", "buffer": picture_bytes("eel", 791)}
+    tried.set_input_files("input[type=file]:not([capture])", blue)
+    card = tried.locator(".tried", has_text="blue.png")
+    card.get_by_role("button", name="Wrong").click()
+    expect(card.get_by_role("button", name="newt")).to_be_visible()
+    come_to(page, 0)
+    before, sample = len(decided(site, "ann")), shown(page)
+    page.keyboard.press("o")
+    expect(page.get_by_role("dialog").get_by_role("button", name="newt")).to_be_visible()
+    assert site.ask("POST", "/feedback", token="bob", json={**said, "label": "salamander"}).status_code == 200
+    page.get_by_role("dialog").get_by_role("button", name="newt").click()
+    expect(page.get_by_text("'newt' is no class any more")).to_be_visible()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    assert (len(decided(site, "ann")), shown(page)) == (before, sample)
+    page.keyboard.press("o")
+    page.get_by_role("dialog").get_by_role("button", name="salamander").click()
+    come_to(page, 1)
+    assert decided(site, "ann")[-1].label == "salamander"
+    card.get_by_role("button", name="newt").click()
+    expect(tried.get_by_text("'newt' is no class any more")).to_be_visible()
+    expect(card.get_by_role("button", name="newt")).to_have_count(0)
+    card.get_by_role("button", name="salamander").click()
+    expect(card).to_contain_text("You said salamander.")
 
 
 def test_an_expired_session_says_so_and_loses_nothing(site: Site, person: Come) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -26,6 +26,7 @@ MOST = 2000  # doubts in a queue
 JUDGED = 50_000  # labels that are judged for one; those that were said last come first
 _WORTH = 4 * MOST  # doubts whose worth is computed, those trusted least
 _WORDS = 8  # that a doubt repeats
+_READ = 2_000  # of whose votes are read at a time
 _SHARE = 3  # one page holds no more than one in so many doubts
 _BLOCK = 256  # images at a time, between which the model may learn
 _JUDGED_STATUS = (Status.OK, Status.CONFLICT, Status.SUSPECT)
@@ -73,7 +74,7 @@ def state_of(live: LiveModel) -> tuple[object, ...]:
         return (*standing(connection, live.model), *said_so_far(connection, live.model.name))
 
 
-def make_queue(live: LiveModel, *, most: int = MOST) -> Queue:
+def make_queue(live: LiveModel, *, most: int = MOST, rest: Callable[[], None] = lambda: None) -> Queue:
     """Judges all labels of training images, and all that were said since, by the model without the image and all votes.
 
     Doubtful is a label whose probability is below ``DOUBT``, and every conflict. They are ordered by what knowing the
@@ -83,6 +84,10 @@ def make_queue(live: LiveModel, *, most: int = MOST) -> Queue:
     contradict each other; ground truth, test and trusted images are not asked about.
 
     Time n p^2 for n images and p features of the head, in blocks between which the model goes on learning.
+
+    Args:
+        most: doubts.
+        rest: called between blocks.
     """
     dataset, state = live.model.name, state_of(live)
     with live.lock, live.workspace.database.read() as connection:
@@ -91,26 +96,30 @@ def make_queue(live: LiveModel, *, most: int = MOST) -> Queue:
     with live.workspace.database.read() as connection:
         _, upto, _ = said_so_far(connection, dataset)
         said = samples_said(connection, dataset)
-        votes = votes_of(connection, dataset, _candidates(rows, said))
-    heard = {name: words for name, found in votes.items() if (words := _words(found))}
+        candidates = _candidates(rows, said)
+        heard = {}
+        for start in range(0, len(candidates), _READ):
+            votes = votes_of(connection, dataset, candidates[start : start + _READ])
+            heard.update({name: words for name, found in votes.items() if (words := _words(found))})
+            rest()
     names = list(heard)
     classes = live.classes
-    others, there = _without(live, names, classes)
+    others, there = _without(live, names, classes, rest)
     names = [name for name, is_there in zip(names, there, strict=True) if is_there]
     heard, others = {name: heard[name] for name in names}, others[there]
     known, posterior = weigh_together(live, heard, classes, others, settled={})
     found = _doubts(rows, heard, known, posterior)
     found = sorted(found, key=lambda item: item[1].trust)[:_WORTH]
     shares = posterior[[place for place, _ in found]]
-    effects = _effects(live, [item for _, item in found], known, shares)
+    effects = _effects(live, [item for _, item in found], known, shares, rest)
     made = [replace(item, effect=effect) for (_, item), effect in zip(found, effects.tolist(), strict=True)]
     made.sort(key=lambda item: (-item.effect, item.sample))
     return Queue(dataset, state, upto, len(names), tuple(made[:most]))
 
 
-def renew_queue(live: LiveModel, old: Queue | None) -> Queue:
+def renew_queue(live: LiveModel, old: Queue | None, rest: Callable[[], None] = lambda: None) -> Queue:
     """The queue as it is now: the old one, as long as neither model nor votes have changed."""
-    return old if old is not None and old.state == state_of(live) else make_queue(live)
+    return old if old is not None and old.state == state_of(live) else make_queue(live, rest=rest)
 
 
 def glance(workspace: Workspace, queue: Queue, voter: str, *, skip: AbstractSet[str] = frozenset()) -> Taken:
@@ -205,11 +214,12 @@ def _words(votes: Sequence[Vote]) -> list[Vote]:
 
 
 def _without(
-    live: LiveModel, names: Sequence[str], classes: Sequence[str]
+    live: LiveModel, names: Sequence[str], classes: Sequence[str], rest: Callable[[], None]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """What the model says of each sample without it, (n, C), and which of them have an image still, (n,)."""
     others, there = np.zeros((len(names), len(classes))), np.zeros(len(names), np.bool_)
     for start in range(0, len(names), _BLOCK):
+        rest()
         with live.workspace.database.read() as connection:
             intact, views = live.look_up_intact(connection, names[start : start + _BLOCK])
         block = start + np.flatnonzero(np.isin(names[start : start + _BLOCK], intact))
@@ -228,11 +238,16 @@ def _without(
 
 
 def _effects(
-    live: LiveModel, doubts: Sequence[Doubt], classes: Sequence[str], posterior: NDArray[np.float64]
+    live: LiveModel,
+    doubts: Sequence[Doubt],
+    classes: Sequence[str],
+    posterior: NDArray[np.float64],
+    rest: Callable[[], None],
 ) -> NDArray[np.float64]:
     """What knowing each label is expected to change, (n,), by P(true class) (n, K)."""
     effects = np.array([1 - item.trust for item in doubts], np.float64)
     for start in range(0, len(doubts) if live.learns else 0, _BLOCK):
+        rest()
         block = slice(start, start + _BLOCK)
         names = [item.sample for item in doubts[block]]
         with live.workspace.database.read() as connection:

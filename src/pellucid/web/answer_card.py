@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from nicegui import ui
 
-from pellucid.flow.asking import choices, shares_now
+from pellucid.errors import UsageError
+from pellucid.flow.asking import choices, founds, shares_now
 from pellucid.flow.feedback import Heard, Said
 from pellucid.flow.gallery import Near
 from pellucid.flow.take_back import take_back
@@ -98,10 +99,14 @@ class AnswerCard:
     async def _say(self, label: str, *, new_class: bool = False) -> None:
         desk, answer = self._view.desk, self._answer
         live = desk.doors.service.live
-        known = await desk.read(choices, live)
+        try:
+            new = await desk.read(founds, live, label, founding=new_class)
+        except UsageError:
+            await self._open()  # with the classes that there are by now
+            raise
         said = Said(
             answer.sample, label, "", prediction=answer.uid, model=answer.model, confidence=answer.confidence,
-            new_class=new_class or (label in known and label not in live.known()),
+            new_class=new,
         )  # fmt: skip
         heard = await desk.hear(self._view.viewer, said)
         now = await desk.read(shares_now, desk.doors.service.live, answer.sample)

@@ -22,6 +22,7 @@ from pellucid.serve.app import Doors
 from pellucid.store.acts import begin_act, drop_act, end_act
 from pellucid.types import Right
 from pellucid.web.cache import Cache
+from pellucid.web.manners import Manners
 from pellucid.web.viewers import Viewer, Viewers
 
 T = TypeVar("T")
@@ -38,6 +39,7 @@ class Desk:
     viewers: Viewers
     # Of their own, so that pages neither wait for requests nor take their threads.
     readers: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(2, "pellucid-page"))
+    manners: Manners = field(init=False)  # of what takes long: between its pieces it lets requests go first
     unsure: dict[str, set[str]] = field(default_factory=dict)  # what is not shown again, by who was unsure of it
     shelf: Shelf = field(default_factory=Shelf)  # the dataset versions that are looked at
     # What takes long and is not waited for, so that no page has to wait behind it.
@@ -48,6 +50,9 @@ class Desk:
     reviews: Cache = field(default_factory=lambda: Cache(most=1, share=0.05))
     cache: Cache = field(default_factory=Cache)  # what the pages show, by the work that finds it and its words
     began: datetime = field(default_factory=lambda: datetime.now(UTC))  # when the server started
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "manners", Manners(lambda: self.doors.service.stats.items))
 
     @property
     def workspace(self) -> Workspace:
@@ -82,7 +87,7 @@ class Desk:
     async def glimpse(self, work: Callable[..., T], *words: Hashable, seconds: float, slow: bool = False) -> T | None:
         """The same for a page that looks again and again: what is older than that is shown while it is looked up anew.
 
-        None where nobody has seen it yet and it takes longer than a second; whoever asks later gets it.
+        None where nobody has seen it yet and it takes longer than a moment; whoever asks later gets it.
         """
         return await self.cache.glimpse((work, words), self._look(work, words, slow=slow), seconds=seconds)
 
@@ -113,7 +118,7 @@ class Desk:
         """The live model, and what brings its doubtful labels up to date."""
         live = self.doors.service.live
         old: Queue | None = self.reviews.peek(live)
-        return live, functools.partial(_run, self.makers, renew_queue, live, old)
+        return live, functools.partial(_run, self.makers, renew_queue, live, old, self.manners)
 
     async def act(
         self, viewer: Viewer, right: Right, verb: str, subject: str, work: Callable[[], T], **detail: Any

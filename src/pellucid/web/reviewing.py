@@ -11,7 +11,7 @@ from datetime import timedelta
 from nicegui import ui
 from nicegui.events import GenericEventArguments
 
-from pellucid.flow.asking import choices
+from pellucid.flow.asking import choices, founds
 from pellucid.flow.feedback import Said
 from pellucid.flow.gallery import Near
 from pellucid.flow.review import NOTE, Doubt, Taken, glance, reviewed_today, take
@@ -212,8 +212,7 @@ class Reviewer:
     async def _decide(self, doubt: Doubt, label: str, *, new_class: bool = False) -> None:
         """A vote of an annotator. Where it cannot be heard, the picture stays on the desk."""
         desk, live = self._view.desk, self._view.desk.doors.service.live
-        known = await desk.read(choices, live)
-        new = new_class or (label in known and label not in live.known())
+        new = await desk.read(founds, live, label, founding=new_class)
         meanwhile = await desk.read(self._others, doubt)
         said = Said(doubt.sample, label, "", Role.ANNOTATOR, note=NOTE, new_class=new)
         heard = await desk.hear(self._view.viewer, said)
