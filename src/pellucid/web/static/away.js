@@ -1,8 +1,6 @@
 // Says that the server is away, goes on once it is back, and tells what happened meanwhile. Words are text, never HTML.
 
 const SINCE = "pellucid_away"; // when the server was lost, in this tab: it outlives the page's being loaded anew
-const BACK = "pellucid_back"; // what was told of it, should the page be loaded anew just then
-const BACK_FOR = 15000; // ms
 const clock = (at) => `${at.toISOString().slice(11, 19)} UTC`; // as all times on the pages
 const BACK = "pellucid_back"; // the same once it was told that the server is back: a page loaded anew tells it again
 const LOADS = 15000; // ms within which a page that the server does not know is loaded anew, on a busy machine
@@ -59,16 +57,7 @@ async function found(tries = 5) {
   const seconds = Math.max(1, Math.round((now - from) / 1000));
   const why = told.restarted ? ` It was started again at ${clock(new Date(told.restarted))}.` : "";
   const nothing = told.lines.length ? [] : ["Nothing happened meanwhile."];
-  const lines = [`The server is back: it was away from ${clock(from)} to ${clock(now)} (${seconds} s).${why}`, ...told.lines, ...nothing];
-  sessionStorage.setItem(BACK, JSON.stringify({ at: now.getTime(), lines }));
-  say(lines, true);
-}
-
-function tellAgain() {
-  const kept = JSON.parse(sessionStorage.getItem(BACK) ?? "null");
-  if (!kept || Date.now() - kept.at > BACK_FOR) return;
-  if (!document.querySelector("header.top")) return setTimeout(tellAgain, 100);
-  if (!bar?.isConnected) say(kept.lines, true);
+  say([`The server is back: it was away from ${clock(from)} to ${clock(now)} (${seconds} s).${why}`, ...told.lines, ...nothing], true);
 }
 
 function watch() {
@@ -87,7 +76,6 @@ function leave() {
   setTimeout(() => (leaving = false), 10000); // a download only looks like leaving
 }
 
-tellAgain();
 addEventListener("beforeunload", leave);
 addEventListener("pagehide", leave);
 watch();
