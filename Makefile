@@ -15,7 +15,7 @@ demo: $(VENV)/.installed  ## the main job on real images, offline, in one or two
 	$(BIN)/python examples/demo.py
 
 test: $(VENV)/.dev  ## every test, with warnings as errors
-	$(BIN)/python -m pytest -n $(JOBS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 check: $(VENV)/.dev  ## formatting, lint, strict types, import contract
 	$(BIN)/ruff format --check .

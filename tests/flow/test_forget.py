@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,7 +13,6 @@ from pellucid import Project
 from pellucid.errors import DataError, NotFoundError, UsageError
 from pellucid.flow import draft
 from pellucid.flow import forget as module
-from pellucid.flow import voters as voters_module
 from pellucid.flow.carry import carry_over
 from pellucid.flow.forget import forget
 from pellucid.flow.live import LiveModel
@@ -226,14 +224,6 @@ def test_votes_that_turn_out_wrong_are_unlearnt_exactly(pets: Pets) -> None:
     again = reaudit(pets.live)
     assert again.unlearnt + again.relabelled + again.reweighed + again.added == 0  # at rest
     assert dict(pets.again().learnt()) == dict(pets.live.learnt())
-
-
-def test_two_labels_of_one_import_do_not_contradict_each_other(pets: Pets) -> None:
-    first = _votes(pets)[0]
-    twice = [replace(first, label=label) for label in ("cat", "dog")]
-    assert voters_module._agreements(twice) == {}
-    ann = replace(first, voter="ann", label="cat")
-    assert voters_module._agreements([*twice, ann]) == {first.voter: [True, False]}, "what ann's others say is a tie"
 
 
 def test_voters_are_listed_with_their_records(pets: Pets) -> None:

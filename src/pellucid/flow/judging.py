@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pellucid.flow.answerer import Views
 from pellucid.flow.belief import believe_all
 from pellucid.flow.draft import Draft
-from pellucid.flow.live import COPY, LiveModel, unit
+from pellucid.flow.live import LiveModel, unit
 from pellucid.store.datasets import list_versions
 from pellucid.store.ledger import Entry, entries_after
 from pellucid.store.live_vectors import keep_vectors
@@ -155,7 +155,7 @@ def _share(live: LiveModel, entries: Sequence[Entry], views: Views, shared: NDAr
     names = [entries[place].sample for place in places]
     for start in range(0, len(X), _BLOCK):
         block = slice(start, start + _BLOCK)
-        copies = (X[block] @ X.T > COPY).sum(axis=1)
+        copies = (X[block] @ X.T > live.copy_cosine).sum(axis=1)
         taken = live.weights_of_copies(names, X[block])
         for place, count, weight in zip(places[block], copies, taken, strict=True):
             entry = entries[place]

@@ -27,6 +27,7 @@ from pellucid.flow.replay import REPLAY, replayed
 from pellucid.flow.workspace import Workspace
 from pellucid.heads.online import OnlineHead, Snapshot, Span, learns_online
 from pellucid.labels.halves import halve
+from pellucid.noise.copies import USUAL, copy_cosine
 from pellucid.store.datasets import get_version
 from pellucid.store.ledger import Entry, entries_after
 from pellucid.store.live_vectors import vectors_of
@@ -34,7 +35,6 @@ from pellucid.store.manifests import read_manifest
 from pellucid.types import TRUST_SCALE, ModelVersion, Row, Split, Status
 
 UNLEARNT = (-1, 0.0)
-COPY = 0.995  # the cosine of two vectors above which they are taken for copies of one image
 RECENT = 2000  # images among which copies are looked for, the newest
 HURTS = 0.01  # of the guard's accuracy: a step that takes it lower than so far below the champion's is undone
 
@@ -87,6 +87,7 @@ class LiveModel:
         self._version = 0  # of the dataset: the newest whose splits are known
         self.lost: frozenset[str] = frozenset()  # samples that were left out because their images are gone
         self.rows: Mapping[str, Row] = {}
+        self.copy_cosine = USUAL  # of two vectors, above which they are taken for copies of one image
         self.guard: Guard | None = None
         self.best: float | None = None  # the accuracy on the guard of the model as it was trained
         with workspace.database.read() as connection:
@@ -266,7 +267,7 @@ class LiveModel:
             names: samples that are left out of account.
         """
         out = set(names)
-        others, alike = self._recent.alike(unit(X), COPY)
+        others, alike = self._recent.alike(unit(X), self.copy_cosine)
         weights = [
             self.stands(name)[1] if name not in out and self.stands(name) != self.trained(name) else 0.0
             for name in others
@@ -310,6 +311,7 @@ class LiveModel:
         weight = np.array([row.trust / TRUST_SCALE for row in learnt], np.float64)
         self._online = OnlineHead.resume(self.predictor.head, X, y, weight)
         self._span = self._online.span(self._online.lift(X))
+        self.copy_cosine = copy_cosine(X, [row.group for row in learnt])
         self._trained = {
             row.sample: (int(number), float(share)) for row, number, share in zip(learnt, y, weight, strict=True)
         }

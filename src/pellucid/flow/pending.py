@@ -51,15 +51,12 @@ def label_trust(workspace: Workspace, dataset: str) -> Labels:
 def refused_candidates(workspace: Workspace, dataset: str) -> list[str]:
     """Models younger than the champion that the gate has refused last, newest first: is it right, or is the gate?
 
-    One that was made champion since, the gate overruled, is no question any more, even where it was taken back.
+    One that somebody has promoted all the same waits for nobody.
     """
     with workspace.database.read() as connection:
         champion = alias_state(connection, dataset, CHAMPION).version or 0
+        tried = {item.version for item in history_of(connection, dataset) if item.alias == CHAMPION}
         last = {verdict.candidate: verdict for verdict in verdicts_of(connection, dataset)}
-        tried = {change.version for change in history_of(connection, dataset) if change.alias == CHAMPION}
-    refused = [
-        item
-        for item in last.values()
-        if item.judged and not item.passed and item.candidate > champion and item.candidate not in tried
-    ]
-    return [f"{dataset}@{item.candidate}" for item in sorted(refused, key=lambda item: -item.candidate)]
+    refused = [item for item in last.values() if item.judged and not item.passed and item.candidate > champion]
+    numbers = sorted({item.candidate for item in refused} - tried, reverse=True)
+    return [f"{dataset}@{number}" for number in numbers]

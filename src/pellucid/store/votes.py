@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -300,6 +300,20 @@ def _named(dataset: str, voter: str | None, sample: str | None, since: datetime 
         fits.append(vote.c.sample_id == sample if whole else vote.c.sample_id.startswith(sample, autoescape=True))
     fits += [vote.c.at >= since] if since is not None else []
     return fits
+
+
+def columns_of(
+    connection: sa.Connection, dataset: str, *, piece: int = 5_000
+) -> Iterator[Sequence[tuple[str, str, str, str, datetime, int | None, float | None]]]:
+    """The votes that count, oldest first, so many at a time, and of each only what is asked of very many.
+
+    Sample, voter, label, role, time (UTC), the ingest that brought it, and the support. `find_votes` of 200,000 takes
+    five times as long.
+    """
+    columns = (vote.c.sample_id, vote.c.voter, vote.c.label, vote.c.role, vote.c.at, vote.c.ingest_id, vote.c.support)
+    query = sa.select(*columns).outerjoin(ingest, ingest.c.id == vote.c.ingest_id)
+    query = query.where(vote.c.dataset == dataset, vote.c.voter != KEEPER, _counts(connection)).order_by(vote.c.id)
+    yield from connection.execute(query.execution_options(yield_per=piece)).partitions()
 
 
 def all_votes_on(connection: sa.Connection, datasets: Sequence[str], sample: str) -> dict[int, Vote]:

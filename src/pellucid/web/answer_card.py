@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from nicegui import ui
 
-from pellucid.flow.asking import choices, shares_now
+from pellucid.errors import UsageError
+from pellucid.flow.asking import choices, founds, shares_now
 from pellucid.flow.feedback import Heard, Said
 from pellucid.flow.gallery import Near
 from pellucid.flow.take_back import take_back
@@ -40,10 +40,11 @@ class AnswerCard:
         answer = self._answer
         with ui.element("div").classes("row verdict"):
             heading(2, answer.label)
-            Words(share(answer.confidence), "value number", "span")
-        meter(answer.confidence, f"Confidence {share(answer.confidence)}")
-        unsure = answer.entropy / math.log(max(2, len(answer.probabilities)))
-        Words(f"{_likely(answer)} Uncertainty {share(unsure)}.")
+            with ui.element("div").classes("sure"):
+                Words("sure:", "note", "span")
+                Words(share(answer.confidence), "value number", "span")
+        meter(answer.confidence, f"Sure: {share(answer.confidence)}")
+        Words(ruled_out(answer.label, answer.likely))
         if answer.novelty is not None and answer.novelty >= _STRANGE:
             Words(f"Unlike {share(answer.novelty)} of the training pictures: trust it less.", "wrong")
         Words(" · ".join(part for part in (self._name, answer.model, moment(answer.at)) if part), "note")
@@ -54,7 +55,7 @@ class AnswerCard:
         gallery = await desk.gallery()
         (near,) = await desk.read(gallery.nearest_to, self._answer.sample, _NEAREST, None)
         with self._near:
-            show_near("Because it looks like these, which were learnt as", near)
+            show_near(resembles(near), near)
 
     def ask(self) -> None:
         """Right or wrong?"""
@@ -97,10 +98,14 @@ class AnswerCard:
     async def _say(self, label: str, *, new_class: bool = False) -> None:
         desk, answer = self._view.desk, self._answer
         live = desk.doors.service.live
-        known = await desk.read(choices, live)
+        try:
+            new = await desk.read(founds, live, label, founding=new_class)
+        except UsageError:
+            await self._open()  # with the classes that there are by now
+            raise
         said = Said(
             answer.sample, label, "", prediction=answer.uid, model=answer.model, confidence=answer.confidence,
-            new_class=new_class or (label in known and label not in live.known()),
+            new_class=new,
         )  # fmt: skip
         heard = await desk.hear(self._view.viewer, said)
         now = await desk.read(shares_now, desk.doors.service.live, answer.sample)
@@ -158,11 +163,27 @@ def show_near(words: str, near: tuple[Near, ...], *, labelled: bool = True) -> N
                 picture(item.sample, f"a learnt picture of {item.label}", 96)
                 with ui.element("figcaption"):
                     if labelled:
-                        Words(item.label, tag="span").props["title"] = item.label
-                    Words(f"{item.similarity:.2f}", "note number", "span")
+                        Words(item.label, tag="span")
+                    Words(f"{share(item.similarity)} alike", "note number", "span")
 
 
-def _likely(answer: Answer) -> str:
-    if len(answer.likely) == 1:
-        return f"Nine times in ten it is {answer.likely[0]}."
-    return f"Nine times in ten it is one of {', '.join(answer.likely)}."
+def resembles(near: Sequence[Near]) -> str:
+    """What the learnt pictures that are most like one have in common.
+
+    >>> resembles([Near("a", "metal", 0.8), Near("b", "metal", 0.7)])
+    'Looks most like these, which were learnt as metal:'
+    >>> resembles([Near("a", "metal", 0.8), Near("b", "glass", 0.7)])
+    'Looks most like these, which were learnt as metal and as glass:'
+    """
+    labels = dict.fromkeys(item.label for item in near)
+    return f"Looks most like these, which were learnt as {' and as '.join(labels)}:"
+
+
+def ruled_out(label: str, likely: Sequence[str]) -> str:
+    """What else it may be by the classes that hold the true one nine times in ten.
+
+    >>> ruled_out("glass", ["glass"]), ruled_out("glass", ["glass", "metal"])
+    ('Rules out all other classes.', 'Cannot rule out: metal.')
+    """
+    others = ", ".join(name for name in likely if name != label)
+    return f"Cannot rule out: {others}." if others else "Rules out all other classes."

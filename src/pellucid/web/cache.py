@@ -11,6 +11,8 @@ from typing import Any, TypeVar, cast
 
 T = TypeVar("T")
 
+PATIENCE = 0.2  # seconds that a page waits for a value before it is shown without
+
 
 @dataclass(slots=True, eq=False)
 class _Entry:
@@ -73,7 +75,7 @@ class Cache:
         return cast(T, await asyncio.shield(entry.coming))  # who leaves takes nobody's answer away
 
     async def glimpse(
-        self, key: Hashable, work: Callable[[], Awaitable[T]], *, seconds: float, patience: float = 1.0
+        self, key: Hashable, work: Callable[[], Awaitable[T]], *, seconds: float, patience: float = PATIENCE
     ) -> T | None:
         """A stale value for who does not wait long: None where the first one takes longer; it comes all the same.
 

@@ -14,18 +14,21 @@ from typing import Any, TypeVar
 from pellucid.errors import PellucidError, StorageError
 from pellucid.flow.feedback import Heard, Said
 from pellucid.flow.gallery import Gallery
-from pellucid.flow.review import Queue, renew_queue
+from pellucid.flow.live import LiveModel
+from pellucid.flow.review import Queue, Taken, glance, renew_queue
 from pellucid.flow.shelf import Shelf
 from pellucid.flow.workspace import Workspace
 from pellucid.serve.app import Doors
 from pellucid.store.acts import begin_act, drop_act, end_act
 from pellucid.types import Right
 from pellucid.web.cache import Cache
+from pellucid.web.manners import Manners
 from pellucid.web.viewers import Viewer, Viewers
 
 T = TypeVar("T")
 
 _REVIEW_SECONDS = 30.0  # at least, between two looks at whether there is something else to review
+_GLANCE_SECONDS = 120.0  # the same where nobody reviews, and it is counted only
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,7 @@ class Desk:
     viewers: Viewers
     # Of their own, so that pages neither wait for requests nor take their threads.
     readers: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(2, "pellucid-page"))
+    manners: Manners = field(init=False)  # of what takes long: between its pieces it lets requests go first
     unsure: dict[str, set[str]] = field(default_factory=dict)  # what is not shown again, by who was unsure of it
     shelf: Shelf = field(default_factory=Shelf)  # the dataset versions that are looked at
     # What takes long and is not waited for, so that no page has to wait behind it.
@@ -46,6 +50,9 @@ class Desk:
     reviews: Cache = field(default_factory=lambda: Cache(most=1, share=0.05))
     cache: Cache = field(default_factory=Cache)  # what the pages show, by the work that finds it and its words
     began: datetime = field(default_factory=lambda: datetime.now(UTC))  # when the server started
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "manners", Manners(lambda: self.doors.service.stats.items))
 
     @property
     def workspace(self) -> Workspace:
@@ -80,7 +87,7 @@ class Desk:
     async def glimpse(self, work: Callable[..., T], *words: Hashable, seconds: float, slow: bool = False) -> T | None:
         """The same for a page that looks again and again: what is older than that is shown while it is looked up anew.
 
-        None where nobody has seen it yet and it takes longer than a second; whoever asks later gets it.
+        None where nobody has seen it yet and it takes longer than a moment; whoever asks later gets it.
         """
         return await self.cache.glimpse((work, words), self._look(work, words, slow=slow), seconds=seconds)
 
@@ -95,10 +102,23 @@ class Desk:
 
     async def review(self) -> Queue:
         """The doubtful labels, made anew beside the viewers where model or votes have changed."""
+        live, renew = self._renewed()
+        return await self.reviews.get(live, renew, seconds=_REVIEW_SECONDS, stale=True)
+
+    async def to_review(self, viewer: Viewer) -> Taken | None:
+        """How much the page Review would show to a viewer; None while that is not known yet."""
+        live, renew = self._renewed()
+        queue = await self.reviews.glimpse(live, renew, seconds=_GLANCE_SECONDS)
+        if queue is None:
+            return None
+        name = viewer.caller.name
+        return await self.read(glance, self.workspace, queue, name, skip=frozenset(self.unsure.get(name, ())))
+
+    def _renewed(self) -> tuple[LiveModel, Callable[[], Awaitable[Queue]]]:
+        """The live model, and what brings its doubtful labels up to date."""
         live = self.doors.service.live
         old: Queue | None = self.reviews.peek(live)
-        renew = functools.partial(_run, self.makers, renew_queue, live, old)
-        return await self.reviews.get(live, renew, seconds=_REVIEW_SECONDS, stale=True)
+        return live, functools.partial(_run, self.makers, renew_queue, live, old, self.manners)
 
     async def act(
         self, viewer: Viewer, right: Right, verb: str, subject: str, work: Callable[[], T], **detail: Any

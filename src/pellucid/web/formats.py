@@ -9,6 +9,7 @@ from typing import Any
 from pellucid.evaluate.evaluation import Estimate
 
 _STEPS = ((60, "s", 1), (90 * 60, "min", 60), (48 * 3600, "h", 3600))  # below so many seconds; the unit; its seconds
+_MOST_DIGITS, _ALMOST = 2, "99.99"  # of a share that is almost all
 _PERCENT = "\N{NO-BREAK SPACE}%"
 
 
@@ -72,21 +73,29 @@ def took(seconds: float | None) -> str:
 
 
 def share(value: float | None, digits: int = 0) -> str:
-    """A share of 0 to 1.
+    """A share of 0 to 1. What is not all is never rounded up to it.
 
-    >>> share(0.8665, 1), share(None)
-    ('86.7\\xa0%', 'unknown')
+    >>> share(0.8665, 1), share(None), share(1.0)
+    ('86.7\xa0%', 'unknown', '100\xa0%')
+    >>> share(0.997), share(0.9999), share(0.999999)
+    ('99.7\xa0%', '99.99\xa0%', 'over 99.99\xa0%')
     """
-    return "unknown" if value is None else f"{100 * value:.{digits}f}{_PERCENT}"
+    return "unknown" if value is None else f"{_per_cent(value, digits)}{_PERCENT}"
 
 
 def between(estimate: Estimate, digits: int = 0) -> str:
     """The interval of a share.
 
-    >>> between(Estimate(0.9, 0.596, 0.982))
-    '60 to 98\\xa0%'
+    >>> between(Estimate(0.9, 0.596, 0.982)), between(Estimate(0.99, 0.97, 0.998))
+    ('60 to 98\xa0%', '97 to 99.8\xa0%')
     """
-    return f"{100 * estimate.low:.{digits}f} to {share(estimate.high, digits)}"
+    return f"{_per_cent(estimate.low, digits)} to {share(estimate.high, digits)}"
+
+
+def _per_cent(value: float, digits: int) -> str:
+    """The number before the sign."""
+    places = (f"{100 * value:.{more}f}" for more in range(digits, max(digits, _MOST_DIGITS) + 1))
+    return next((shown for shown in places if value >= 1 or float(shown) < 100), f"over {_ALMOST}")
 
 
 def points(estimate: Estimate) -> str:

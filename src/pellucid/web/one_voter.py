@@ -50,7 +50,7 @@ class OneVoter:
 
     async def _show_figures(self) -> None:
         try:
-            found = await self._desk.glimpse(list_voters, self._dataset, seconds=10.0, slow=True)
+            found = await self._desk.glimpse(list_voters, self._dataset, self._desk.manners, seconds=10.0, slow=True)
         except PellucidError as error:
             complain(error)
             return
@@ -161,7 +161,7 @@ class OneVoter:
 
     async def _done(self, done: Forgotten) -> None:
         self._is_over = True
-        self._desk.forget(list_voters, self._dataset)
+        self._desk.forget(list_voters, self._dataset, self._desk.manners)
         self._forget.clear()
         with self._forget:
             heading(2, "Forgotten")

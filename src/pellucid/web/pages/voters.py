@@ -59,7 +59,7 @@ async def build(view: View) -> None:
 async def voters_of(view: View) -> list[Voter] | None:
     """All voters; None while they are being weighed for the first time."""
     desk = view.desk
-    return await desk.glimpse(list_voters, desk.dataset, seconds=_KEEP, slow=True)
+    return await desk.glimpse(list_voters, desk.dataset, desk.manners, seconds=_KEEP, slow=True)
 
 
 class _Voters:

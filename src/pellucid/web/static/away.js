@@ -1,7 +1,7 @@
 // Says that the server is away, goes on once it is back, and tells what happened meanwhile. Words are text, never HTML.
 
 const SINCE = "pellucid_away"; // when the server was lost, in this tab: it outlives the page's being loaded anew
-const clock = (at) => at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const clock = (at) => `${at.toISOString().slice(11, 19)} UTC`; // as all times on the pages
 const BACK = "pellucid_back"; // the same once it was told that the server is back: a page loaded anew tells it again
 const LOADS = 15000; // ms within which a page that the server does not know is loaded anew, on a busy machine
 let leaving = false;
@@ -24,7 +24,7 @@ function say(lines, over) {
       bar.remove();
     });
   }
-  document.body.appendChild(bar);
+  (document.querySelector("header.top") ?? document.body).appendChild(bar); // where it covers nothing that can be pressed
 }
 
 function lost() {
