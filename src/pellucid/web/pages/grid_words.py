@@ -11,7 +11,7 @@ _MODELS: Mapping[str, str] = MappingProxyType(
     {
         "kernel": "The default: kernel ridge regression, which learns and forgets single images while it serves.",
         "ridge": "The same without the kernel: a straight line, a tenth of the file, a few points less accurate.",
-        "logistic": "Multinomial logistic regression, known to everybody; learns anew only when it is trained.",
+        "logistic": "Multinomial logistic regression; learns nothing until it is trained anew.",
         "network": "A small neural network; forgets what it is not shown again.",
         "slda": "Streaming discriminant analysis: one mean for each class and one spread; fast, made for streams.",
         "hedge": "A network of which every layer answers, and those that answer well count more; to compare with.",
