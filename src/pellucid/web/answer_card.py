@@ -11,7 +11,7 @@ from pellucid.flow.asking import choices, founds, shares_now
 from pellucid.flow.feedback import Heard, Said
 from pellucid.flow.gallery import Near
 from pellucid.flow.take_back import take_back
-from pellucid.types import Answer, Right
+from pellucid.types import Answer, Right, Role
 from pellucid.web.class_picker import class_picker
 from pellucid.web.formats import moment, share
 from pellucid.web.parts import Words, heading, meter, picture
@@ -105,7 +105,8 @@ class AnswerCard:
             await self._open()  # with the classes that there are by now
             raise
         said = Said(
-            answer.sample, label, "", prediction=answer.uid, model=answer.model, confidence=answer.confidence,
+            answer.sample, label, "", Role.ANNOTATOR, prediction=answer.uid, model=answer.model,
+            confidence=answer.confidence,
             new_class=new,
         )  # fmt: skip
         heard = await desk.hear(self._view.viewer, said)
