@@ -30,7 +30,7 @@ def count(served: Served, table: str) -> int:
 
 
 def test_a_prediction_leads_back_to_model_version_and_votes(guarded: Served, picture: Picture) -> None:
-    image = picture("cat", 60)
+    image = picture("dog", 60)
     answer = guarded.predict(image, token="predict")
     assert answer["sample"] == hashlib.sha256(image).hexdigest()
     said = {"prediction": answer["id"], "label": "dog", "note": "it barks", "voter": "ann"}
@@ -69,13 +69,13 @@ def test_unknown_predictions_are_404_and_malformed_ones_422(served: Served) -> N
 def test_feedback_changes_the_next_answer(served: Served, picture: Picture) -> None:
     image = picture("dog", 61)
     first = served.predict(image)
-    heard = served.post("/feedback", {"prediction": first["id"], "label": "cat"})
+    heard = served.post("/feedback", {"prediction": first["id"], "label": "dog"})
     assert heard["action"] == "learnt"
-    assert heard["before"] == pytest.approx(first["probabilities"]["cat"], abs=1e-6)
+    assert heard["before"] == pytest.approx(first["probabilities"]["dog"], abs=1e-6)
     second = served.predict(image)
     assert second["ledger"] == heard["ledger"] > first["ledger"]
-    assert second["probabilities"]["cat"] == pytest.approx(heard["after"], abs=1e-6)
-    assert second["probabilities"]["cat"] > first["probabilities"]["cat"]
+    assert second["probabilities"]["dog"] == pytest.approx(heard["after"], abs=1e-6)
+    assert second["probabilities"]["dog"] > first["probabilities"]["dog"]
 
 
 def test_the_same_id_counts_once_however_often_and_at_once(guarded: Served, picture: Picture) -> None:

@@ -37,7 +37,7 @@ def value(found: dict[str, Any], sample: str, **labels: str) -> float:
 
 def test_it_counts_what_happened(served: Served, picture: Picture) -> None:
     answer = served.predict(picture("cat", 77))
-    heard = served.post("/feedback", {"prediction": answer["id"], "label": "dog"})
+    heard = served.post("/feedback", {"prediction": answer["id"], "label": "cat"})
     served.ask("POST", "/predict", content=b"x", headers={"content-type": "image/png"})
     found = families(served)
     assert value(found, "pellucid_http_requests_total", route="/predict", status="200") == 1
@@ -60,7 +60,7 @@ def test_it_counts_what_happened(served: Served, picture: Picture) -> None:
 
 def test_what_is_said_again_under_the_same_id_is_counted_once(served: Served, picture: Picture) -> None:
     answer = served.predict(picture("cat", 78))
-    said = {"prediction": answer["id"], "label": "dog", "id": "phone-1"}
+    said = {"prediction": answer["id"], "label": "cat", "id": "phone-1"}
     first, *others = [served.post("/feedback", said) for _ in range(3)]
     assert others == [first, first]
     for _ in range(2):

@@ -223,7 +223,7 @@ def test_a_damaged_champion_is_refused_and_the_old_one_goes_on(
         assert said != reason[0], "the log says what is damaged"
         (found,) = answers(service, picture("cat", 71))
         assert found.model == "pets@1"
-        heard = say(service, found.sample, "dog")
+        heard = say(service, found.sample, "cat")
         assert heard.action == "learnt"
         (again,) = answers(service, picture("cat", 71))
         assert again.ledger == heard.ledger > found.ledger
@@ -259,7 +259,7 @@ def force_champion(root: Path, version: int) -> None:
 
 def test_what_one_server_learns_the_other_answers_by(ready_project: Project, ready: Ready, picture: Picture) -> None:
     with Project(ready_project.workspace.root, environ={}) as same, Served(ready_project) as one, Served(same) as two:
-        image = picture("cat", 80)
+        image = picture("dog", 80)
         before = two.predict(image)
         heard = one.post("/feedback", {"prediction": before["id"], "label": "dog"})
         assert heard["action"] == "learnt"
@@ -275,7 +275,7 @@ def test_two_servers_hear_at_once_and_end_up_the_same(ready_project: Project, pi
 
         def tell(number: int) -> Any:
             server = (one, two)[number % 2]
-            return server.post("/feedback", {"prediction": found[number]["id"], "label": "dog", "id": f"k{number}"})
+            return server.post("/feedback", {"prediction": found[number]["id"], "label": "cat", "id": f"k{number}"})
 
         with ThreadPoolExecutor(4) as pool:
             heard = list(pool.map(tell, range(12)))
@@ -299,7 +299,7 @@ def test_a_database_that_is_held_is_waited_for(service: Service, picture: Pictur
     with closing(sqlite3.connect(path, isolation_level=None)) as holder, ThreadPoolExecutor(2) as pool:
         holder.execute("BEGIN IMMEDIATE")
         asked = pool.submit(answers, service, picture("cat", 82))
-        said = pool.submit(say, service, found.sample, "dog", key="once")
+        said = pool.submit(say, service, found.sample, "cat", key="once")
         threading.Event().wait(1.0)
         assert not asked.done()
         assert not said.done()
@@ -388,7 +388,7 @@ def test_a_full_disk_is_said_and_nothing_half_done_is_left(ready_project: Projec
         refused = until(lambda: got if (got := served.ask("POST", "/predict", files=form)).status_code != 200 else None)
         assert refused.status_code == 503, refused.text
         assert "the server cannot reach its storage" in refused.json()["error"]
-        said = {"prediction": first["id"], "label": "dog", "id": "full", "note": "n" * 2000}
+        said = {"prediction": first["id"], "label": "cat", "id": "full", "note": "n" * 2000}
         heard = [served.ask("POST", "/feedback", json={**said, "id": f"full{turn}"}) for turn in range(20)]
         assert {answer.status_code for answer in heard} <= {200, 503}
         assert heard[-1].status_code == 503
