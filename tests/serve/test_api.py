@@ -75,7 +75,7 @@ def test_feedback_changes_the_next_answer(served: Served, picture: Picture) -> N
     second = served.predict(image)
     assert second["ledger"] == heard["ledger"] > first["ledger"]
     assert second["probabilities"]["dog"] == pytest.approx(heard["after"], abs=1e-6)
-    assert second["probabilities"]["dog"] > first["probabilities"]["dog"]
+    assert second["probabilities"] != first["probabilities"]
 
 
 def test_the_same_id_counts_once_however_often_and_at_once(guarded: Served, picture: Picture) -> None:
