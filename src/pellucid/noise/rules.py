@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
 from pellucid.errors import UsageError
+from pellucid.noise.compound import compound, fit_compound
 from pellucid.noise.cutoffs import argmax, percentile
 from pellucid.noise.evidence import Evidence, Verdict
-from pellucid.noise.instance import instance
+from pellucid.noise.instance import fit_instance, instance
 from pellucid.noise.mixture import mixture
-from pellucid.noise.transition import transition
+from pellucid.noise.transition import fit_transition, transition
 
 Rule = Callable[[Evidence], Verdict]
 
@@ -22,21 +24,28 @@ EVEN = 3.0
 
 
 def auto(evidence: Evidence) -> Verdict:
-    """The explanation of the given labels that is worth more: likelier, each free number paid for by one unit.
+    """The explanation of the given labels that is worth most: likelier, each free number paid for by one unit.
 
-    Two explanations compete, and both have "no label is wrong" within them: that the rate of wrong labels
-    depends on the class (`transition`), or on how unsure the model is (`instance`). Where they are as good as
-    even, the one that suspects fewer labels is taken.
+    Three explanations compete, and all have "no label is wrong" within them: that the rate of wrong labels depends
+    on the class (`transition`), on how unsure the model is (`instance`), or on both (`compound`, unless the model is
+    overconfident). Of those that are as good as even with the best, the one that suspects fewest labels is taken.
     """
-    by_class, by_doubt = transition(evidence), instance(evidence)
-    lead = (by_class.worth or 0.0) - (by_doubt.worth or 0.0)
-    better, other = (by_class, by_doubt) if lead >= 0 else (by_doubt, by_class)
-    if abs(lead) >= EVEN:
-        why = f"{better.why}; that explains the labels better than {other.rule}, by {abs(lead):.1f} of log likelihood"
-        return replace(better, why=why)
-    fewer, more = (better, other) if better.suspect.sum() <= other.suspect.sum() else (other, better)
-    why = f"{fewer.why}; {more.rule} explains the labels about as well and suspects no fewer of them"
-    return replace(fewer, why=why)
+    by_class, by_doubt = fit_transition(evidence), fit_instance(evidence)
+    both = fit_compound(evidence, by_class, by_doubt)
+    fits = (by_class, by_doubt) if both.flattened else (by_class, by_doubt, both)
+    best, *others = sorted((fit.verdict(evidence) for fit in fits), key=_worth, reverse=True)
+    even = [other for other in others if _worth(best) - _worth(other) < EVEN]
+    chosen = min((best, *even), key=lambda verdict: int(verdict.suspect.sum()))
+    if chosen is not best:
+        why = f"{chosen.why}; {best.rule} explains the labels about as well and suspects no fewer of them"
+    else:
+        lead = _worth(best) - _worth(others[0])
+        why = f"{best.why}; that explains the labels better than {others[0].rule}, by {lead:.1f} of log likelihood"
+    return replace(chosen, why=why)
+
+
+def _worth(verdict: Verdict) -> float:
+    return -math.inf if verdict.worth is None else verdict.worth
 
 
 RULES: Mapping[str, Rule] = MappingProxyType(
@@ -46,6 +55,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "argmax": argmax,
         "transition": transition,
         "instance": instance,
+        "compound": compound,
         "percentile": percentile,
     }
 )
