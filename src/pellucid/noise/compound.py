@@ -79,17 +79,19 @@ def _climb(
     for number in range(_ROUNDS):
         freed = _freed(sample, mixing)
         doubt = climb(freed, None, emission_of(T, freed), starts)
-        kept, turned = doubt.parts(freed, emission_of(T, freed))
-        value = worth(kept + turned, doubt.beliefs(freed), sample, 0)
-        share = counted * kept / (kept + turned).sum(axis=1, keepdims=True)
+        free, turned = doubt.parts(freed, np.ones_like(freed.p))
+        joint = free * emission_of(T, freed) + turned
+        value = worth(joint, doubt.beliefs(freed), sample, 0)
+        share = counted * (joint - turned) / joint.sum(axis=1, keepdims=True)
         fits.append((value, Compound(T, mixing, doubt, moved(share, given))))
         if number > 1 and value - fits[-2][0] < enough:
             break
         t, a, b, s = doubt.parameters.tolist()
         starts = ((t, a, b, s),)
         for _ in range(_STEPS):
-            kept, turned = doubt.parts(freed, emission_of(T, freed))
-            T = matrix_of(counted * kept / (kept + turned).sum(axis=1, keepdims=True), given)
+            T = matrix_of(share, given)
+            kept = free * emission_of(T, freed)
+            share = counted * kept / (kept + turned).sum(axis=1, keepdims=True)
         mixing = T if sample.learnt_given else None
     return max(fits, key=lambda fit: fit[0])
 

@@ -56,11 +56,12 @@ class Transition:
 
     def verdict(self, evidence: Evidence) -> Verdict:
         """The posterior that this matrix gives."""
-        joint = self.joint(evidence)
+        beliefs = self.beliefs(evidence)
+        joint = beliefs * emission_of(self.matrix, evidence)
         posterior = joint / joint.sum(axis=1, keepdims=True)
         sent = 1 - float(np.diag(self.matrix).mean())
         why = f"what a label is depends on the true class alone, of which it loses {sent:.1%} on average"
-        value = worth(joint, self.beliefs(evidence), evidence, self.moved + 1)
+        value = worth(joint, beliefs, evidence, self.moved + 1)
         return Verdict("transition", posterior, by_trust(posterior, evidence.index), why, value)
 
 
