@@ -21,6 +21,8 @@ Rule = Callable[[Evidence], Verdict]
 # Two explanations are as good as even below this difference in log likelihood, odds of 20 to 1. On fresh noise 2.3
 # did as well; on clean data of weak models it suspected more.
 EVEN = 3.0
+# `compound` contains the other two, and its numbers are paid for: the worth of one number more is enough for it.
+CONTAINED = 1.0
 
 
 def auto(evidence: Evidence) -> Verdict:
@@ -34,7 +36,8 @@ def auto(evidence: Evidence) -> Verdict:
     both = fit_compound(evidence, by_class, by_doubt)
     fits = (by_class, by_doubt) if both.flattened else (by_class, by_doubt, both)
     best, *others = sorted((fit.verdict(evidence) for fit in fits), key=_worth, reverse=True)
-    even = [other for other in others if _worth(best) - _worth(other) < EVEN]
+    enough = CONTAINED if best.rule == "compound" else EVEN
+    even = [other for other in others if _worth(best) - _worth(other) < enough]
     chosen = min((best, *even), key=lambda verdict: int(verdict.suspect.sum()))
     if chosen is not best:
         why = f"{chosen.why}; {best.rule} explains the labels about as well and suspects no fewer of them"
