@@ -27,8 +27,9 @@ from threadpoolctl import threadpool_limits
 from bench import Figure, program, say
 from material import backbone, extract
 from pellucid.evaluate.figures import LIGHT
+from pellucid.flow.answerer import Views
 from pellucid.flow.learn import gather
-from pellucid.flow.live import LiveModel, Views
+from pellucid.flow.live import LiveModel
 from pellucid.flow.pictures import source_pictures
 from pellucid.flow.simulate import MONDAY, TUESDAY, Play, Traffic, Visit, draw_traffic
 from pellucid.project import Project

@@ -27,9 +27,10 @@ from threadpoolctl import threadpool_limits
 from bench import Figure, program, say
 from material import backbone, extract
 from pellucid.flow.answer import Asked, answer
+from pellucid.flow.answerer import Views
 from pellucid.flow.feedback import Said, hear
 from pellucid.flow.forget import forget
-from pellucid.flow.live import LiveModel, Views
+from pellucid.flow.live import LiveModel
 from pellucid.flow.reaudit import reaudit
 from pellucid.project import Project
 from pellucid.serve.service import REAUDIT_AFTER
@@ -75,6 +76,7 @@ def measure(quick: bool) -> list[Figure]:
             with Project(folder / head, settings=settings) as project:
                 project.ingest(known, NAME, trusted_fraction=0.2)
                 (model,) = project.train(NAME, models=head)
+                project.promote(model.ref, force=True)
                 scene = set_scene(project, new, LiveModel(project.workspace, model), many)
             for number, (attack, plan) in enumerate(list(ATTACKS.items())[: 2 if quick else None]):
                 place = shutil.copytree(folder / head, folder / f"{head} {number}")

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import io
 import os
+
+# Before NumPy reads it: test processes share the cores, and threads of one sum would wait for each other, spinning.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import shutil
 import socket
 import struct
+import subprocess
 import threading
+import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +31,7 @@ WriteFolders = Callable[..., Path]
 MakeProject = Callable[..., Project]
 
 SOAK = "soak"
+PATIENCE = 90.0  # seconds; a machine may be busy
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -43,6 +51,39 @@ def picture_bytes(label: str, number: int, *, size: int = 24, format: str = "PNG
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, format, **options)
     return buffer.getvalue()
+
+
+def shade_bytes(label: str, number: int, *, dark: int = 0) -> bytes:
+    """A noisy picture, red or blue as its label says, and how much darker it is than usual."""
+    rng = np.random.default_rng([number, label == "red"])
+    pixels = rng.integers(0, 120, (24, 24, 3))
+    pixels[..., 0 if label == "red" else 2] += 120
+    buffer = io.BytesIO()
+    Image.fromarray(np.clip(pixels - dark, 0, 255).astype(np.uint8)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def shade_folders(root: Path, count: int) -> Path:
+    """Writes so many of each into class folders, and names the root."""
+    for label in ("red", "blue"):
+        (root / label).mkdir(parents=True)
+        for number in range(count):
+            (root / label / f"{number}.png").write_bytes(shade_bytes(label, number))
+    return root
+
+
+def until(condition: Callable[[], Any], process: subprocess.Popen[str] | None = None) -> Any:
+    """Waits for what other threads and processes will do, and gives what the condition gave.
+
+    Args:
+        process: that is to be alive until then.
+    """
+    end = time.monotonic() + PATIENCE
+    while not (found := condition()):
+        assert process is None or process.poll() is None, process.communicate()
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    return found
 
 
 @pytest.fixture(scope="session")
@@ -109,6 +150,20 @@ def child_environ() -> dict[str, str]:
     """The environment for a Python process that imports this checkout."""
     source = Path(__file__).parents[1] / "src"
     return {**os.environ, "PYTHONPATH": str(source), "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """The address of an S3 server of this test process's own."""
+    from moto.server import ThreadedMotoServer
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+        server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
 
 
 class KafkaBroker:

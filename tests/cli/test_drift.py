@@ -2,40 +2,24 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
-import numpy as np
 import pytest
 import sqlalchemy as sa
-from PIL import Image
 
 from pellucid import Project
 from pellucid.flow.answer import Asked, answer
 from pellucid.flow.live import LiveModel
 from pellucid.store.schema import prediction
 
+from ..conftest import shade_bytes, shade_folders
 from .conftest import Cli
-
-
-def shade(label: str, number: int, *, dark: int = 0) -> bytes:
-    """A noisy picture of one of two colours, and how much darker it is than usual."""
-    rng = np.random.default_rng([number, label == "red"])
-    pixels = rng.integers(0, 120, (24, 24, 3))
-    pixels[..., 0 if label == "red" else 2] += 120
-    buffer = io.BytesIO()
-    Image.fromarray(np.clip(pixels - dark, 0, 255).astype(np.uint8)).save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 @pytest.fixture
 def shades(cli: Cli, here: Path) -> Path:
     """A project whose champion tells red from blue."""
-    for label in ("red", "blue"):
-        for number in range(80):
-            place = here / "shades" / label / f"{number}.png"
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(shade(label, number))
+    shade_folders(here / "shades", 80)
     assert cli("ingest", "shades", "-d", "shades", "--test", "0.5").code == 0
     assert cli("train", "-d", "shades", "-m", "ridge").code == 0
     assert cli("models", "promote", "shades@1").code == 0
@@ -43,7 +27,7 @@ def shades(cli: Cli, here: Path) -> Path:
 
 
 def ask(folder: Path, start: int, *, dark: int = 0) -> None:
-    images = [shade(label, start + number, dark=dark) for number in range(40) for label in ("red", "blue")]
+    images = [shade_bytes(label, start + number, dark=dark) for number in range(40) for label in ("red", "blue")]
     with Project(folder) as project:
         live = LiveModel(project.workspace, project.model("shades"))
         answer(project.workspace, live.answerer, [Asked(data) for data in images])

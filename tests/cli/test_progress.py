@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 import threading
 
 import pytest
 
 from pellucid.cli import progress as module
+from pellucid.cli.output import print_table
 from pellucid.cli.progress import progress_bar
 
 
@@ -83,3 +85,28 @@ def test_an_error_passes_and_the_bar_goes(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(ZeroDivisionError):
         fail()
     assert "\x1b[?25h" in screen.getvalue()
+
+
+def test_what_has_no_total_does_not_show_that_of_what_was_done_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_SLOW", 0.0)
+    screen = Screen()
+    monkeypatch.setattr(sys, "stderr", screen)
+    with progress_bar(quiet=False) as progress:
+        progress("embedding", 0, 7)
+        progress("reading", 0, None)
+        assert screen.drawn.wait(10)
+    assert "/7" not in screen.getvalue().partition("reading")[2]
+
+
+def test_a_table_that_is_printed_under_a_bar_goes_above_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_SLOW", 0.0)
+    screen = Screen()
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setattr(sys, "stdout", screen)
+    with progress_bar(quiet=False) as progress:
+        progress("reading", 3, 7)
+        assert screen.drawn.wait(10)
+        print_table(("name",), [("ann",)])
+    wiped = re.split(r"\n|\x1b\[2K", screen.getvalue())
+    shown = [re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]|\r", "", line).strip() for line in wiped]
+    assert {"name", "ann"} <= set(shown), "each on a line of its own"

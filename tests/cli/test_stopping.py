@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -19,19 +18,10 @@ from pellucid import Project
 from pellucid.flow.predict import open_predictor
 from pellucid.types import JobState
 
+from ..conftest import PATIENCE, until
 from .conftest import STOP_WORDS, Cli, Start
 
-PATIENCE = 60.0  # seconds; a machine may be busy
 INT, TERM, KILL = signal.SIGINT, signal.SIGTERM, signal.SIGKILL
-
-
-def until(condition: Callable[[], Any], process: subprocess.Popen[str] | None = None) -> None:
-    """Waits for what another process will do."""
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert process is None or process.poll() is None, process.communicate()
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def stop(process: subprocess.Popen[str], how: signal.Signals, folder: Path) -> None:

@@ -16,11 +16,12 @@ from pellucid.errors import ConfigError, NotFoundError, StorageError, UsageError
 from pellucid.store.blobs import digest_of
 from pellucid.store.database import Database
 from pellucid.store.foreign import Foreign
-from pellucid.stream.bridge import Bridge, Bridged, Topics
+from pellucid.stream.bridge import Bridge, Bridged
 from pellucid.stream.consume import aside_of
 from pellucid.stream.event import Event
 from pellucid.stream.payload import feedback_of, image_of, prediction_event
 from pellucid.stream.rows import Columns, Rows
+from pellucid.stream.topics import Topics
 from pellucid.stream.transport import Transport, open_transport
 from pellucid.types import Answer
 

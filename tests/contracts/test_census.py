@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from pellucid.store.aliases import Change, set_alias
-from pellucid.store.census import RECENT, take_census
+from pellucid.store.census import RECENT, Records, count_records, take_census
 from pellucid.store.database import Database
 from pellucid.store.firings import FiringState, arm, end, fire
 from pellucid.store.jobs import claim, enqueue, finish
@@ -48,6 +48,16 @@ def test_an_empty_database_has_nothing_of_anything(database: Database) -> None:
         assert take_census(connection, "nobody").dataset is not None
     assert found.size > 0
     assert (found.jobs, found.last, found.offsets, found.dataset) == ({}, None, {}, None)
+
+
+def test_records_are_counted_without_looking_at_them(
+    database: Database, make_samples: Callable[[int], list[str]]
+) -> None:
+    with database.read() as connection:
+        assert count_records(connection) == Records(0, 0, 0)
+    make_samples(3)
+    with database.read() as connection:
+        assert count_records(connection) == Records(3, 0, 0)
 
 
 def test_trainings_and_the_last_ones_time(pets: Database) -> None:

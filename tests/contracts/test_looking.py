@@ -22,7 +22,7 @@ from pellucid.store.schema import job as job_table
 from pellucid.store.traffic import answer_number_at, answers_at, answers_since, votes_since
 from pellucid.store.verdicts import add_verdict
 from pellucid.store.votes import add_vote, votes_by, words_on_answers
-from pellucid.types import Answer, ModelVersion, Role, Vote
+from pellucid.types import KEEPER, Answer, ModelVersion, Role, Vote
 
 NOON = datetime(2026, 2, 3, 12, 0, tzinfo=UTC)
 MakeJobs = Callable[..., list[JobSpec]]
@@ -76,7 +76,8 @@ def test_votes_are_counted_since_a_time(database: Database, model: ModelVersion,
     later = NOON + timedelta(hours=1)
     with database.write() as connection:
         add_vote(connection, said(samples[0]))
-        for voter, role in (("ann", Role.USER), ("ann", Role.USER), ("bob", Role.ANNOTATOR), ("d@1", Role.MODEL)):
+        people = (("ann", Role.USER), ("ann", Role.USER), ("bob", Role.ANNOTATOR))
+        for voter, role in (*people, ("d@1", Role.MODEL), (KEEPER, Role.GROUND_TRUTH)):
             add_vote(connection, said(samples[1], voter, role=role, at=later))
     with database.read() as connection:
         assert votes_since(connection, "d", later) == (3, 2)

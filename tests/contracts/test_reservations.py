@@ -65,7 +65,17 @@ def test_what_has_expired_is_free_unless_it_is_renewed(database: Database, names
     assert take(database, names[1:], "bob", 1) == [names[1]]
     assert take(database, names, "ann", 2, LONG) == [names[0], names[2]]
     take(database, names[:1], "ann", 1, OVER)  # ends what was held
-    assert held(database) == {names[1]: "bob", names[2]: "ann"}
+    assert held(database) == {names[1]: "bob"}
+
+
+def test_what_one_no_longer_asks_for_is_free(database: Database, names: list[str]) -> None:
+    """As where the order has changed: nobody holds ever more."""
+    take(database, names, "ann", 3)
+    take(database, names, "bob", 1)
+    assert take(database, [names[5], names[2], names[6]], "ann", 2) == [names[5], names[2]]
+    assert held(database) == {names[3]: "bob", names[5]: "ann", names[2]: "ann"}
+    take(database, names, "ann", 0)
+    assert held(database) == {names[3]: "bob"}
 
 
 def test_another_dataset_has_its_own(database: Database, names: list[str]) -> None:

@@ -20,12 +20,13 @@ import pellucid.stream
 from pellucid.errors import ConfigError, StorageError, UsageError
 from pellucid.flow.simulate import Picture, Shown, Visit
 from pellucid.store.database import Database
-from pellucid.stream.event_sender import EventSender, Topics
+from pellucid.stream.event_sender import EventSender
 from pellucid.stream.http_sender import HttpSender
 from pellucid.stream.payload import feedback_of, image_of, prediction_event
 from pellucid.stream.sender import Sender
 from pellucid.stream.simulation import play
 from pellucid.stream.table_sender import TableSender
+from pellucid.stream.topics import Topics
 from pellucid.stream.transport import Transport, open_transport
 from pellucid.types import Answer
 
@@ -165,10 +166,18 @@ def test_predictions_are_matched_by_what_the_image_is(transport: Transport, topi
     for number in (1, 2, 3):
         sender.send(visit(number), shown(number), AT, threading.Event())
     answers = [answer("a", 3, "dog"), answer("b", 1, "cat"), answer("c", 9, "cat"), answer("d", 1, "dog")]
-    transport.publish(topics.predictions, answers)
+    transport.publish(topics.predictions, [*answers, answer("e", 2, "eel")])
     found = sender.gather()
-    assert {name: reply.prediction for name, reply in found.items()} == {"v-3": "dog", "v-1": "cat"}
+    assert {name: reply.prediction for name, reply in found.items()} == {"v-3": "dog", "v-1": "cat", "v-2": "eel"}
     assert found["v-1"].confidence == 0.5
+
+
+def test_predictions_that_never_come_are_not_waited_for_for_ever(
+    transport: Transport, topics: Topics, shown: Any
+) -> None:
+    sender = EventSender(transport, topics, wait=1.0)
+    sender.send(visit(1), shown(1), AT, threading.Event())
+    assert sender.gather() == {}
 
 
 def test_a_topic_that_cannot_be_is_refused() -> None:

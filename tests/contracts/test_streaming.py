@@ -6,6 +6,7 @@ Every test runs on the embedded stream and on Kafka's wire protocol, each with i
 from __future__ import annotations
 
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -40,6 +41,8 @@ from pellucid.stream.payload import Feedback, feedback_event, image_event, predi
 from pellucid.stream.standing import standings, waiting
 from pellucid.stream.transport import Transport, open_transport
 from pellucid.types import Answer, Role
+
+from .conftest import postgres_database
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -149,31 +152,68 @@ class Stage:
 MakeStage = Callable[..., Stage]
 
 
-@pytest.fixture(params=["embedded", "kafka"])
-def stage(
-    request: pytest.FixtureRequest,
-    database_url: str,
-    tmp_path: Path,
-    picture: Callable[..., bytes],
-    class_folders: Callable[..., Path],
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Stage]:
-    """The champion ``pets@1``, which has learnt 12 cats and 12 dogs, less those for testing."""
-    monkeypatch.setattr("pellucid.flow.job._try_to_complete", lambda workspace, model: False)
-    monkeypatch.setattr("pellucid.flow.worker.complete_all", lambda workspace, **options: 0)
-    monkeypatch.setattr("pellucid.flow.promote.mirror_aliases", lambda workspace, name: None)
-    broker = request.getfixturevalue("kafka_broker") if request.param == "kafka" else None
-    Project.init(tmp_path / "project").close()
-    settings = {"database_url": database_url, "threads": 2}
-    with Project(tmp_path / "project", settings=settings, environ={}) as project:
-        project.ingest(class_folders(tmp_path / "source", {"cat": 12, "dog": 12}), "pets", test_fraction=0.25)
+@contextmanager
+def without_mirror() -> Iterator[None]:
+    """Neither reports nor a mirror in MLflow."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pellucid.flow.job._try_to_complete", lambda workspace, model: False)
+        patch.setattr("pellucid.flow.worker.complete_all", lambda workspace, **options: 0)
+        patch.setattr("pellucid.flow.promote.mirror_aliases", lambda workspace, name: None)
+        yield
+
+
+def make_champion(root: Path, class_folders: Callable[..., Path], **settings: Any) -> Path:
+    """A project with the champion ``pets@1``, which has learnt 12 cats and 12 dogs, less those for testing."""
+    Project.init(root / "project").close()
+    with without_mirror(), Project(root / "project", settings={"threads": 2, **settings}, environ={}) as project:
+        project.ingest(class_folders(root / "source", {"cat": 12, "dog": 12}), "pets", test_fraction=0.25)
         project.train("pets")
         project.promote("pets@1")
-        door = Door(project.workspace.database.engine)
-        made = Stage(project, broker.url if broker else "embedded", broker or door, picture)
-        yield made
-        for transport in made.opened:
-            transport.close()
+    return root / "project"
+
+
+@pytest.fixture(scope="session")
+def on_sqlite(tmp_path_factory: pytest.TempPathFactory, class_folders: Callable[..., Path]) -> Path:
+    """The folder of a project with a champion, records included; work on a copy."""
+    return make_champion(tmp_path_factory.mktemp("on-sqlite"), class_folders)
+
+
+@pytest.fixture(scope="session")
+def on_postgres(
+    tmp_path_factory: pytest.TempPathFactory, class_folders: Callable[..., Path], postgres: sa.URL
+) -> Iterator[tuple[Path, str]]:
+    """The folder of a project with a champion, and the name of the database of its records; work on copies."""
+    with postgres_database(postgres) as url:
+        folder = make_champion(tmp_path_factory.mktemp("on-postgres"), class_folders, database_url=url)
+        yield folder, str(sa.make_url(url).database)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def champion(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Project]:
+    """A project of its own with the champion ``pets@1``."""
+    settings: dict[str, Any] = {"threads": 2}
+    with ExitStack() as stack:
+        if request.param == "sqlite":
+            folder = request.getfixturevalue("on_sqlite")
+            settings["database_url"] = f"sqlite:///{tmp_path / 'project' / '.pellucid' / 'pellucid.db'}"
+        else:
+            folder, template = request.getfixturevalue("on_postgres")
+            database = postgres_database(request.getfixturevalue("postgres"), template)
+            settings["database_url"] = stack.enter_context(database)
+        shutil.copytree(folder, tmp_path / "project")
+        stack.enter_context(without_mirror())
+        yield stack.enter_context(Project(tmp_path / "project", settings=settings, environ={}))
+
+
+@pytest.fixture(params=["embedded", "kafka"])
+def stage(request: pytest.FixtureRequest, champion: Project, picture: Callable[..., bytes]) -> Iterator[Stage]:
+    """The champion ``pets@1`` and a stream."""
+    broker = request.getfixturevalue("kafka_broker") if request.param == "kafka" else None
+    door = Door(champion.workspace.database.engine)
+    made = Stage(champion, broker.url if broker else "embedded", broker or door, picture)
+    yield made
+    for transport in made.opened:
+        transport.close()
 
 
 def test_images_are_answered_and_feedback_is_learnt(stage: Stage) -> None:
@@ -442,11 +482,13 @@ def test_a_publisher_that_dies_at_the_commit_loses_no_answer(stage: Stage) -> No
     assert len(sent) == (6 if stage.url == "embedded" else 10)
 
 
+@pytest.mark.parametrize("most", [2, pytest.param(8, marks=[pytest.mark.soak, pytest.mark.timeout(1800)])])
 def test_a_consumer_that_is_killed_again_and_again_counts_each_event_once(
     stage: Stage,
     trained_folder: Path,
     make_project: Callable[..., Project],
     child_environ: dict[str, str],
+    most: int,
 ) -> None:
     """Real processes and real kills; the record is that of a run that nobody disturbs."""
     numbers = range(60)
@@ -477,7 +519,7 @@ def test_a_consumer_that_is_killed_again_and_again_counts_each_event_once(
             told = process.stderr.readline()
             assert "Ctrl-C ends" in told, told
             timer = threading.Timer(
-                rng.uniform(0.0, 0.25) if kills < 8 else 600.0, process.send_signal, [signal.SIGKILL]
+                rng.uniform(0.0, 0.25) if kills < most else 600.0, process.send_signal, [signal.SIGKILL]
             )
             timer.start()
             process.wait()

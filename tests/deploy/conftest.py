@@ -84,17 +84,3 @@ def ask(server: Server, user: str, database: str, *statements: str) -> Any:
         for statement in statements:
             result = connection.execute(sa.text(statement))
         return result.scalar() if result.returns_rows else None
-
-
-@pytest.fixture(scope="session")
-def store_url() -> Iterator[str]:
-    """The address of an S3 server of this test process's own."""
-    from moto.server import ThreadedMotoServer
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-        server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()

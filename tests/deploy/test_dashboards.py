@@ -30,6 +30,7 @@ from pellucid.store.offsets import advance
 from pellucid.store.schema import metadata
 from pellucid.store.verdicts import add_verdict
 
+from ..conftest import PATIENCE, until
 from .conftest import Server, ask, make_databases, started_postgres
 from .dashboards import GRAFANA, Query, as_sent, dashboards, queries, sources
 from .reading import DEPLOY, services
@@ -42,7 +43,6 @@ QUERIES = [query for board in BOARDS.values() for query in queries(board)]
 TYPES = {"prometheus": "prometheus", "postgres": "grafana-postgresql-datasource"}  # provisioned, and in a panel
 WITHHELD = {"token", "session"}
 UNITS = {"short", "s", "bytes", "percentunit", "reqps", "bool_yes_no"}
-PATIENCE = 90.0  # seconds; a machine may be busy
 
 
 def test_the_four_dashboards_are_there_under_uids_that_stay() -> None:
@@ -219,14 +219,6 @@ def running(words: list[str], folder: Path, environ: dict[str, str] | None = Non
             with suppress(subprocess.TimeoutExpired):
                 process.wait(30)
             process.kill()
-
-
-def until(condition: Callable[[], Any]) -> Any:
-    stop = time.monotonic() + PATIENCE
-    while not (found := condition()):
-        assert time.monotonic() < stop
-        time.sleep(0.1)
-    return found
 
 
 def play(url: str, picture: Callable[..., bytes], first: int, last: int) -> None:

@@ -240,11 +240,11 @@ def test_each_role_may_what_it_needs_and_no_more(postgres_server: Server, databa
 
 
 @pytest.fixture
-def store(store_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
+def store(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """The job of the bucket's own environment, on the real server; gives its address."""
     for name, value in SERVICES["bucket"]["environment"].items():
-        monkeypatch.setenv(name, value.replace("http://minio:9000", store_url))
-    return store_url
+        monkeypatch.setenv(name, value.replace("http://minio:9000", s3_server))
+    return s3_server
 
 
 def make_bucket(name: str) -> None:

@@ -111,6 +111,14 @@ class Brightness(Weightless):
         return np.asarray(image).mean(axis=(0, 1))
 
 
+class Pixels(Weightless):
+    version, dim, input_size = 1, 192, 8
+    description = "a thumbnail"
+
+    def describe(self, image):
+        return np.asarray(image.resize((8, 8))).reshape(-1) - 128.0
+
+
 class NearestMean:
     def __init__(self, scale=1.0):
         self.scale = scale
@@ -143,7 +151,7 @@ class Raising(NearestMean):
 
 @pytest.fixture
 def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The name of a user's own module: the extractor Brightness, the heads NearestMean and Raising."""
+    """The name of a user's own module: the extractors Brightness and Pixels, the heads NearestMean and Raising."""
     name = "a_users_own_parts"
     (tmp_path / "plugins").mkdir()
     (tmp_path / "plugins" / f"{name}.py").write_text(_PLUGINS)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
+
 import pytest
 
-from pellucid.flow.accuracy import live_accuracy
+from pellucid.evaluate.evaluation import Estimate
+from pellucid.flow.accuracy import LiveAccuracy, live_accuracy
 from pellucid.flow.answer import Asked, answer
 from pellucid.flow.triggers import MIN_ANSWERS
 from pellucid.types import Answer, Role
@@ -49,6 +53,30 @@ def test_a_liar_does_not_make_the_champion_look_bad(pets: Pets) -> None:
     assert found.estimate is not None
     assert found.confirmed / found.words == 0.5
     assert found.estimate.low > 0.6
+
+
+def test_a_model_that_is_rolled_back_to_is_known_as_it_was(pets: Pets) -> None:
+    pets.project.train("pets", models="logistic")
+    for item in ask(pets, "cat", 2):
+        pets.say(item.sample, "cat", voter="ann", prediction=item.uid)
+    before = live_accuracy(pets.project.workspace, "pets")
+    pets.project.promote("pets@2", reason="a try", force=True)
+    other = live_accuracy(pets.project.workspace, "pets")
+    pets.project.promote("pets@1", reason="back", force=True)
+    after = live_accuracy(pets.project.workspace, "pets")
+    assert before is not None
+    assert other is not None
+    assert after is not None
+    assert (other.model, other.words) == ("pets@2", 0)
+    assert (after.words, after.confirmed, after.since > before.since) == (2, before.confirmed, True)
+
+
+def test_the_words_say_how_it_was_reckoned() -> None:
+    found = LiveAccuracy("pets@1", datetime.now(UTC), "", "me", 0.997, Estimate(0.93, 0.7, 0.97), 120, 150, 200, 6, 0)
+    assert found.rests_on.startswith(
+        "150 of the newest 200 votes by 6 voters confirm its answers. The estimate is corr"
+    )
+    assert replace(found, words=199).rests_on.startswith("150 of 199 votes by")
 
 
 def test_without_a_champion_there_is_nothing_to_tell(pets: Pets) -> None:

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from pellucid.evaluate.evaluation import Estimate
-from pellucid.flow.conduct import BURST, Conduct, conduct_of, usual_shares
+from pellucid.flow.conduct import BURST, Conduct, believed_labels, conduct_of, usual_shares
 from pellucid.flow.voters import list_voters
-from pellucid.flow.words import newest_words
+from pellucid.flow.votes import newest_votes
+from pellucid.labels.ballots import Ballots
 from pellucid.types import Role, Row, Split, Status, Vote
 
 from .conftest import Pets
@@ -29,10 +30,16 @@ def row(place: int, label: str | None, trust: int = 900, status: Status = Status
     return Row(f"{place:064x}", label, trust, Split.TRAIN, status, "", f"{place:064x}")
 
 
+def votes_as_ballots(said: Sequence[Vote]) -> Ballots:
+    return Ballots.of(
+        [[(item.sample, item.voter, item.label, item.role, item.at, item.import_id, item.support) for item in said]]
+    )
+
+
 def look(said: Sequence[Vote], rows: Sequence[Row] = (), **more: Any) -> Conduct:
-    words = list({item.sample: item for item in said}.values())
+    ballots = votes_as_ballots(said)
     options = {"made_at": NOON + timedelta(days=1), "usual": USUAL, "reliability": Estimate(0.9, 0.8, 0.95), **more}
-    return conduct_of(said, words, rows={item.sample: item for item in rows}, **options)
+    return conduct_of(ballots, ballots.words(), believed=believed_labels(ballots, rows), **options)
 
 
 def test_an_honest_voter_is_suspected_of_nothing() -> None:
@@ -71,10 +78,15 @@ def test_words_after_the_version_are_not_asked_about() -> None:
     assert (found.judged, found.believed, found.suspicions) == (0, None, ())
 
 
+def test_repeating_is_no_wavering() -> None:
+    found = look([vote(1), vote(1), vote(2), vote(2, "dog"), vote(2)])
+    assert found.wavers == 1
+
+
 def test_an_import_is_no_burst() -> None:
     said = [Vote("pets", f"{n:064x}", "cat", Role.ANNOTATOR, "folder", NOON, import_id=1) for n in range(500)]
     assert look(said).burst == 0
-    assert usual_shares(said) == {"cat": 1.0}
+    assert usual_shares(votes_as_ballots(said)) == {"cat": 1.0}
 
 
 def test_a_liar_among_the_voters(pets: Pets) -> None:
@@ -86,9 +98,9 @@ def test_a_liar_among_the_voters(pets: Pets) -> None:
     assert "rather wrong than right" in " ".join(found["<i>eve</i>"].conduct.suspicions)
     assert found["ann"].conduct.suspicions == ()
     pets.project.forget("pets", voter="<i>eve</i>")
-    words = newest_words(pets.project.workspace, "pets", "<i>eve</i>", most=5)
+    words = newest_votes(pets.project.workspace, "pets", "<i>eve</i>", most=5)
     assert [word.sample for word in words] == samples[:-6:-1]
     assert {word.counts for word in words} == {False}
-    (more,) = newest_words(pets.project.workspace, "pets", "ann", before=10**6)
+    (more,) = newest_votes(pets.project.workspace, "pets", "ann", before=10**6)
     assert (more.label, more.believed, more.agrees, more.counts) == ("cat", "cat", True, True)
-    assert len(newest_words(pets.project.workspace, "pets", "<i>eve</i>", before=words[-1].number)) == 7
+    assert len(newest_votes(pets.project.workspace, "pets", "<i>eve</i>", before=words[-1].number)) == 7

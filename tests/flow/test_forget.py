@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,9 +11,10 @@ import pytest
 
 from pellucid import Project
 from pellucid.errors import DataError, NotFoundError, UsageError
+from pellucid.flow import draft
 from pellucid.flow import forget as module
-from pellucid.flow import voters as voters_module
 from pellucid.flow.carry import carry_over
+from pellucid.flow.forget import forget
 from pellucid.flow.live import LiveModel
 from pellucid.flow.reaudit import reaudit
 from pellucid.flow.version import commit_votes, rules_of
@@ -103,9 +104,9 @@ def test_a_failure_changes_nothing(pets: Pets, monkeypatch: pytest.MonkeyPatch) 
     def broken(*words: Any) -> int:
         raise RuntimeError("the disk is gone")
 
-    monkeypatch.setattr(module, "add_entries", broken)
+    monkeypatch.setattr(draft, "add_entries", broken)
     with pytest.raises(RuntimeError, match="the disk is gone"):
-        module.forget(pets.project.workspace, "pets", voter="ann", live=pets.live)
+        forget(pets.project.workspace, "pets", voter="ann", live=pets.live)
     assert count_votes(pets) == votes
     assert pets.live.stands(sample)[1] > 0
     np.testing.assert_allclose(pets.weights(), before, atol=1e-8)
@@ -225,14 +226,6 @@ def test_votes_that_turn_out_wrong_are_unlearnt_exactly(pets: Pets) -> None:
     assert dict(pets.again().learnt()) == dict(pets.live.learnt())
 
 
-def test_two_labels_of_one_import_do_not_contradict_each_other(pets: Pets) -> None:
-    first = _votes(pets)[0]
-    twice = [replace(first, label=label) for label in ("cat", "dog")]
-    assert voters_module._agreements(twice) == {}
-    ann = replace(first, voter="ann", label="cat")
-    assert voters_module._agreements([*twice, ann]) == {first.voter: [True, False]}, "what ann's others say is a tie"
-
-
 def test_voters_are_listed_with_their_records(pets: Pets) -> None:
     cats = pets.show("cat", *range(5))
     for sample in cats:
@@ -275,3 +268,24 @@ def _freeze(pets: Pets) -> int:
     rules = rules_of(newest)
     recipe = {"verb": "retrain", "votes_upto": upto, **rules.to_dict()}
     return commit_votes(project.workspace, "pets", rules=rules, recipe=recipe, said=(after, upto))[0].number
+
+
+def test_a_dry_run_keeps_nobody_from_voting(pets: Pets, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the database nor the live model is held while it computes, and it sees neither what comes meanwhile."""
+    one, two = pets.show("cat", 0, 1)
+    pets.say(one, "dog", role=Role.GROUND_TRUTH)
+    stands, real = dict(pets.live.learnt()), module._on_test
+    heard: list[float] = []
+
+    def vote_meanwhile(*words: Any) -> Any:
+        with ThreadPoolExecutor(1) as pool:  # the lock of the model lets its own thread in
+            heard.append(pool.submit(pets.say, two, "cat", "bob", role=Role.GROUND_TRUTH).result(60).weight)
+        return real(*words)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_on_test", vote_meanwhile)
+        report = module.forget(pets.project.workspace, "pets", voter="ann", dry_run=True, live=pets.live)
+    assert heard == [1.0]
+    assert (report.votes, report.unlearnt, report.dry_run) == (1, 1, True)
+    assert dict(pets.live.learnt()) == stands | {two: pets.live.stands(two)}
+    assert dict(pets.again().learnt()) == dict(pets.live.learnt())

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
 
 from pellucid.errors import NotFoundError
+from pellucid.flow.drift import moved_answers
 from pellucid.flow.health import Health, look
-from pellucid.flow.moved import moved_answers
 from pellucid.flow.pending import label_trust, refused_candidates
 from pellucid.flow.storage import measure_storage
 from pellucid.store.database import now_of
@@ -17,6 +18,7 @@ from pellucid.store.firings import fire
 from pellucid.store.leases import Queue
 from pellucid.store.predictions import newest_answers
 from pellucid.store.verdicts import add_verdict
+from pellucid.store.workers import Worker, greet
 from pellucid.types import Status
 
 from .conftest import Pets
@@ -39,24 +41,30 @@ def test_labels_and_what_waits(pets: Pets) -> None:
 def test_health_tells_of_the_database_and_of_dead_workers(pets: Pets) -> None:
     workspace = pets.project.workspace
     idle = look(workspace)
-    assert (idle.database, idle.workers, idle.trouble) == ("SQLite", (), "")
+    assert (idle.database, idle.workers, idle.busy, idle.trouble) == ("SQLite", (), (), "")
     assert idle.seconds >= 0
     with workspace.database.write() as connection:
         fire(workspace.database, connection, "pets", "votes", "a", worker="w", lease=60, detail={})
         busy = look(workspace)
-    assert busy.workers == ()  # not committed yet
+    assert busy.busy == ()  # not committed yet
     busy = look(workspace)
-    assert (busy.workers, busy.trouble) == (("w",), "")
+    assert (busy.workers, busy.busy, busy.trouble) == ((), ("retraining pets: starting",), "")
     with workspace.database.write() as connection:
         past = (now_of(connection) - timedelta(seconds=1)).isoformat()
         connection.execute(sa.text("UPDATE firing SET detail = json_set(detail, '$.lease_until', :at)"), {"at": past})
     assert "a worker that died" in look(workspace).trouble
+    with workspace.database.write() as connection:
+        greet(connection, "other")
+    taking_over = look(workspace)
+    assert ([worker.name for worker in taking_over.workers], taking_over.trouble) == (["other"], "")
 
 
 def test_jobs_that_wait_for_nobody_are_told() -> None:
-    waiting = Health("SQLite", 0.0, (), Queue(3, timedelta(minutes=5), 0, 0))
+    waiting = Health("SQLite", 0.0, (), Queue(3, timedelta(minutes=5), 0, 0), ())
     assert "3 jobs wait and nobody is at work" in waiting.trouble
-    assert Health("SQLite", 0.0, (), Queue(3, timedelta(seconds=5), 0, 0)).trouble == ""
+    assert replace(waiting, queue=Queue(3, timedelta(seconds=5), 0, 0)).trouble == ""
+    idle = Worker("w", datetime.now(UTC), datetime.now(UTC), None)
+    assert replace(waiting, workers=(idle,)).trouble == ""
 
 
 def test_storage_counts_what_is_kept(pets: Pets) -> None:

@@ -12,7 +12,7 @@ from pellucid.flow.answer import Asked, answer
 from pellucid.flow.asking import answers_of, choices, shares_now
 from pellucid.flow.gallery import Gallery
 from pellucid.flow.live import LiveModel
-from pellucid.flow.review import DOUBT, Queue, Taken, make_queue, state_of, take
+from pellucid.flow.review import DOUBT, Queue, Taken, glance, make_queue, renew_queue, state_of, take
 from pellucid.flow.take_back import take_back
 from pellucid.types import Role, Split
 
@@ -112,10 +112,56 @@ def test_several_people_never_get_the_same(pets: Pets) -> None:
         taken(pets, queue, "ann", 2, "page 2"),
     )
     assert [*samples(ann), *samples(bob), *samples(second)] == samples(queue)
-    assert samples(taken(pets, queue, "kim", 2)) == []
-    assert ann.left == len(wrong)
+    kim = taken(pets, queue, "kim", 2)
+    assert (samples(kim), kim.left, kim.elsewhere) == ([], len(wrong), len(wrong))
+    assert (ann.left, ann.elsewhere, second.elsewhere) == (len(wrong), 0, 4)
     aside = taken(pets, queue, "ann", 3, skip=frozenset(samples(ann)[:1]))
-    assert (samples(aside), aside.left) == (samples(ann)[1:], len(wrong) - 1)
+    assert (samples(aside), aside.left, aside.aside) == (samples(ann)[1:], len(wrong) - 1, 1)
+    assert samples(taken(pets, queue, "kim", 2)) == samples(ann)[:1]  # which ann has left to others
+
+
+def test_one_page_never_holds_all_that_is_left(pets: Pets) -> None:
+    wrong = pets.show("cat", *range(6))
+    for sample in wrong:
+        pets.say(sample, "dog", voter="eve")
+    queue = make_queue(pets.live)
+    assert samples(taken(pets, queue, "ann", 4)) == samples(queue)[:2]
+    on_screen = samples(queue)[1]
+    again = take(pets.project.workspace, queue, "ann", "ann/", 1, LASTS, first=on_screen)
+    assert samples(again) == [on_screen]
+    assert samples(taken(pets, queue, "bob", 4)) == [samples(queue)[0], samples(queue)[2]]
+    for sample in samples(queue)[2:]:
+        pets.say(sample, "cat", voter="kim", role=Role.ANNOTATOR)
+    assert samples(taken(pets, queue, "ann", 4)) == [on_screen]
+    assert samples(taken(pets, queue, "bob", 4)) == samples(queue)[:1]
+
+
+def test_nobody_is_locked_out_by_a_page_of_their_own(pets: Pets) -> None:
+    """As by a tab that was forgotten, or one that a server took with it when it was killed."""
+    (wrong,) = pets.show("cat", 0)
+    pets.say(wrong, "dog", voter="eve")
+    queue = make_queue(pets.live)
+    assert samples(taken(pets, queue, "ann", 4, "lost")) == [wrong]
+    bob = taken(pets, queue, "bob")
+    assert (samples(bob), bob.left, bob.elsewhere) == ([], 1, 1)
+    assert samples(taken(pets, queue, "ann", 4, "new")) == [wrong]
+    assert samples(taken(pets, queue, "bob")) == []
+
+
+def test_a_glance_counts_what_there_is_and_takes_nothing(pets: Pets) -> None:
+    wrong = pets.show("cat", 0, 1)
+    for sample in wrong:
+        pets.say(sample, "dog", voter="eve")
+    pets.say(wrong[0], "cat", voter="kim")
+    queue = make_queue(pets.live)
+    for _ in range(2):
+        seen = glance(pets.project.workspace, queue, "ann")
+        assert (samples(seen), seen.left, seen.elsewhere) == (samples(queue)[:1], len(queue.doubts), 0)
+    assert seen.conflicts == sum(item.conflict for item in queue.doubts)
+    taken(pets, queue, "bob")
+    assert glance(pets.project.workspace, queue, "ann").elsewhere == 1
+    pets.say(wrong[1], "cat", voter="ann", role=Role.ANNOTATOR)
+    assert glance(pets.project.workspace, queue, "ann").left == len(queue.doubts) - 1
 
 
 def test_the_state_changes_with_every_word(pets: Pets) -> None:
@@ -125,6 +171,15 @@ def test_the_state_changes_with_every_word(pets: Pets) -> None:
     second = state_of(pets.live)
     take_back(pets.live, sample, heard.vote, "ann")
     assert len({first, second, state_of(pets.live)}) == 3
+
+
+def test_a_queue_is_made_anew_only_where_something_was_said(pets: Pets) -> None:
+    (sample,) = pets.show("cat", 0)
+    old = renew_queue(pets.live, None)
+    assert renew_queue(pets.live, old) is old
+    pets.say(sample, "dog")
+    new = renew_queue(pets.live, old)
+    assert (new.state, new.upto > old.upto) == (state_of(pets.live), True)
 
 
 def test_the_gallery_finds_what_brute_force_finds(pets: Pets) -> None:

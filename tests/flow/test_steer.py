@@ -47,7 +47,8 @@ def test_a_proposal_changes_and_records_nothing(pets: Project) -> None:
     assert "first champion" in first.consequences[0]
     pets.promote("pets@1")
     found = propose_promotion(pets.workspace, "pets@3")
-    assert found.unjudged
+    assert found.verdict is not None
+    assert not found.verdict.judged
     assert not found.refused
     assert found.champion == pets.model("pets@1")
     assert "pets@3 answers in place of pets@1" in found.consequences[0]

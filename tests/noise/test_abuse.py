@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from pellucid.errors import DataError
-from pellucid.noise.abuse import aim_of, fastest, wavers
+from pellucid.noise.abuse import aim_of, fastest
 
 
 @pytest.mark.parametrize(("hits", "n"), [(8, 10), (20, 40), (12, 12)])
@@ -40,7 +40,3 @@ def test_a_window_of_nothing_is_refused() -> None:
     with pytest.raises(DataError, match="above 0"):
         fastest([1.0], 0)
     assert fastest(np.array([])) == 0
-
-
-def test_repeating_is_no_wavering() -> None:
-    assert wavers([["cat", "cat"], ["cat", "dog", "cat"], []]) == 1

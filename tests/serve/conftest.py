@@ -6,7 +6,6 @@ import asyncio
 import shutil
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,19 +27,11 @@ from pellucid.serve.service import Service
 from pellucid.serve.uploads import UploadLimits, Uploads
 from pellucid.types import Right
 
+from ..conftest import PATIENCE
+
 Ask = Callable[..., httpx.Response]
 Picture = Callable[..., bytes]
 Serve = Callable[[FastAPI], Any]
-PATIENCE = 60.0  # seconds; a machine may be busy
-
-
-def until(condition: Callable[[], Any]) -> Any:
-    """Waits for what other threads and processes will do, and gives what the condition gave."""
-    end = time.monotonic() + PATIENCE
-    while not (found := condition()):
-        assert time.monotonic() < end
-        time.sleep(0.01)
-    return found
 
 
 class Served:

@@ -29,7 +29,8 @@ from schemathesis.specs.openapi.checks import (
 from pellucid import Project
 from pellucid.flow.tokens import create_token, revoke_token
 
-from .conftest import Picture, Ready, Served, good, until
+from ..conftest import until
+from .conftest import Picture, Ready, Served, good
 
 PUBLIC = {
     "/docs",

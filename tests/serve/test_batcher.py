@@ -228,7 +228,7 @@ def test_closing_answers_what_waits_and_takes_nothing_more(gate: Gate, held: Hel
     gate.open()
     closing.join(WAIT)
     assert [future.result(0) for future in futures] == [-1, -2, -3, -4, -5]
-    asyncio.run(batcher.aclose())
+    batcher.close()  # a second time
     assert not batcher._thread.is_alive()
 
 

@@ -11,7 +11,7 @@ import pytest
 from pellucid.errors import StorageError
 from pellucid.serve.metrics_cached import SHARE, Cached
 
-from .conftest import PATIENCE, until
+from ..conftest import PATIENCE, until
 
 
 def test_one_look_serves_all_who_ask_until_it_is_time_for_the_next() -> None:

@@ -17,7 +17,8 @@ from pellucid.store.firings import FiringState, end, fire
 from pellucid.store.offsets import advance
 from pellucid.store.verdicts import add_verdict
 
-from .conftest import PATIENCE, Picture, Served, good, until
+from ..conftest import PATIENCE, until
+from .conftest import Picture, Served, good
 
 
 def samples(collector: Any) -> dict[tuple[str, ...], float]:

@@ -9,7 +9,8 @@ import pytest
 
 from pellucid.serve.pulse import FAR, NEAR, Note, Pulse, does_work, quantile
 
-from .conftest import Picture, Served, until
+from ..conftest import until
+from .conftest import Picture, Served
 
 NOON = datetime(2026, 2, 3, 12, 0, tzinfo=UTC)
 BOUNDS = (0.1, 1.0)

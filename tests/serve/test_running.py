@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from pellucid.errors import UsageError
 from pellucid.serve.running import run_server
 
-from .conftest import PATIENCE
+from ..conftest import PATIENCE
 
 
 @pytest.fixture

@@ -26,7 +26,8 @@ from pellucid.serve import service as module
 from pellucid.serve.service import Service
 from pellucid.types import Answer
 
-from .conftest import PATIENCE, Picture, Ready, Served, until
+from ..conftest import PATIENCE, until
+from .conftest import Picture, Ready, Served
 
 
 @pytest.fixture
@@ -72,7 +73,7 @@ def test_before_a_champion_there_is_a_cure_and_after_it_answers(
         assert served.get("/health/live") == {"live": True, "reasons": []}
         said = served.ask("GET", "/health/ready").json()
         cure = "pets has no champion yet; `pellucid models promote pets@1` makes one"
-        assert said == {"ready": False, "model": None, "ledger": 0, "reasons": [cure]}
+        assert said == {"ready": False, "model": None, "ledger": 0, "reasons": [cure], "lost": 0}
         refused = served.ask("POST", "/predict", content=picture("cat", 50), headers={"content-type": "image/png"})
         assert (refused.status_code, refused.json()) == (503, {"error": cure})
         assert int(refused.headers["retry-after"]) >= 1

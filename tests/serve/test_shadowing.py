@@ -19,7 +19,8 @@ from pellucid.serve.shadowing import Shadowing
 from pellucid.store.shadows import running_shadow
 from pellucid.types import Answer
 
-from .conftest import PATIENCE, Picture, Served, until
+from ..conftest import PATIENCE, until
+from .conftest import Picture, Served
 from .test_metrics import families, value
 from .test_service import rewrite
 
@@ -121,7 +122,7 @@ def test_a_candidate_that_cannot_be_loaded_says_so_in_the_report_and_not_in_read
     with caplog.at_level(logging.ERROR, module.__name__), Served(project) as served:
         until(lambda: project.shadow_report("pets").shadow.trouble)
         assert served.predict(picture("cat", 64))["model"] == "pets@1"
-        assert served.get("/health/ready") == {"ready": True, "model": "pets@1", "ledger": 0, "reasons": []}
+        assert served.get("/health/ready") == {"ready": True, "model": "pets@1", "ledger": 0, "reasons": [], "lost": 0}
         threading.Event().wait(0.5)  # it is tried again and again
     said = "pets@2 cannot answer in the shadow"
     trouble = project.shadow_report("pets").shadow.trouble

@@ -18,7 +18,7 @@ import pytest
 from pellucid.serve import supervisor
 from pellucid.serve.supervisor import Part, supervise
 
-from .conftest import PATIENCE, until
+from ..conftest import PATIENCE, until
 
 SLEEPER = (
     "import pathlib, sys, time\nwith open(sys.argv[1], 'a') as file: print(__import__('os').getpid(), file=file)\n"

@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +21,7 @@ from pellucid.flow.tokens import create_token
 from pellucid.store.schema import sample
 from pellucid.types import Right
 
+from ..conftest import PATIENCE, until
 from ..serve.conftest import Ready, ready
 
 __all__ = ["ready"]
@@ -32,7 +32,6 @@ _AT_REST = """() => Promise.race([
     Promise.all(document.getAnimations().filter(it => it.effect.getComputedTiming().iterations !== Infinity)
         .map(it => it.finished.catch(() => null))),
 ]).then(() => null)"""
-PATIENCE = 60.0  # seconds; a machine may be busy
 
 
 @dataclass(frozen=True)
@@ -71,12 +70,8 @@ def start_site(folder: Path, tokens: dict[str, str], environ: dict[str, str], *w
     url = process.stdout.readline().strip()
     assert url.startswith("http"), url
     site = Site(url, folder, tokens, process)
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        if site.process.poll() is None and _is_up(url):
-            return site
-        time.sleep(0.05)
-    raise AssertionError("the server did not come up")
+    until(lambda: _is_up(url), process)
+    return site
 
 
 def end_site(site: Site) -> None:

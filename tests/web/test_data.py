@@ -14,9 +14,9 @@ from playwright.sync_api import Page, expect
 
 from pellucid import Project
 
-from ..conftest import picture_bytes
+from ..conftest import PATIENCE, picture_bytes
 from ..serve.conftest import Ready
-from .conftest import PATIENCE, Person, Site, end_site, serious, start_site
+from .conftest import Person, Site, end_site, serious, start_site
 
 expect.set_options(timeout=PATIENCE * 1000)
 

@@ -12,8 +12,8 @@ from pellucid.flow.tokens import create_token
 from pellucid.store.acts import newest_acts
 from pellucid.types import Right
 
-from ..conftest import WriteFolders, picture_bytes
-from .conftest import PATIENCE, Person, Site, end_site, serious, start_site
+from ..conftest import PATIENCE, WriteFolders, picture_bytes
+from .conftest import Person, Site, end_site, serious, start_site
 
 Come = Callable[..., Person]
 expect.set_options(timeout=PATIENCE * 1000)

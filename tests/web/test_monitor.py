@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 from playwright.sync_api import expect
 
-from .conftest import PATIENCE, Person, Site
+from pellucid.flow.drift_stream import Alarm, StreamDrift
+from pellucid.web.pages.monitor import _alarms
+
+from ..conftest import PATIENCE
+from .conftest import Person, Site
 
 Come = Callable[..., Person]
 _MS = PATIENCE * 1000
@@ -30,3 +35,14 @@ def test_it_teaches_the_next_step_and_draws_after_traffic(
     page.get_by_role("button", name="Last week").click()
     expect(told).to_contain_text("5 answers in the last week.", timeout=_MS)
     expect(page.get_by_role("button", name="Last week")).to_have_attribute("aria-pressed", "true")
+
+
+def test_the_stream_s_detector_has_a_line() -> None:
+    assert _alarms(None) == ""
+    assert _alarms("[drift] has an unknown key 'x'") == "[drift] has an unknown key 'x'."
+    calm = StreamDrift("pets@1", "page-hinkley", 2000, ())
+    told = "page-hinkley, told the confidences of the newest 2,000 answers one by one, has called "
+    assert _alarms(calm) == f"{told}no drift."
+    at = datetime.now(UTC) - timedelta(hours=3)
+    alarms = (Alarm("a", at - timedelta(days=1), 10), Alarm("b", at, 900))
+    assert _alarms(StreamDrift("pets@1", "page-hinkley", 2000, alarms)) == f"{told}2 drifts, the last 3 h ago."

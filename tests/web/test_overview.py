@@ -12,8 +12,9 @@ from playwright.sync_api import Browser, Page, expect
 
 from pellucid import Project
 
+from ..conftest import PATIENCE
 from ..serve.conftest import Ready
-from .conftest import PATIENCE, Person, Site, end_site, start_site
+from .conftest import Person, Site, end_site, start_site
 
 Come = Callable[..., Person]
 _MS = PATIENCE * 1000

@@ -16,7 +16,8 @@ from pellucid.flow.grid import Grid
 from pellucid.store.acts import newest_acts
 from pellucid.types import JobState
 
-from .conftest import PATIENCE, Person, Site, serious
+from ..conftest import PATIENCE
+from .conftest import Person, Site, serious
 
 Come = Callable[..., Person]
 expect.set_options(timeout=PATIENCE * 1000)
@@ -61,6 +62,8 @@ def test_a_grid_is_started_and_seen_to_finish(site: Site, person: Come, child_en
         ended = page.get_by_role("region", name="Jobs that have ended")
         for ref in ("pets@3", "pets@4"):
             expect(ended.get_by_role("link", name=ref)).to_be_visible()
+        health = person().open("/").locator(".health li").filter(has_text="Workers")
+        expect(health).to_contain_text("idle; no job waits; 1 worker alive")
     row = ended.get_by_role("row").filter(has_text="pets@3")
     row.get_by_role("button", name="Log").click()
     log = page.get_by_role("log")

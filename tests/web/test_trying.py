@@ -10,12 +10,18 @@ from typing import Any
 import httpx
 import pytest
 from playwright.sync_api import Locator, Page, expect
+from prometheus_client.parser import text_string_to_metric_families
 
-from ..conftest import picture_bytes
-from .conftest import PATIENCE, Person, Site, serious
+from ..conftest import PATIENCE, picture_bytes
+from .conftest import Person, Site, serious
 
 Come = Callable[..., Person]
 expect.set_options(timeout=PATIENCE * 1000)
+ANSWERED = (
+    "pellucid_predictions_total",
+    "pellucid_prediction_confidence_ratio_count",
+    "pellucid_prediction_novelty_ratio_count",
+)
 FIELD = "input[type=file]:not([capture])"
 _DROP = """({kind, files}) => {
     const data = new DataTransfer();
@@ -56,7 +62,7 @@ def test_from_a_picture_to_a_changed_prediction(site: Site, person: Come, axe: s
     expect(card.get_by_role("heading")).to_have_text(before["label"])
     expect(card.locator(".nearest img")).to_have_count(4)
     expect(card).to_contain_text("pets@1")
-    expect(card.get_by_role("meter")).to_have_attribute("aria-label", re.compile(r"Confidence \d+%"))
+    expect(card.get_by_role("meter")).to_have_attribute("aria-label", re.compile(r"Sure: (over )?[\d.]+\s%"))
     other = "dog" if before["label"] == "cat" else "cat"
     card.get_by_role("button", name="Wrong").click()
     card.get_by_role("button", name=other, exact=True).click()
@@ -72,10 +78,25 @@ def test_from_a_picture_to_a_changed_prediction(site: Site, person: Come, axe: s
     assert site.predict(data)["probabilities"][other] == pytest.approx(before["probabilities"][other], abs=1e-6)
 
 
+def counted(site: Site, name: str, **labels: str) -> float:
+    """The sum of the server's metric over all series with these labels."""
+    found = [
+        item.value
+        for family in text_string_to_metric_families(site.ask("GET", "/metrics").text)
+        for item in family.samples
+        if item.name == name and labels.items() <= item.labels.items()
+    ]
+    return sum(found)
+
+
 def test_right_is_one_click_and_found_again(site: Site, person: Come) -> None:
     somebody = person("ann")
     page = somebody.open("/try")
+    before = [counted(site, name) for name in ANSWERED]
+    timed = counted(site, "pellucid_http_request_seconds_count", route="/ui/try")
     offer(page, file("mine.png", picture_bytes("cat", 502)))
+    assert [counted(site, name) for name in ANSWERED] == [1 + count for count in before]  # as one over the API
+    assert counted(site, "pellucid_http_request_seconds_count", route="/ui/try") == 1 + timed
     card_of(page, "mine.png").get_by_role("button", name="Right").click()
     expect(card_of(page, "mine.png")).to_contain_text("You said cat")
     again = somebody.open("/try")  # as after the server went away, or on another day

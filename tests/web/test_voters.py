@@ -13,7 +13,8 @@ from pellucid import Project
 from pellucid.store.acts import newest_acts
 from pellucid.store.schema import retraction
 
-from .conftest import PATIENCE, Person, Site
+from ..conftest import PATIENCE
+from .conftest import Person, Site
 
 Come = Callable[..., Person]
 _MS = PATIENCE * 1000

@@ -84,7 +84,8 @@ def _print_report(report: CleanReport, *, dry_run: bool) -> None:
     else:
         made = f"{report.audited} is cleaned already" if changed else f"nothing to change in {report.audited}"
     put(f"{made}: {len(report.suspects)} of {report.images} labels are suspected")
-    put(f"  wrong       about {report.noise_rate:.1%} of the labels, by the rule {report.rule_used}")
+    put(f"  wrong       about {report.noise_rate:.1%} of the labels")
+    put(f"  rule        {report.rule_used}: {report.why}")
     fates = ", ".join(f"{count} {fate}" for fate, count in report.fates.items() if count)
     put(f"  changes     {fates or 'none'}")
     truth = report.truth
@@ -98,7 +99,7 @@ def _print_report(report: CleanReport, *, dry_run: bool) -> None:
             (item.sample[:12], item.given, item.suggested, round(item.trust, 3), item.fate)
             for item in report.suspects[:_SHOWN]
         ]
-        print_table(("sample", "label", "rather", "trust", "fate"), rows)
+        print_table(("sample", "label", "suggested", "trust", "now"), rows)
 
 
 def corrupt(

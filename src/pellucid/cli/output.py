@@ -172,7 +172,9 @@ def _print_fitted(
         table.add_column(columns[at], justify=justify, overflow="fold", no_wrap=at == 0, width=spread)  # type: ignore[arg-type]
     for row in cells:
         table.add_row(*(Text(row[at]) for at in kept))
-    console.print(table)
+    with console.capture() as captured:  # rich, too, would go round the stand-in for stdout
+        console.print(table)
+    put(captured.get().removesuffix("\n"))
     return dropped
 
 

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from rich.progress import TaskID
+
     from pellucid.flow.workspace import Progress
 
 _SLOW = 2.0  # seconds after which an act is long
@@ -39,15 +41,16 @@ def progress_bar(quiet: bool) -> Iterator[Progress]:
         refresh_per_second=8,
         redirect_stdout=sys.stdout.isatty(),  # lines on the same terminal go above the bar; files get them untouched
     )
-    task = bar.add_task("", total=None, visible=False)
-    now = [""]
+    now: dict[str, TaskID] = {}  # what is being done, alone
 
     def show(what: str, done: int, total: int | None) -> None:
-        if what == now[0]:
-            bar.update(task, completed=done, total=total)
-        else:
-            now[0] = what
-            bar.reset(task, completed=done, total=total, description=what, visible=True)
+        if what in now:
+            bar.update(now[what], completed=done, total=total)
+        else:  # not a reset of the last one, whose total would stand where there is none
+            for task in now.values():
+                bar.remove_task(task)
+            now.clear()
+            now[what] = bar.add_task(what, completed=done, total=total)
 
     # A timer and not the callback starts the bar, so that it also shows where one step takes long.
     timer = threading.Timer(_SLOW, bar.start)

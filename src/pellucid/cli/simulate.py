@@ -232,7 +232,8 @@ def _http(
 
 
 def _events(context: typer.Context, stack: ExitStack, url: str, topics: str, wait: float) -> Sender:
-    from pellucid.stream.event_sender import EventSender, Topics
+    from pellucid.stream.event_sender import EventSender
+    from pellucid.stream.topics import Topics
     from pellucid.stream.transport import open_transport
 
     names = [name.strip() for name in topics.split(",")]

@@ -182,8 +182,9 @@ def bridge(
 ) -> None:
     """Carry a table's new rows to the stream: images, labels as feedback; and predictions into another table."""
     from pellucid.store.foreign import Foreign
-    from pellucid.stream.bridge import Bridge, Topics
+    from pellucid.stream.bridge import Bridge
     from pellucid.stream.rows import Columns, Rows
+    from pellucid.stream.topics import Topics
 
     with (
         ending.as_service(not drain),

@@ -40,22 +40,23 @@ class LiveAccuracy:
         if not self.words:
             return "nobody has said yet whether its answers are right"
         people = f"{self.voters} {'voter' if self.voters == 1 else 'voters'}"
-        said = f"{self.confirmed} of {self.words} votes by {people} confirm its answers"
+        newest = "the newest " if self.words == RECENT_ANSWERS else ""
+        said = f"{self.confirmed} of {newest}{self.words} votes by {people} confirm its answers"
         if self.estimate is None:
             return f"{said}; an estimate needs {MIN_ANSWERS} answers that somebody spoke of, {self.answers} were"
         truths = f", {self.truths} of them ground truth" if self.truths else ""
         return (
-            f"{said}{truths}; each counts as far as its voter was right before. People speak sooner of answers that "
-            "look wrong, so all answers together may well be better than this"
+            f"{said}{truths}. The estimate is corrected for how often each voter errs, so it may well lie above that "
+            "share. People speak sooner of answers that look wrong: all answers together may be better still"
         )
 
 
 def live_accuracy(workspace: Workspace, dataset: str) -> LiveAccuracy | None:
     """How accurate the champion's answers are by the newest votes on them; None where there is no champion.
 
-    The votes are those that the trigger ``accuracy_fall`` looks at: people's last words on answers of the champion
-    since it was made champion, two hundred at most. Ground truth is believed, every other vote as far as its voter's
-    record says (`pellucid.noise.reliability`), and the accuracy is what makes all of them likeliest
+    The votes are people's last words on answers of this version of the model, two hundred at most, whenever it gave
+    them: one that is rolled back to is known as it was. Ground truth is believed, every other vote as far as its
+    voter's record says (`pellucid.noise.reliability`), and the accuracy is what makes all of them likeliest
     (`pellucid.evaluate.voted`).
 
     Raises:
@@ -68,7 +69,7 @@ def live_accuracy(workspace: Workspace, dataset: str) -> LiveAccuracy | None:
         model = get_model(connection, f"{dataset}@{state.version}")
         history = history_of(connection, dataset)
         reign = next(item for item in history if (item.alias, item.revision) == (CHAMPION, state.revision))
-        words = words_on_answers(connection, dataset, state.version, reign.at, RECENT_ANSWERS)
+        words = words_on_answers(connection, dataset, state.version, model.created_at, RECENT_ANSWERS)
         named = (*model.classes, *(word[1] for word in words), *(word[4] for word in words))
         classes = {name: number for number, name in enumerate(dict.fromkeys(named))}
         rates = _rates(connection, dataset, {(voter, role) for _, _, voter, role, _ in words}, len(classes))

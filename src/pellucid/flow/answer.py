@@ -18,7 +18,7 @@ from pellucid.errors import ImageError, PellucidError
 from pellucid.features.decode import decode
 from pellucid.features.extractor import Extractor
 from pellucid.features.similar import SKETCH_FROM, sketch
-from pellucid.flow.live import Answerer
+from pellucid.flow.answerer import Answerer
 from pellucid.flow.workspace import Workspace
 from pellucid.store.blobs import digest_of
 from pellucid.store.database import Database

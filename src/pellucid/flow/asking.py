@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pellucid.errors import UsageError
 from pellucid.flow.live import LiveModel
 from pellucid.store.datasets import get_version
 from pellucid.store.predictions import newest_answers
@@ -18,6 +19,24 @@ def choices(live: LiveModel) -> tuple[str, ...]:
     with live.workspace.database.read() as connection:
         newest = get_version(connection, live.model.name)
     return tuple(dict.fromkeys((*live.known(), *newest.classes)))
+
+
+def founds(live: LiveModel, label: str, *, founding: bool = False) -> bool:
+    """Whether the model has to take in a class for what a person has chosen, be it said to be new or only new to it.
+
+    Args:
+        founding: the person says that nobody has used it yet.
+
+    Raises:
+        UsageError: it was a class when it was chosen from, and is none any more; nothing was said.
+    """
+    known = choices(live)
+    if not founding and label not in known:
+        raise UsageError(
+            f"{label!r} is no class any more: it was renamed or taken back while this page was open. Nothing was said; "
+            f"choose again, from {', '.join(known)}"
+        )
+    return founding or label not in live.known()
 
 
 def shares_now(live: LiveModel, sample: str) -> Mapping[str, float]:

@@ -9,7 +9,8 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from pellucid.flow.live import LiveModel, Views
+from pellucid.flow.answerer import Views
+from pellucid.flow.live import LiveModel
 from pellucid.labels.consensus import derive, last_words
 from pellucid.noise.reliability import Jury, hear_all, reliability, weigh_many
 from pellucid.store.votes import supports_of
@@ -27,6 +28,7 @@ class Belief:
 
     label: str | None  # None where nobody has said anything that counts
     trust: float  # 0..1: P(the label is right)
+    weight: float  # 0..1: with which it is learnt; see `lead`
     support: Mapping[str, float]  # by voter: P(the voter's label is right) by model and other voters
 
 
@@ -81,13 +83,30 @@ def believe_all(
     for row, name in enumerate(votes):
         if name in case.spoken:
             label_said = case.spoken[name]
-            found[name] = Belief(label_said, 1.0 if label_said is not None else 0.0, {})
+            certain = 1.0 if label_said is not None else 0.0
+            found[name] = Belief(label_said, certain, certain, {})
         elif row in said:
             best = max(dict.fromkeys(said[row]), key=lambda label, row=row: posterior[row, label])  # type: ignore[misc]
-            found[name] = Belief(case.classes[best], float(posterior[row, best]), given.get(row, {}))
+            label, trust = case.classes[best], float(posterior[row, best])
+            # Of a class that came after its training the model knows too little to speak against it.
+            weight = lead(posterior[row], best) if label in live.predictor.classes else trust
+            found[name] = Belief(label, trust, weight, given.get(row, {}))
         else:
-            found[name] = Belief(None, 0.0, {})
+            found[name] = Belief(None, 0.0, 0.0, {})
     return found
+
+
+def lead(posterior: NDArray[np.float64], label: int) -> float:
+    """What speaks for a class beyond what speaks for the likeliest other one, 0..1: the weight to learn it with.
+
+    Learnt with its probability as weight, a label that is probably wrong would still do harm: nothing of the other
+    classes' probability is learnt against it, and many who lie alike in small doses would move the model.
+
+    >>> lead(np.array([0.2, 0.7, 0.1]), 1), lead(np.array([0.2, 0.7, 0.1]), 0)
+    (0.5, 0.0)
+    """
+    rest = np.delete(posterior, label).max(initial=0.0)
+    return max(0.0, float(posterior[label] - rest))
 
 
 def weigh_together(

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pellucid.evaluate.evaluation import Estimate
 from pellucid.evaluate.intervals import wilson
-from pellucid.noise.abuse import Target, aim_of, fastest, wavers
-from pellucid.types import TRUST_SCALE, Row, Status, Vote
+from pellucid.labels.ballots import Ballots
+from pellucid.noise.abuse import Target, aim_of, fastest
+from pellucid.types import TRUST_SCALE, Row, Status
 
 LEAST = 10  # votes of a kind below which nobody is suspected of anything
 BURST = 120  # votes within a minute from which on it is hardly a person who looks at pictures
 _WAVERING = 0.2  # share of the images on which somebody contradicts himself, from which on it is told
 _DOUBTED = 0.2  # share of somebody's votes that others doubt, from which on it is asked what they aim at
+_ABSENT, _NOTHING = -2, -1  # what a version believes of a sample that it does not have, or has no label for
 _CHANCE = 1e-3  # how rarely chance alone may aim so, to be called a target
 
 
@@ -34,10 +38,10 @@ class Conduct:
 
 
 def conduct_of(
-    said: Sequence[Vote],
-    words: Sequence[Vote],
+    said: Ballots,
+    words: Ballots,
     *,
-    rows: Mapping[str, Row],
+    believed: NDArray[np.intp],
     made_at: datetime,
     usual: Mapping[str, float],
     reliability: Estimate | None,
@@ -56,28 +60,29 @@ def conduct_of(
     Args:
         said: all votes of the voter that count.
         words: of them, those that stand: the last one on each image.
-        rows: the newest version's, by sample.
+        believed: what the newest version believes of each sample, see `believed_labels`.
         made_at: when that version was made, UTC.
         usual: by label, its share among all votes on the dataset.
         reliability: what is known of the voter; None for ground truth and models.
     """
-    by_image: dict[str, list[str]] = defaultdict(list)
-    for vote in said:
-        by_image[vote.sample].append(vote.label)
-    repeated = sum(len(labels) > 1 for labels in by_image.values())
-    wavering = wavers(by_image.values())
-    burst = fastest([vote.at.timestamp() for vote in said if vote.import_id is None])
-    judged = [_is_believed(rows[vote.sample], vote) for vote in words if vote.sample in rows and vote.at <= made_at]
-    weighed = [vote for vote in words if vote.support is not None]
-    doubted = [vote.label for vote in weighed if vote.support is not None and vote.support < 0.5]
+    images, times = np.unique(said.sample, return_counts=True)
+    repeated = int((times > 1).sum())
+    L = max(1, len(said.labels))
+    given = np.unique(np.unique(said.sample * L + said.label) // L, return_counts=True)[1]
+    wavering = int((given > 1).sum())
+    burst = fastest(said.at[said.imported < 0])
+    asked = (believed[words.sample] != _ABSENT) & (words.at <= made_at.timestamp())
+    judged = (believed[words.sample] == words.label)[asked].tolist()
+    weighed = words.only(~np.isnan(words.support))
+    doubted = [words.labels[number] for number in weighed.label[weighed.support < 0.5].tolist()]
     target = aim_of(doubted, usual)
     suspicions = []
     if reliability is not None and len(weighed) >= LEAST and reliability.high < 0.5:
         suspicions.append(f"is rather wrong than right: at most {reliability.high:.0%} of the labels")
     if len(judged) >= LEAST and (share := wilson(sum(judged), len(judged))).high < 0.5:
         suspicions.append(f"is not believed: {share.value:.0%} of {len(judged)} labels stand in the newest version")
-    if repeated >= LEAST and wavering >= _WAVERING * len(by_image):
-        suspicions.append(f"gives two labels to {wavering} of {len(by_image)} images")
+    if repeated >= LEAST and wavering >= _WAVERING * len(images):
+        suspicions.append(f"gives two labels to {wavering} of {len(images)} images")
     if burst >= BURST:
         suspicions.append(f"said {burst} labels within one minute, faster than anybody looks at pictures")
     aims = target is not None and target.share >= 0.5 and target.p_value < _CHANCE
@@ -95,11 +100,19 @@ def conduct_of(
     )
 
 
-def usual_shares(votes: Sequence[Vote]) -> dict[str, float]:
+def usual_shares(votes: Ballots) -> dict[str, float]:
     """By label, the share that it has among the votes, 0..1."""
-    counts = Counter(vote.label for vote in votes)
-    return {label: count / len(votes) for label, count in counts.items()}
+    counts = np.bincount(votes.label, minlength=len(votes.labels)) / max(1, len(votes))
+    return {name: share for name, share in zip(votes.labels, counts.tolist(), strict=True) if share}
 
 
-def _is_believed(row: Row, vote: Vote) -> bool:
-    return row.label == vote.label and row.status is Status.OK and 2 * row.trust >= TRUST_SCALE
+def believed_labels(votes: Ballots, rows: Iterable[Row]) -> NDArray[np.intp]:
+    """Which label a version believes each sample of the votes to have, (samples,), by number; below 0 for none."""
+    samples = {name: number for number, name in enumerate(votes.samples)}
+    labels = {name: number for number, name in enumerate(votes.labels)}
+    found = np.full(len(samples), _ABSENT)
+    for row in rows:
+        if (place := samples.get(row.sample)) is not None:
+            sure = row.status is Status.OK and 2 * row.trust >= TRUST_SCALE and row.label is not None
+            found[place] = labels.get(row.label, _NOTHING) if sure and row.label is not None else _NOTHING
+    return found

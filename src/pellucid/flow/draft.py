@@ -7,7 +7,8 @@ from contextlib import contextmanager
 
 import sqlalchemy as sa
 
-from pellucid.flow.live import LiveModel, Undo, Views
+from pellucid.flow.answerer import Views
+from pellucid.flow.live import LiveModel, Undo
 from pellucid.store.ledger import Entry, add_entries, hold
 
 
@@ -39,11 +40,13 @@ class Draft:
 
     def learn(self, entries: Sequence[Entry], views: Views) -> None:
         """Puts samples where the entries say, without a word in the ledger."""
-        self._steps.append(self.live.apply(entries, views))
+        if entries:
+            self._steps.append(self.live.apply(entries, views))
 
     def record(self, connection: sa.Connection, entries: Sequence[Entry]) -> None:
         """Adds the entries to the ledger."""
-        self.ledger = add_entries(connection, self.live.model, entries)
+        if entries:
+            self.ledger = add_entries(connection, self.live.model, entries)
 
     def undo(self, steps: int = 0) -> None:
         """The model stands as it did after the first so many steps of the draft."""

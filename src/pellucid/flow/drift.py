@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pellucid.drift.watching import DriftReport, Window, watch
-from pellucid.errors import DataError
+from pellucid.errors import DataError, NotFoundError
 from pellucid.flow.drift_stream import follow_stream
 from pellucid.flow.embed import embed_samples
 from pellucid.flow.predict import choose_model, open_predictor
@@ -16,7 +16,7 @@ from pellucid.store.aliases import CHAMPION, alias_state
 from pellucid.store.datasets import get_version
 from pellucid.store.live_vectors import vectors_of
 from pellucid.store.manifests import read_manifest
-from pellucid.store.predictions import count_answers_of, newest_answers
+from pellucid.store.predictions import answer_of, count_answers_of, newest_answers
 from pellucid.types import Answer, ModelVersion, Row, Split, Status
 
 WINDOW = 500  # images of each window at most: the newest answers, and test images
@@ -62,6 +62,18 @@ def find_drift(workspace: Workspace, name: str | None = None, *, window: int = W
         images=[item.uid for item in answers],
     )
     return watch(reference, current)
+
+
+def moved_answers(workspace: Workspace, uids: Sequence[str]) -> tuple[Answer, ...]:
+    """The answers that a report names, in its order; what was pruned meanwhile is left out."""
+    found = []
+    with workspace.database.read() as connection:
+        for uid in uids:
+            try:
+                found.append(answer_of(connection, uid))
+            except NotFoundError:
+                continue
+    return tuple(found)
 
 
 class DriftAlarm:

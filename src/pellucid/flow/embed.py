@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pellucid.errors import ImageError, IntegrityError
+from pellucid.errors import ImageError, IntegrityError, NotFoundError, PellucidError
 from pellucid.features.extractor import Extractor
 from pellucid.features.pipeline import embed_stream
 from pellucid.flow.workspace import Progress, Workspace, no_progress
+from pellucid.store.live_vectors import vectors_of
 from pellucid.store.vectors import VectorCache
 
 _SHARD = 1024  # vectors; what a killed run loses at most
@@ -21,18 +22,29 @@ def embed_samples(
 ) -> NDArray[np.float32]:
     """The vectors of stored samples, shape (len(ids), extractor.dim), in the order of ``ids``.
 
+    An image that is gone is not needed where its vector was kept with an answer or a vote.
+
     Raises:
-        IntegrityError: a stored image is damaged.
+        NotFoundError, IntegrityError: a stored image is gone or damaged.
     """
-    cache = VectorCache(workspace.cache / "vectors", extractor.fingerprint, extractor.dim)
-    sources = workspace.images.readers(cache.missing(ids))
-    failed = fill_cache(workspace, extractor, cache, sources, progress=progress)
-    for name, error in failed.items():
-        raise IntegrityError(
-            f"the stored image {name[:12]}... can no longer be used ({error}); the limits in pellucid.toml are tighter "
-            "than when it was ingested"
-        )
+    cache, lost = _fill(workspace, extractor, ids, progress)
+    for error in lost.values():
+        raise error
     return cache.gather(ids)
+
+
+def embed_intact(workspace: Workspace, extractor: Extractor, ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+    """The same, (dim,) by sample, of those whose images can be had; those that are gone or damaged are left out."""
+    cache, lost = _fill(workspace, extractor, ids, no_progress)
+    there = [name for name in dict.fromkeys(ids) if name not in lost]
+    return dict(zip(there, cache.gather(there), strict=True))
+
+
+def find_lost(
+    workspace: Workspace, extractor: Extractor, ids: Sequence[str], *, progress: Progress = no_progress
+) -> frozenset[str]:
+    """Those of the samples that `embed_intact` would leave out; the vectors of all others are cached then."""
+    return frozenset(_fill(workspace, extractor, ids, progress)[1])
 
 
 def fill_cache(
@@ -74,3 +86,39 @@ def fill_cache(
     finally:
         keep()
     return failed
+
+
+def _fill(
+    workspace: Workspace, extractor: Extractor, ids: Sequence[str], progress: Progress
+) -> tuple[VectorCache, dict[str, PellucidError]]:
+    """The cache with all vectors that can be had, and the error of each sample that has none."""
+    cache = VectorCache(workspace.cache / "vectors", extractor.fingerprint, extractor.dim)
+    missing = cache.missing(ids)
+    lost: dict[str, PellucidError] = {}
+
+    def reader(name: str, read: Callable[[], bytes]) -> Callable[[], bytes]:
+        def run() -> bytes:
+            try:
+                return read()
+            except (NotFoundError, IntegrityError) as error:
+                lost[name] = error
+                raise ImageError("gone", str(error)) from None
+
+        return run
+
+    sources = {name: reader(name, read) for name, read in workspace.images.readers(missing).items()}
+    for name, error in fill_cache(workspace, extractor, cache, sources, progress=progress).items():
+        lost.setdefault(
+            name,
+            IntegrityError(
+                f"the stored image {name[:12]}... can no longer be used ({error}); the limits in pellucid.toml are "
+                "tighter than when it was ingested"
+            ),
+        )
+    if lost:
+        with workspace.database.read() as connection:
+            kept = vectors_of(connection, extractor.fingerprint, sorted(lost))
+        if kept:
+            cache.append(list(kept), np.stack(list(kept.values())))
+        lost = {name: error for name, error in lost.items() if name not in kept}
+    return cache, lost

@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 
 from pellucid.errors import ConcurrencyError, NotFoundError, UsageError
+from pellucid.flow.answerer import Answerer, Views
 from pellucid.flow.belief import Belief, believe_votes
 from pellucid.flow.draft import Draft, drafting
-from pellucid.flow.live import Answerer, LiveModel, Views
+from pellucid.flow.live import LiveModel
 from pellucid.store.ledger import Entry
 from pellucid.store.live_vectors import keep_vectors
 from pellucid.store.receipts import answer_to, claim
@@ -18,6 +19,8 @@ from pellucid.store.samples import stored_ids
 from pellucid.store.votes import add_vote, votes_of
 from pellucid.types import Role, Vote
 
+_DOUBTED = "the model and all who spoke of the image together rather believe in another class"
+_COPIED = "near-copies of the image have been learnt with all the weight that one image has"
 _ATTEMPTS = 5  # where the same comes several times at once
 
 
@@ -46,7 +49,7 @@ class Heard:
     label: str | None  # what the votes on the sample say together
     trust: float  # 0..1: P(that label is right)
     weight: float  # 0..1: with which the model has learnt it
-    action: str  # "learnt", "undone" by the guard, or "recorded" where nothing is learnt
+    action: str  # "learnt", "unlearnt", "undone" by the guard, or "recorded" where nothing changes
     reason: str  # why not, where it was not learnt
     model: str  # "NAME@VERSION"
     ledger: int  # the newest entry that the model then held
@@ -58,8 +61,8 @@ class Heard:
 def hear(live: LiveModel, said: Said, *, source: str = "direct") -> Heard:
     """Records the vote and learns what follows, in one transaction; the same key of the same source counts once.
 
-    The sample stands in the model once, under the label and with the trust that all its votes have together. A step
-    that hurts the guard is undone; the vote stays.
+    The sample stands in the model once, under the label and with the weight that all its votes have together; where
+    they tell nothing, it does not stand there. A step that hurts the guard is undone; the vote stays.
 
     Raises:
         UsageError: the label is blank, or new and not said to be.
@@ -142,11 +145,14 @@ def _take(
     live = draft.live
     if why := _untouchable(live, sample):
         return "recorded", why
-    weight = round(min(belief.trust, 1 - float(live.weights_of_copies([sample], view.X)[0])), 6)
-    if belief.label is None or weight <= 0:
-        return "recorded", "near-copies of the image have been learnt with all the weight that one image has"
     stood = live.stands(sample)
-    entry = Entry(sample, belief.label, weight, "learn", "", vote)
+    weight = round(min(belief.weight, 1 - float(live.weights_of_copies([sample], view.X)[0])), 6)
+    if weight > 0:
+        entry = Entry(sample, belief.label, weight, "learn", "", vote)
+    elif stood[1] > 0 and belief.weight <= 0:
+        entry = Entry(sample, None, 0.0, "unlearn", _DOUBTED, vote)
+    else:
+        return "recorded", _COPIED if belief.weight > 0 else _DOUBTED
     steps, before = draft.steps, live.guarded()
     draft.learn([entry], view)
     if hurt := live.hurt(before):
@@ -154,7 +160,9 @@ def _take(
         label = live.classes[stood[0]] if stood[1] > 0 else None
         entry = Entry(sample, label, stood[1], "guard", hurt, vote)
     draft.record(connection, [entry])
-    return ("undone", hurt) if hurt else ("learnt", "")
+    if hurt:
+        return "undone", hurt
+    return ("learnt", "") if weight > 0 else ("unlearnt", _DOUBTED)
 
 
 def _claim(connection: sa.Connection, source: str, key: str, heard: Heard) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -13,19 +13,20 @@ from numpy.typing import NDArray
 
 from pellucid.errors import ConcurrencyError, DataError, NotFoundError, UsageError
 from pellucid.evaluate.compare import Comparison, compare
-from pellucid.flow.embed import embed_samples
+from pellucid.flow.answerer import Answerer, Views
+from pellucid.flow.draft import Draft, drafting
+from pellucid.flow.embed import embed_intact
 from pellucid.flow.environment import current_user
-from pellucid.flow.judging import Judged, Steps, differ, judge
-from pellucid.flow.live import Answerer, LiveModel, Views
+from pellucid.flow.judging import Judged, differ, judge
+from pellucid.flow.live import LiveModel
 from pellucid.flow.workspace import Progress, Workspace, no_progress
 from pellucid.store.aliases import CHAMPION, alias_state
 from pellucid.store.datasets import get_version
-from pellucid.store.ledger import add_entries, hold
 from pellucid.store.models import get_model
 from pellucid.store.predictions import newest_answered
 from pellucid.store.retractions import retract
-from pellucid.store.votes import find_votes
-from pellucid.types import KEEPER, Split, Status
+from pellucid.store.votes import find_votes, look_past
+from pellucid.types import KEEPER, Split, Status, Vote
 
 ANSWERS = 1000  # newest answers that are given again, to see how many change
 _DIGITS = 4  # of an id that a person has to type at least
@@ -86,7 +87,7 @@ def forget(
         since: votes said at that time or later.
         reason: why; kept with the retraction.
         actor: who takes them back; the user of the operating system where None.
-        dry_run: computes the same and changes nothing.
+        dry_run: computes the same and changes nothing; nobody has to wait for it meanwhile.
         live: the champion, where it is loaded already.
 
     Raises:
@@ -112,120 +113,152 @@ def forget(
     elif live is None or live.model.ref != champion.ref:
         progress("loading the champion", 0, None)
         live = LiveModel(workspace, champion)
-    run = _Run(workspace, dataset, live, dry_run=dry_run)
+    run = _Run(workspace, dataset, live, _Named(voter, sample, since))
     progress("forgetting", 0, None)
-    with live.lock if live is not None else contextlib.nullcontext():
-        return run.run(voter, sample, since, reason=reason, actor=actor or current_user())
+    return run.look() if dry_run else run.run(reason=reason, actor=actor or current_user())
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """Whose votes are taken back; None for any."""
+
+    voter: str | None
+    sample: str | None
+    since: datetime | None
 
 
 class _Run:
     """One retraction, from the votes to the report."""
 
-    def __init__(self, workspace: Workspace, dataset: str, live: LiveModel | None, *, dry_run: bool) -> None:
+    def __init__(self, workspace: Workspace, dataset: str, live: LiveModel | None, named: _Named) -> None:
         self._workspace = workspace
         self._dataset = dataset
         self._live = live
-        self._learner = live if live is not None and live.learns else None
-        self._dry_run = dry_run
+        self._named = named
 
-    def run(
-        self, voter: str | None, sample: str | None, since: datetime | None, *, reason: str, actor: str
-    ) -> Forgotten:
+    def look(self) -> Forgotten:
+        """What `run` would report. It reads one state of the database and unlearns in a copy: nobody waits for it."""
+        live = self._live
+        with self._workspace.database.read() as connection:
+            found, samples = self._find(connection)
+            report = self._report(found, samples, None)
+            if live is not None:
+                self._check_champion(connection, live)
+            if live is not None and live.learns:
+                with live.lock:
+                    live.follow(connection)
+                    live.refresh(connection)
+                    draft = Draft(live.fork())
+                look_past(connection, self._dataset, **asdict(self._named))
+                report, _ = self._unlearn(connection, draft, samples, "", report)
+        return replace(report, dry_run=True)
+
+    def run(self, *, reason: str, actor: str) -> Forgotten:
         """The report; everything is kept, or nothing."""
-        steps = None if self._learner is None else Steps(self._learner)
-        try:
-            with self._workspace.database.write() as connection:
-                self._take_up(connection)
-                fits = find_votes(connection, self._dataset, voter=voter, sample=sample, since=since)
-                found = {number: vote for number, vote in fits.items() if vote.voter != KEEPER}
-                if not found:
-                    raise NotFoundError(
-                        f"{self._dataset} has no vote that counts and fits; `pellucid voters {self._dataset}` lists "
-                        "who has said how much"
-                    )
-                samples = sorted({vote.sample for vote in found.values()})
-                if sample is not None and len(samples) > 1:
-                    raise NotFoundError(f"{len(samples)} images begin with {sample!r}; give more digits of the id")
-                number = retract(connection, self._dataset, list(found), actor=actor, reason=reason)
-                report = Forgotten(
-                    dataset=self._dataset,
-                    retraction=None if self._dry_run else number,
-                    votes=len(found),
-                    voters=tuple(sorted({vote.voter for vote in found.values()})),
-                    samples=len(samples),
-                    unlearnt=0,
-                    changed=0,
-                    model=None if self._live is None else self._live.model.ref,
-                    note=self._note(),
-                    guard=None,
-                    test=None,
-                    answers=0,
-                    answers_changed=0,
-                    ledger=0 if self._live is None else self._live.ledger,
-                    dry_run=self._dry_run,
-                )
-                if self._learner is not None and steps is not None:
-                    report = self._unlearn(connection, self._learner, steps, samples, reason, report)
-                if self._dry_run:
-                    connection.rollback()
-        except BaseException:
-            if steps is not None:
-                steps.undo()
-            raise
-        if steps is not None and self._learner is not None:
-            if self._dry_run:
-                steps.undo()
-            else:
-                self._learner.publish(report.ledger)
+        with (
+            contextlib.nullcontext() if self._live is None else drafting(self._live) as draft,
+            self._workspace.database.write() as connection,
+        ):
+            if draft is not None:
+                draft.hold(connection)
+                self._check_champion(connection, draft.live)
+            found, samples = self._find(connection)
+            number = retract(connection, self._dataset, list(found), actor=actor, reason=reason)
+            report = self._report(found, samples, number)
+            if draft is not None and draft.live.learns:
+                report, moved = self._unlearn(connection, draft, samples, reason, report)
+                draft.record(connection, moved.entries)
+                report = replace(report, ledger=draft.ledger)
         return report
 
-    def _take_up(self, connection: sa.Connection) -> None:
-        """Keeps others from the ledger, and takes in what they have done until now."""
-        if self._live is None:
-            return
-        hold(connection, self._live.model)
-        if alias_state(connection, self._dataset, CHAMPION).version != self._live.model.version:
+    def _check_champion(self, connection: sa.Connection, live: LiveModel) -> None:
+        if alias_state(connection, self._dataset, CHAMPION).version != live.model.version:
             raise ConcurrencyError(f"the champion of {self._dataset} was changed meanwhile; look again and retry")
-        self._live.follow(connection)
-        self._live.refresh(connection)
+
+    def _find(self, connection: sa.Connection) -> tuple[dict[int, Vote], list[str]]:
+        """The votes, by number, and the samples that they are on."""
+        sample = self._named.sample
+        fits = find_votes(connection, self._dataset, **asdict(self._named))
+        found = {number: vote for number, vote in fits.items() if vote.voter != KEEPER}
+        if not found:
+            raise NotFoundError(
+                f"{self._dataset} has no vote that counts and fits; `pellucid voters {self._dataset}` lists "
+                "who has said how much"
+            )
+        samples = sorted({vote.sample for vote in found.values()})
+        if sample is not None and len(samples) > 1:
+            raise NotFoundError(f"{len(samples)} images begin with {sample!r}; give more digits of the id")
+        return found, samples
+
+    def _report(self, found: Mapping[int, Vote], samples: Sequence[str], number: int | None) -> Forgotten:
+        """Without what the model unlearns."""
+        return Forgotten(
+            dataset=self._dataset,
+            retraction=number,
+            votes=len(found),
+            voters=tuple(sorted({vote.voter for vote in found.values()})),
+            samples=len(samples),
+            unlearnt=0,
+            changed=0,
+            model=None if self._live is None else self._live.model.ref,
+            note=self._note(),
+            guard=None,
+            test=None,
+            answers=0,
+            answers_changed=0,
+            ledger=0 if self._live is None else self._live.ledger,
+            dry_run=False,
+        )
 
     def _note(self) -> str:
         if self._live is None:
             return "there is no champion that could have learnt from them; the next version follows"
-        if self._learner is None:
+        if not self._live.learns:
             return f"the head of {self._live.model.ref} cannot unlearn single images; the next retraining follows"
         return ""
 
     def _unlearn(
         self,
         connection: sa.Connection,
-        live: LiveModel,
-        steps: Steps,
+        draft: Draft,
         samples: Sequence[str],
         reason: str,
         report: Forgotten,
-    ) -> Forgotten:
+    ) -> tuple[Forgotten, Judged]:
+        """The report with what the model unlearns, and how its samples stand then."""
+        live = draft.live
         before = live.newest()
-        moved = differ(live, judge(live, connection, samples, action="unlearn", reason=reason))
+        judged = judge(live, connection, samples, action="unlearn", reason=reason)
+        moved = differ(live, judged)
         gone = [entry.sample for entry in moved.entries if entry.weight == 0]
         _check_rest(live, moved)
-        steps.take(moved)
+        draft.learn(moved.entries, moved.views)
         after = live.newest()
-        ledger = add_entries(connection, live.model, moved.entries) if moved.entries else live.ledger
-        asked = newest_answered(connection, live.model, ANSWERS)
-        views = live.look_up(connection, asked)
+        asked, views = live.look_up_intact(connection, newest_answered(connection, live.model, ANSWERS))
         again = [answerer.probabilities_of(views) for answerer in (before, after)] if asked else []
         changed = int((again[0].argmax(axis=1) != again[1].argmax(axis=1)).sum()) if asked else 0
-        return replace(
+        report = replace(
             report,
             unlearnt=len(gone),
             changed=len(moved.entries) - len(gone),
+            note=_note_lost(live, judged.lost),
             guard=_on_guard(live, before, after),
             test=_on_test(self._workspace, live, before, after),
             answers=len(asked),
             answers_changed=changed,
-            ledger=live.ledger if self._dry_run else ledger,
+            ledger=live.ledger,
         )
+        return report, moved
+
+
+def _note_lost(live: LiveModel, lost: Sequence[str]) -> str:
+    learnt = [name for name in lost if live.stands(name)[1] > 0]
+    if not learnt:
+        return ""
+    return (
+        f"{len(learnt)} of the images are gone or damaged, {learnt[0][:12]}... among them, and stay learnt as they are "
+        f"until {live.model.ref} is loaded with their packs restored; the next retraining follows in any case"
+    )
 
 
 def _check_rest(live: LiveModel, moved: Judged) -> None:
@@ -258,9 +291,11 @@ def _on_test(workspace: Workspace, live: LiveModel, before: Answerer, after: Ans
         and row.label in live.classes
         and live.stands(row.sample)[1] == 0
     ]
+    vectors = embed_intact(workspace, live.predictor.extractor, [row.sample for row in rows])
+    rows = [row for row in rows if row.sample in vectors]
     if not rows:
         return None
-    X = embed_samples(workspace, live.predictor.extractor, [row.sample for row in rows])
+    X = np.stack([vectors[row.sample] for row in rows])
     y = np.array([live.classes.index(str(row.label)) for row in rows], np.intp)
     groups = [row.group for row in rows]
     return _shift(y, before, after, Views(X, live.online.lift(X)), groups if len(set(groups)) < len(groups) else None)

@@ -51,7 +51,7 @@ class Gallery:
             label: only those that are learnt under it.
         """
         direction = unit(np.asarray(x, np.float32)[None])[0]
-        later = {name: v for name, v in self._live.fresh().items() if name not in self._places}
+        later = {name: v for name, v in self._live.recent().items() if name not in self._places}
         names = [*self._names, *later]
         similarity = self._X @ direction
         if later:

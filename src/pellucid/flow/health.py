@@ -1,4 +1,4 @@
-"""Health: whether the database answers, who is at work, and what waits for a worker."""
+"""Health: whether the database answers, what is being worked on, who is there to work, and what waits for them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from pellucid.flow.workspace import Workspace
 from pellucid.store.database import now_of
 from pellucid.store.leases import Lease, Queue, read_leases, read_queue
+from pellucid.store.workers import Worker, workers_alive
 
 PATIENCE = timedelta(minutes=2)  # that a job may wait while nobody is at work, before somebody should look why
 _LATELY = timedelta(days=7)
@@ -24,19 +25,21 @@ class Health:
     seconds: float  # that it took to answer
     leases: tuple[Lease, ...]  # work that somebody has taken on
     queue: Queue  # failed: within a week
+    workers: tuple[Worker, ...]  # alive, and ready to take any job; idle ones too
 
     @property
-    def workers(self) -> tuple[str, ...]:
-        """Those who are at work and alive; one that waits for work holds no lease and is not seen."""
-        return tuple(sorted({lease.worker for lease in self.leases if lease.alive}))
+    def busy(self) -> tuple[str, ...]:
+        """What is being worked on; not by workers alone: `pellucid train` does its own jobs, and a retraining too."""
+        return tuple(lease.what for lease in self.leases if lease.alive)
 
     @property
     def trouble(self) -> str:
         """What is wrong with the workers; empty where nothing is."""
-        dead = [lease for lease in self.leases if not lease.alive]
-        if dead and not self.workers:
-            return f"{dead[0].what} is left by a worker that died; start one: pellucid worker --watch"
-        if self.queue.queued and not self.workers and self.queue.oldest is not None and self.queue.oldest > PATIENCE:
+        if self.workers or self.busy:
+            return ""
+        if self.leases:
+            return f"{self.leases[0].what} is left by a worker that died; start one: pellucid worker --watch"
+        if self.queue.queued and self.queue.oldest is not None and self.queue.oldest > PATIENCE:
             return f"{self.queue.queued} jobs wait and nobody is at work; start one: pellucid worker --watch"
         return ""
 
@@ -57,4 +60,5 @@ def look(workspace: Workspace) -> Health:
             seconds=seconds,
             leases=tuple(read_leases(connection)),
             queue=read_queue(connection, now - _LATELY),
+            workers=tuple(workers_alive(connection)),
         )

@@ -9,10 +9,13 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
+from pellucid.flow.answerer import Views
 from pellucid.flow.belief import believe_all
-from pellucid.flow.live import COPY, LiveModel, Undo, Views, unit
+from pellucid.flow.draft import Draft
+from pellucid.flow.live import LiveModel, unit
 from pellucid.store.datasets import list_versions
 from pellucid.store.ledger import Entry, entries_after
+from pellucid.store.live_vectors import keep_vectors
 from pellucid.store.votes import samples_retracted, samples_said, standing_votes, votes_of
 from pellucid.types import Split, Status
 
@@ -25,11 +28,12 @@ class Judged:
 
     entries: tuple[Entry, ...]
     views: Views  # of them, in that order
+    lost: tuple[str, ...] = ()  # samples that nobody can judge, because their images are gone
 
     def only(self, chosen: NDArray[np.bool_]) -> Judged:
         """Those that are chosen, (n,)."""
         kept = tuple(entry for entry, is_in in zip(self.entries, chosen, strict=True) if is_in)
-        return Judged(kept, self.views.only(chosen))
+        return Judged(kept, self.views.only(chosen), self.lost)
 
 
 def judge(
@@ -45,6 +49,7 @@ def judge(
 
     A sample of which nothing counts but what the model was trained on stands as it was trained. One that is tested on
     or trusted is not learnt. Every other stands as its votes are believed, and near-copies share the weight of one.
+    One whose image is gone is left out and stays where it is; its votes are judged once the image is back.
 
     Args:
         together: judges all voters anew by what they said of just these samples; trusted ones tell most.
@@ -53,7 +58,8 @@ def judge(
     held = (upto, live.version.created_at)
     open_ = samples_said(connection, dataset, upto).keys() | set(samples_retracted(connection, dataset, held=held))
     refused = refused_samples(live, connection)
-    views = live.look_up(connection, names)
+    wanted = names
+    names, views = live.look_up_intact(connection, wanted)
     votes = votes_of(connection, dataset, names)
     rows = [live.rows.get(name) for name in names]
     settled = {
@@ -68,13 +74,25 @@ def judge(
         belief = beliefs[name]
         believed = live.may_learn(name) and name in open_ and name not in refused
         if believed:
-            place: tuple[str | None, float] = (belief.label, belief.trust if belief.label is not None else 0.0)
+            place: tuple[str | None, float] = (belief.label, belief.weight)
         else:
             number, weight = live.trained(name) if live.may_learn(name) else (-1, 0.0)
             place = (live.classes[number] if weight > 0 else None, weight)
         entries.append(Entry(name, *place, action, reason))
         is_shared.append(believed and place[1] > 0)
-    return Judged(tuple(_share(live, entries, views, np.array(is_shared, np.bool_))), views)
+    lost = tuple(name for name in wanted if name in live.lost)
+    return Judged(tuple(_share(live, entries, views, np.array(is_shared, np.bool_))), views, lost)
+
+
+def keep_views(live: LiveModel, connection: sa.Connection, judged: Judged) -> None:
+    """Keeps the vectors that the entries rest on: whoever follows the ledger then needs no image."""
+    database, fingerprint = live.workspace.database, live.model.fingerprint
+    keep_vectors(
+        database,
+        connection,
+        fingerprint,
+        {entry.sample: x for entry, x in zip(judged.entries, judged.views.X, strict=True)},
+    )
 
 
 def differ(live: LiveModel, judged: Judged, least: float = 1e-6) -> Judged:
@@ -94,46 +112,30 @@ def refused_samples(live: LiveModel, connection: sa.Connection) -> set[str]:
     return {undone[number] for number in standing_votes(connection, list(undone))}
 
 
-class Steps:
-    """Steps of the live model, which can all be undone until they are published."""
+def learn_guarded(draft: Draft, judged: Judged) -> tuple[list[Entry], int]:
+    """Puts the samples where they are to stand, without those that hurt the guard, which are found by halves.
 
-    def __init__(self, live: LiveModel) -> None:
-        self._live = live
-        self._taken: list[Undo] = []
-
-    def take(self, judged: Judged) -> None:
-        """Puts the samples where they are to stand."""
-        if judged.entries:
-            self._taken.append(self._live.apply(judged.entries, judged.views))
-
-    def take_guarded(self, judged: Judged) -> tuple[list[Entry], int]:
-        """The same without those that hurt the guard, which are found by halves.
-
-        Returns:
-            The entries for the ledger, and how many of them the guard has undone.
-        """
-        if not judged.entries:
-            return [], 0
-        before = self._live.guarded()
-        self.take(judged)
-        hurt = self._live.hurt(before)
-        if not hurt:
-            return list(judged.entries), 0
-        self._live.restore(self._taken.pop())
-        if len(judged.entries) == 1:
-            (entry,) = judged.entries
-            number, weight = self._live.stands(entry.sample)
-            label = self._live.classes[number] if weight > 0 else None
-            return [replace(entry, label=label, weight=weight, action="guard", reason=hurt)], 1
-        first = np.arange(len(judged.entries)) < len(judged.entries) // 2
-        entries, undone = self.take_guarded(judged.only(first))
-        more, others = self.take_guarded(judged.only(~first))
-        return entries + more, undone + others
-
-    def undo(self) -> None:
-        """The model stands as before the first step."""
-        while self._taken:
-            self._live.restore(self._taken.pop())
+    Returns:
+        The entries for the ledger, and how many of them the guard has undone.
+    """
+    if not judged.entries:
+        return [], 0
+    live, steps = draft.live, draft.steps
+    before = live.guarded()
+    draft.learn(judged.entries, judged.views)
+    hurt = live.hurt(before)
+    if not hurt:
+        return list(judged.entries), 0
+    draft.undo(steps)
+    if len(judged.entries) == 1:
+        (entry,) = judged.entries
+        number, weight = live.stands(entry.sample)
+        label = live.classes[number] if weight > 0 else None
+        return [replace(entry, label=label, weight=weight, action="guard", reason=hurt)], 1
+    first = np.arange(len(judged.entries)) < len(judged.entries) // 2
+    entries, undone = learn_guarded(draft, judged.only(first))
+    more, others = learn_guarded(draft, judged.only(~first))
+    return entries + more, undone + others
 
 
 def _votes_upto(live: LiveModel, connection: sa.Connection) -> int:
@@ -153,7 +155,7 @@ def _share(live: LiveModel, entries: Sequence[Entry], views: Views, shared: NDAr
     names = [entries[place].sample for place in places]
     for start in range(0, len(X), _BLOCK):
         block = slice(start, start + _BLOCK)
-        copies = (X[block] @ X.T > COPY).sum(axis=1)
+        copies = (X[block] @ X.T > live.copy_cosine).sum(axis=1)
         taken = live.weights_of_copies(names, X[block])
         for place, count, weight in zip(places[block], copies, taken, strict=True):
             entry = entries[place]

@@ -7,6 +7,7 @@ to it: it takes the net effect of the ledger in one block.
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,15 +18,16 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from pellucid.errors import StorageError
-from pellucid.flow.embed import embed_samples
-from pellucid.flow.fresh import Fresh
+from pellucid.flow.answerer import Answerer, Views
+from pellucid.flow.embed import embed_intact, embed_samples
 from pellucid.flow.learn import gather
 from pellucid.flow.predict import open_predictor
-from pellucid.flow.predictor import Predictor
+from pellucid.flow.recent import RecentVectors
 from pellucid.flow.replay import REPLAY, replayed
 from pellucid.flow.workspace import Workspace
 from pellucid.heads.online import OnlineHead, Snapshot, Span, learns_online
 from pellucid.labels.halves import halve
+from pellucid.noise.copies import USUAL, copy_cosine
 from pellucid.store.datasets import get_version
 from pellucid.store.ledger import Entry, entries_after
 from pellucid.store.live_vectors import vectors_of
@@ -33,64 +35,8 @@ from pellucid.store.manifests import read_manifest
 from pellucid.types import TRUST_SCALE, ModelVersion, Row, Split, Status
 
 UNLEARNT = (-1, 0.0)
-COPY = 0.995  # the cosine of two vectors above which they are taken for copies of one image
-FRESH = 2000  # images among which copies are looked for, the newest
+RECENT = 2000  # images among which copies are looked for, the newest
 HURTS = 0.01  # of the guard's accuracy: a step that takes it lower than so far below the champion's is undone
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Answerer:
-    """One state of the live model; it never changes."""
-
-    model: ModelVersion
-    classes: tuple[str, ...]  # in index order; those that came after training are at the end
-    ledger: int  # the newest entry that is learnt; 0 for the model as it was trained
-    predictor: Predictor
-    snapshot: Snapshot | None  # None for a head that cannot learn online
-    span: Span | None  # what was learnt in training
-
-    def reply(self, X: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
-        """Probabilities and novelty of vectors (n, d).
-
-        The probabilities (n, K) are in the order of ``classes``; a class never learnt gets 0. The novelty (n,), 0..1,
-        is the share of training images that lie nearer to what was learnt; None where nothing tells.
-        """
-        if self.snapshot is None or not len(X):
-            return self.predictor.predict_vectors(X), None
-        rows = self.snapshot.look(X)
-        return self._shares(self.snapshot, rows), None if self.span is None else self.span.novelty(rows)
-
-    def probabilities_of(self, views: Views) -> NDArray[np.float64]:
-        """Probabilities (n, K) in the order of ``classes``."""
-        if self.snapshot is None:
-            return self.predictor.predict_vectors(views.X)
-        return self._shares(self.snapshot, views.rows)
-
-    def _shares(self, snapshot: Snapshot, rows: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-        found = np.zeros((len(rows), len(self.classes)))
-        found[:, snapshot.classes] = snapshot.predict_proba(rows)
-        return found
-
-    def sets(self, shares: NDArray[np.float64], alpha: float = 0.1) -> NDArray[np.bool_]:
-        """Which classes, (n, K), hold the true one with probability 1 - alpha."""
-        if self.snapshot is None:
-            return np.asarray(np.arange(shares.shape[1]) == shares.argmax(axis=1)[:, None])
-        held = np.zeros(shares.shape, np.bool_)
-        columns = self.snapshot.classes
-        held[:, columns] = self.snapshot.predict_set(shares[:, columns], alpha)
-        return held
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Views:
-    """Samples as the model sees them."""
-
-    X: NDArray[np.float32]  # (n, d) vectors
-    rows: NDArray[np.floating[Any]]  # (n, p) the same, lifted
-
-    def only(self, chosen: NDArray[np.bool_]) -> Views:
-        """Those that are chosen, (n,)."""
-        return self if chosen.all() else Views(self.X[chosen], self.rows[chosen])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -136,10 +82,12 @@ class LiveModel:
         self._span: Span | None = None
         self._trained: dict[str, tuple[int, float]] = {}  # class number and weight of each sample of the training
         self._stands: dict[str, tuple[int, float]] = {}  # the same of each sample that is learnt
-        self._fresh = Fresh(self.predictor.extractor.dim, FRESH)
+        self._recent = RecentVectors(self.predictor.extractor.dim, RECENT)
         self._ledger = 0
         self._version = 0  # of the dataset: the newest whose splits are known
+        self.lost: frozenset[str] = frozenset()  # samples that were left out because their images are gone
         self.rows: Mapping[str, Row] = {}
+        self.copy_cosine = USUAL  # of two vectors, above which they are taken for copies of one image
         self.guard: Guard | None = None
         self.best: float | None = None  # the accuracy on the guard of the model as it was trained
         with workspace.database.read() as connection:
@@ -207,22 +155,32 @@ class LiveModel:
         return row is None or row.split is Split.TRAIN
 
     def look_up(self, connection: sa.Connection, ids: Sequence[str]) -> Views:
-        """How the model sees samples: as in training those that it was trained on, and as they came all others."""
-        X = self.vectors(connection, ids)
-        return Views(X, self._online.lift(X) if self._online is not None and len(X) else X)
+        """How the model sees samples, with the errors of `embed_samples`: as in training those that it was trained on,
+        and as they came all others.
+        """
+        return self._views(self.vectors(connection, ids))
+
+    def look_up_intact(self, connection: sa.Connection, ids: Sequence[str]) -> tuple[list[str], Views]:
+        """The same of those whose images can be had, with their names, each once; the others are then `lost`."""
+        kept = self._kept(connection, ids)
+        kept |= embed_intact(self.workspace, self.predictor.extractor, [name for name in ids if name not in kept])
+        names = [name for name in dict.fromkeys(ids) if name in kept]
+        with self.lock:
+            self.lost = self.lost.difference(names).union(name for name in ids if name not in kept)
+        return names, self._views(self._stack([kept[name] for name in names]))
 
     def vectors(self, connection: sa.Connection, ids: Sequence[str]) -> NDArray[np.float32]:
-        """The vectors of samples, (n, d), as `look_up` has them."""
-        kept = vectors_of(connection, self.model.fingerprint, [name for name in ids if name not in self._trained])
+        """The vectors of samples, (n, d), as `look_up` has them, with its errors."""
+        kept = self._kept(connection, ids)
         missing = [name for name in dict.fromkeys(ids) if name not in kept]
         if missing:
             made = embed_samples(self.workspace, self.predictor.extractor, missing)
             kept |= dict(zip(missing, made, strict=True))
-        return np.stack([kept[name] for name in ids]) if ids else np.empty((0, self.predictor.extractor.dim), "f4")
+        return self._stack([kept[name] for name in ids])
 
-    def fresh(self) -> Mapping[str, NDArray[np.float32]]:
-        """The unit vectors of the samples that moved last, at most ``FRESH``; from any thread."""
-        return self._fresh.vectors()
+    def recent(self) -> Mapping[str, NDArray[np.float32]]:
+        """The unit vectors of the samples that moved last, at most ``RECENT``; from any thread."""
+        return self._recent.vectors()
 
     def follow(self, connection: sa.Connection) -> int:
         """Takes in what others have added to the ledger; returns how many entries there were."""
@@ -235,9 +193,18 @@ class LiveModel:
                     if item.label is not None:
                         self.class_number(item.label)
                 net = {item.sample: item for item in entries}
-                self.apply(list(net.values()), self.look_up(connection, list(net)))
+                names, views = self.look_up_intact(connection, list(net))
+                self.apply([net[name] for name in names], views)
                 self.publish(entries[-1].id)
             return len(entries)
+
+    def fork(self) -> LiveModel:
+        """A copy in which steps can be tried out; under the ``lock``, which the copy does not share."""
+        fork = copy.copy(self)
+        fork.lock = threading.RLock()
+        fork._online = None if self._online is None else self._online.copy()
+        fork._stands, fork._recent = dict(self._stands), self._recent.copy()
+        return fork
 
     def apply(self, entries: Sequence[Entry], views: Views) -> Undo:
         """Puts samples, each named once, where the entries say; what it returns undoes it.
@@ -300,7 +267,7 @@ class LiveModel:
             names: samples that are left out of account.
         """
         out = set(names)
-        others, alike = self._fresh.alike(unit(X), COPY)
+        others, alike = self._recent.alike(unit(X), self.copy_cosine)
         weights = [
             self.stands(name)[1] if name not in out and self.stands(name) != self.trained(name) else 0.0
             for name in others
@@ -330,7 +297,7 @@ class LiveModel:
                 self._stands[name] = new[name]
             else:
                 self._stands.pop(name, None)
-        self._fresh.put(names, unit(views.X))
+        self._recent.put(names, unit(views.X))
 
     def _resume(self, rows: Sequence[Row]) -> None:
         train = [row for row in rows if row.split is Split.TRAIN and row.status is Status.OK and row.label is not None]
@@ -344,6 +311,7 @@ class LiveModel:
         weight = np.array([row.trust / TRUST_SCALE for row in learnt], np.float64)
         self._online = OnlineHead.resume(self.predictor.head, X, y, weight)
         self._span = self._online.span(self._online.lift(X))
+        self.copy_cosine = copy_cosine(X, [row.group for row in learnt])
         self._trained = {
             row.sample: (int(number), float(share)) for row, number, share in zip(learnt, y, weight, strict=True)
         }
@@ -353,12 +321,23 @@ class LiveModel:
         trusted = [
             row for row in rows if row.split is Split.TRUSTED and row.status is Status.OK and row.label in self.classes
         ]
-        mine = set(halve([row.sample for row in trusted], [row.group for row in trusted])[0])
-        kept = [row for row in trusted if row.sample in mine]
-        if not kept:
+        mine = halve([row.sample for row in trusted], [row.group for row in trusted])[0]
+        found = embed_intact(self.workspace, self.predictor.extractor, mine)
+        there = [row for row in trusted if row.sample in found]
+        if not there:
             return None
-        X = embed_samples(self.workspace, self.predictor.extractor, [row.sample for row in kept])
-        return Guard(self.online.lift(X), np.array([self.classes.index(str(row.label)) for row in kept], np.intp))
+        X = self._stack([found[row.sample] for row in there])
+        return Guard(self.online.lift(X), np.array([self.classes.index(str(row.label)) for row in there], np.intp))
+
+    def _kept(self, connection: sa.Connection, ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        """The vectors of images as they came, of those that the model was not trained on."""
+        return vectors_of(connection, self.model.fingerprint, [name for name in ids if name not in self._trained])
+
+    def _stack(self, vectors: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        return np.stack(vectors) if vectors else np.empty((0, self.predictor.extractor.dim), np.float32)
+
+    def _views(self, X: NDArray[np.float32]) -> Views:
+        return Views(X, self._online.lift(X) if self._online is not None and len(X) else X)
 
     def newest(self) -> Answerer:
         """The model as it now is, published or not."""

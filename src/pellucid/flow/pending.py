@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pellucid.flow.workspace import Workspace
-from pellucid.store.aliases import CHAMPION, alias_state
+from pellucid.store.aliases import CHAMPION, alias_state, history_of
 from pellucid.store.datasets import get_version
 from pellucid.store.manifests import read_manifest
 from pellucid.store.verdicts import verdicts_of
@@ -49,9 +49,14 @@ def label_trust(workspace: Workspace, dataset: str) -> Labels:
 
 
 def refused_candidates(workspace: Workspace, dataset: str) -> list[str]:
-    """Models younger than the champion that the gate has refused last, newest first: is it right, or is the gate?"""
+    """Models younger than the champion that the gate has refused last, newest first: is it right, or is the gate?
+
+    One that somebody has promoted all the same waits for nobody.
+    """
     with workspace.database.read() as connection:
         champion = alias_state(connection, dataset, CHAMPION).version or 0
+        tried = {item.version for item in history_of(connection, dataset) if item.alias == CHAMPION}
         last = {verdict.candidate: verdict for verdict in verdicts_of(connection, dataset)}
     refused = [item for item in last.values() if item.judged and not item.passed and item.candidate > champion]
-    return [f"{dataset}@{item.candidate}" for item in sorted(refused, key=lambda item: -item.candidate)]
+    numbers = sorted({item.candidate for item in refused} - tried, reverse=True)
+    return [f"{dataset}@{number}" for number in numbers]

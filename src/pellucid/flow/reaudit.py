@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pellucid.flow.judging import Steps, differ, judge, refused_samples
+from pellucid.flow.draft import drafting
+from pellucid.flow.judging import differ, judge, keep_views, learn_guarded, refused_samples
 from pellucid.flow.live import LiveModel
-from pellucid.store.ledger import add_entries, hold
 from pellucid.store.votes import samples_said
 from pellucid.types import Split
 
@@ -20,12 +20,13 @@ class Reaudit:
     """What judging the votes anew has changed."""
 
     model: str  # "NAME@VERSION"
-    judged: int  # samples with votes that were said directly
+    judged: int  # samples with votes that were said directly, without the lost ones
     unlearnt: int  # samples that are learnt no longer
     relabelled: int  # learnt under another label now
     reweighed: int  # learnt with another weight
     added: int  # learnt now, and not before
     undone: int  # changes that the guard has undone
+    lost: int  # samples that nobody could judge, because their images are gone
     ledger: int  # the newest entry that the model then held
 
 
@@ -41,38 +42,31 @@ def reaudit(live: LiveModel) -> Reaudit:
         StorageError, ConcurrencyError: nothing was changed.
     """
     if not live.learns:
-        return Reaudit(live.model.ref, 0, 0, 0, 0, 0, 0, live.ledger)
-    with live.lock:
-        steps = Steps(live)
-        try:
-            with live.workspace.database.write() as connection:
-                hold(connection, live.model)
-                live.follow(connection)
-                live.refresh(connection)
-                names = sorted(samples_said(connection, live.model.name))
-                judged = judge(live, connection, names, action="audit", reason="votes judged anew", together=True)
-                refused = refused_samples(live, connection)
-                mine = [_follows(live, name) and name not in refused for name in names]
-                moved = differ(live, judged.only(np.array(mine, np.bool_)), MOVED)
-                places = {entry.sample: live.stands(entry.sample) for entry in moved.entries}
-                entries, undone = steps.take_guarded(moved)
-                ledger = add_entries(connection, live.model, entries) if entries else live.ledger
-        except BaseException:
-            steps.undo()
-            raise
-        live.publish(ledger)
-        counts = {"unlearnt": 0, "relabelled": 0, "reweighed": 0, "added": 0}
-        for entry in entries:
-            number, weight = places[entry.sample]
-            if entry.action == "guard":
-                continue
-            if entry.weight == 0:
-                counts["unlearnt"] += 1
-            elif weight == 0:
-                counts["added"] += 1
-            else:
-                counts["reweighed" if live.classes[number] == entry.label else "relabelled"] += 1
-        return Reaudit(live.model.ref, len(names), undone=undone, ledger=ledger, **counts)
+        return Reaudit(live.model.ref, 0, 0, 0, 0, 0, 0, 0, live.ledger)
+    with drafting(live) as draft, live.workspace.database.write() as connection:
+        draft.hold(connection)
+        names = sorted(samples_said(connection, live.model.name))
+        judged = judge(live, connection, names, action="audit", reason="votes judged anew", together=True)
+        refused = refused_samples(live, connection)
+        mine = [_follows(live, entry.sample) and entry.sample not in refused for entry in judged.entries]
+        moved = differ(live, judged.only(np.array(mine, np.bool_)), MOVED)
+        keep_views(live, connection, moved)
+        places = {entry.sample: live.stands(entry.sample) for entry in moved.entries}
+        entries, undone = learn_guarded(draft, moved)
+        draft.record(connection, entries)
+    counts = {"unlearnt": 0, "relabelled": 0, "reweighed": 0, "added": 0}
+    for entry in entries:
+        number, weight = places[entry.sample]
+        if entry.action == "guard":
+            continue
+        if entry.weight == 0:
+            counts["unlearnt"] += 1
+        elif weight == 0:
+            counts["added"] += 1
+        else:
+            counts["reweighed" if live.classes[number] == entry.label else "relabelled"] += 1
+    n_lost = len(judged.lost)
+    return Reaudit(live.model.ref, len(names) - n_lost, undone=undone, lost=n_lost, ledger=draft.ledger, **counts)
 
 
 def _follows(live: LiveModel, sample: str) -> bool:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import socket
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from pellucid.errors import ConcurrencyError, PellucidError, StorageError, TrainingError
 from pellucid.flow.clean import clean
+from pellucid.flow.embed import find_lost
 from pellucid.flow.gate import gate
 from pellucid.flow.grid import Grid, expand
 from pellucid.flow.heartbeat import Heartbeat
@@ -19,7 +18,7 @@ from pellucid.flow.promote import promote
 from pellucid.flow.replay import REPLAY
 from pellucid.flow.triggers import Drifted, Plan, check_dataset, due, new_votes, plan_of
 from pellucid.flow.version import VOTES, commit_votes, rules_of, without_retracted
-from pellucid.flow.worker import work
+from pellucid.flow.worker import work, worker_name
 from pellucid.flow.workspace import Progress, Workspace, no_progress
 from pellucid.store.aliases import CANDIDATE, CHAMPION, alias_state
 from pellucid.store.datasets import get_version, list_versions
@@ -28,8 +27,8 @@ from pellucid.store.jobs import enqueue, list_jobs
 from pellucid.store.manifests import read_manifest
 from pellucid.store.models import get_model, list_models
 from pellucid.store.verdicts import Verdict
-from pellucid.store.votes import newest_vote
-from pellucid.types import DatasetVersion, JobState, ModelVersion
+from pellucid.store.votes import newest_vote, samples_voted
+from pellucid.types import DatasetVersion, JobState, ModelVersion, Status
 
 HAND = "hand"  # the trigger of a retraining that a person has asked for
 _ATTEMPTS = 5  # versions that others may commit between the freezing and the audit
@@ -176,11 +175,6 @@ class Retrainings:
                 logging.getLogger(__name__).warning("the retraining of %s failed: %s", firing.dataset, error)
 
 
-def worker_name() -> str:
-    """A name that nobody else has."""
-    return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
-
-
 class _Run:
     """One retraining, from the votes to the verdict."""
 
@@ -233,11 +227,31 @@ class _Run:
             newest = get_version(connection, dataset)
             after = max(int(item.recipe.get(VOTES, 0)) for item in list_versions(connection, dataset))
         rules = rules_of(newest)
+        lost = self._find_lost(newest, (after, upto))
         recipe = {"verb": "retrain", "trigger": self._firing.trigger, VOTES: upto, **rules.to_dict()}
         made, _, _ = commit_votes(
-            self._workspace, dataset, rules=rules, recipe=recipe, said=(after, upto), progress=self._progress
+            self._workspace, dataset, rules=rules, recipe=recipe, said=(after, upto), lost=lost, progress=self._progress
         )
         return made
+
+    def _find_lost(self, newest: DatasetVersion, said: tuple[int, int]) -> frozenset[str]:
+        """Samples that nobody can learn from, because their images are gone; the others do not suffer for them."""
+        rows = read_manifest(self._workspace.blobs, newest.content_id)
+        with self._workspace.database.read() as connection:
+            voted = samples_voted(connection, newest.dataset, said)
+        usable = [row.sample for row in rows if row.status in (Status.OK, Status.SET_ASIDE)]
+        wanted = list(dict.fromkeys([*usable, *voted]))
+        extractor = self._workspace.extractor(self._extractor())
+        lost = find_lost(self._workspace, extractor, wanted, progress=self._progress)
+        if 2 * len(lost) > len(wanted):
+            raise StorageError(
+                f"{len(lost)} of {len(wanted)} images of {newest.dataset} are gone or damaged, too many to do without; "
+                "see that blob_url names the place where they are, and that it is there"
+            )
+        if lost:
+            what = "%d images of %s are gone or damaged, %s... among them; they are not learnt from until they are back"
+            logging.getLogger(__name__).warning(what, len(lost), newest.dataset, min(lost)[:12])
+        return lost
 
     def _audit(self, frozen: DatasetVersion) -> DatasetVersion:
         if not self._plan.clean:

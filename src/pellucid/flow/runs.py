@@ -115,7 +115,7 @@ def differences(first: Run, second: Run) -> tuple[Difference, ...]:
     )
 
 
-def worst_mistakes(workspace: Workspace, ref: str, *, most: int = MISTAKES) -> tuple[Mistake, ...]:
+def worst_mistakes(workspace: Workspace, ref: str, most: int = MISTAKES) -> tuple[Mistake, ...]:
     """The mistakes that a model makes with most confidence, beside the training images that lie nearest.
 
     Raises:

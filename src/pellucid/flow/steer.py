@@ -55,11 +55,6 @@ class Proposal:
         """Whether the gate has judged and says no: only by force."""
         return self.verdict is not None and self.verdict.judged and not self.verdict.passed
 
-    @property
-    def unjudged(self) -> bool:
-        """Whether the gate was asked and had nothing to judge on."""
-        return self.verdict is not None and not self.verdict.judged
-
 
 def see_registry(workspace: Workspace, name: str | None = None) -> Registry | None:
     """The registry of a name, of the first one that has a champion where None; None where there is no model at all.

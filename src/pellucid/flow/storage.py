@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
-from pathlib import Path
-
-import sqlalchemy as sa
 
 from pellucid.flow.workspace import Workspace
-from pellucid.store.schema import prediction, sample, vote
+from pellucid.store.census import count_records, database_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,31 +35,17 @@ def measure_storage(workspace: Workspace) -> Storage:
         StorageError: the database or the images cannot be reached.
     """
     with workspace.database.read() as connection:
-        images = connection.execute(sa.select(sa.func.count()).select_from(sample)).scalar_one()
-        answers, votes = (
-            int(connection.execute(sa.select(sa.func.max(table.c.id))).scalar() or 0) for table in (prediction, vote)
-        )
-        size = _database_bytes(workspace, connection)
+        records, size = count_records(connection), database_bytes(connection)
     packs = workspace.blobs.sizes("packs", suffix=".pack")
     local = "://" not in workspace.settings.blob_url
     disk = shutil.disk_usage(workspace.root) if local else None
     return Storage(
         database=size,
         packs=len(packs),
-        images=int(images),
+        images=records.images,
         image_bytes=sum(packs.values()),
-        answers=answers,
-        votes=votes,
+        answers=records.answers,
+        votes=records.votes,
         free=disk.free if disk else None,
         size=disk.total if disk else None,
     )
-
-
-def _database_bytes(workspace: Workspace, connection: sa.Connection) -> int:
-    if workspace.database.dialect == "postgresql":
-        return int(connection.execute(sa.select(sa.func.pg_database_size(sa.func.current_database()))).scalar_one())
-    path = workspace.database.engine.url.database
-    if not path or path == ":memory:":
-        return 0
-    files = (Path(path), Path(f"{path}-wal"))
-    return sum(file.stat().st_size for file in files if file.exists())

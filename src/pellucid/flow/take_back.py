@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pellucid.errors import NotFoundError
-from pellucid.flow.judging import Steps, differ, judge
+from pellucid.flow.draft import drafting
+from pellucid.flow.judging import differ, judge
 from pellucid.flow.live import LiveModel
-from pellucid.store.ledger import add_entries, hold
 from pellucid.store.retractions import retract
 from pellucid.store.votes import find_votes
 
@@ -38,27 +38,17 @@ def take_back(live: LiveModel, sample: str, vote: int, voter: str) -> TakenBack:
         ConcurrencyError: somebody else took it back meanwhile; nothing was changed.
     """
     dataset = live.model.name
-    with live.lock:
-        steps = Steps(live)
-        try:
-            with live.workspace.database.write() as connection:
-                hold(connection, live.model)
-                live.follow(connection)
-                live.refresh(connection)
-                said = find_votes(connection, dataset, voter=voter, sample=sample).get(vote)
-                if said is None or said.sample != sample:
-                    raise NotFoundError(
-                        f"{voter!r} has no vote {vote} on this image that counts; it was taken back already"
-                    )
-                retract(connection, dataset, [vote], actor=voter, reason="taken back by who said it")
-                ledger = live.ledger
-                if live.learns:
-                    moved = differ(live, judge(live, connection, [sample], action="unlearn", reason="taken back"))
-                    steps.take(moved)
-                    ledger = add_entries(connection, live.model, moved.entries) if moved.entries else live.ledger
-        except BaseException:
-            steps.undo()
-            raise
-        if ledger != live.ledger:
-            live.publish(ledger)
-        return TakenBack(vote, sample, said.label, live.stands(sample)[1], ledger)
+    with drafting(live) as draft:
+        with live.workspace.database.write() as connection:
+            draft.hold(connection)
+            said = find_votes(connection, dataset, voter=voter, sample=sample).get(vote)
+            if said is None or said.sample != sample:
+                raise NotFoundError(
+                    f"{voter!r} has no vote {vote} on this image that counts; it was taken back already"
+                )
+            retract(connection, dataset, [vote], actor=voter, reason="taken back by who said it")
+            if live.learns:
+                moved = differ(live, judge(live, connection, [sample], action="unlearn", reason="taken back"))
+                draft.learn(moved.entries, moved.views)
+                draft.record(connection, moved.entries)
+        return TakenBack(vote, sample, said.label, live.stands(sample)[1], draft.ledger)

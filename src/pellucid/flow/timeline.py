@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from pellucid.flow.triggers import DRIFT
 from pellucid.flow.workspace import Workspace
+from pellucid.store.acts import UNSURE
 from pellucid.store.chronicle import (
     Retraction,
     newest_acts,
@@ -170,5 +171,6 @@ def _retraction(item: Retraction) -> Happening:
 
 
 def _act(row: Any) -> Happening:
-    why = str(row.detail.get("reason", "")) if isinstance(row.detail, Mapping) else ""
-    return Happening(Kind.ACT, f"act {row.id}", row.at, f"{row.verb}: {row.subject}", row.actor, why, None)
+    detail = row.detail if isinstance(row.detail, Mapping) else {}
+    why, doubt = str(detail.get("reason", "")), " (begun; nobody knows whether it was done)" if UNSURE in detail else ""
+    return Happening(Kind.ACT, f"act {row.id}", row.at, f"{row.verb}: {row.subject}{doubt}", row.actor, why, None)

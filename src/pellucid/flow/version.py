@@ -79,6 +79,7 @@ def commit_votes(
     reading: Reading | None = None,
     votes: Sequence[Vote] = (),
     said: tuple[int, int] | None = None,
+    lost: frozenset[str] = frozenset(),
     keep: bool = False,
     progress: Progress = no_progress,
 ) -> tuple[DatasetVersion, bool, list[Finding]]:
@@ -92,6 +93,7 @@ def commit_votes(
         votes: said directly; recorded with the version.
         said: ids of votes that were said directly and recorded before: those above the first and up to the second count
             from now on.
+        lost: samples whose images are gone; they are set aside until a later version finds them again.
         keep: keeps the record of the ingest even where it neither saw nor said anything new.
 
     Returns:
@@ -104,7 +106,7 @@ def commit_votes(
     for _ in range(_ATTEMPTS):
         with workspace.database.read() as connection:
             parent, seen = latest_version(connection, dataset), _said_so_far(connection, dataset, said)
-            draft = _Draft(workspace, connection, dataset, parent, rules, reading, votes, said)
+            draft = _Draft(workspace, connection, dataset, parent, rules, reading, votes, said, lost)
             progress("grouping", 0, None)
             rows, findings = draft.build()
             name = content_id(rows)
@@ -221,6 +223,7 @@ class _Draft:
         reading: Reading | None,
         votes: Sequence[Vote],
         said: tuple[int, int] | None,
+        lost: frozenset[str],
     ) -> None:
         self._connection = connection
         self._dataset = dataset
@@ -230,6 +233,7 @@ class _Draft:
         for vote in (*(reading.votes if reading else ()), *votes):
             self._said[vote.sample].append(vote)
         self._recorded = said
+        self._lost = lost
         # What was taken back since the last version counted when that was made.
         self._before_retraction = max(
             (item.recipe.get(RETRACTED, 0) for item in list_versions(connection, dataset)), default=0
@@ -265,6 +269,8 @@ class _Draft:
             if name in splits.torn and row.status is Status.OK:
                 reason = f"its group is in the {splits.torn[name]} split too"
                 row = replace(row, status=Status.SET_ASIDE, reason=reason)
+            elif name in self._lost and row.status is Status.OK:
+                row = replace(row, status=Status.SET_ASIDE, reason="its image is gone or damaged")
             finished.append(row)
         return finished, find(finished, near, self._paths)
 

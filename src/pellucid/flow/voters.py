@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
+import numpy as np
 import sqlalchemy as sa
+from numpy.typing import NDArray
 
 from pellucid.errors import NotFoundError
 from pellucid.evaluate.evaluation import Estimate
 from pellucid.flow.belief import PRIORS, RECORD
-from pellucid.flow.conduct import Conduct, conduct_of, usual_shares
+from pellucid.flow.conduct import Conduct, believed_labels, conduct_of, usual_shares
 from pellucid.flow.workspace import Workspace
-from pellucid.labels.consensus import HEARD, last_words
+from pellucid.labels.ballots import ROLES, Ballots
+from pellucid.labels.consensus import HEARD
 from pellucid.noise.reliability import interval_of, reliability
 from pellucid.store.aliases import CHAMPION, alias_state
 from pellucid.store.datasets import get_version
 from pellucid.store.ledger import entries_after
 from pellucid.store.manifests import read_manifest
 from pellucid.store.models import get_model
-from pellucid.store.votes import find_votes, retracted_counts, supports_of
-from pellucid.types import KEEPER, TRUST_SCALE, Role, Row, Split, Status, Vote
+from pellucid.store.votes import columns_of, retracted_counts
+from pellucid.types import TRUST_SCALE, Role, Row, Split, Status
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +44,15 @@ class Voter:
     conduct: Conduct  # what stands out, and whether they are suspected of anything
 
 
-def list_voters(workspace: Workspace, dataset: str) -> list[Voter]:
+def list_voters(workspace: Workspace, dataset: str, rest: Callable[[], None] = lambda: None) -> list[Voter]:
     """All who have said something of the dataset, those with most votes first.
 
     Reliability is what the live model goes by: of everything a voter said directly, how far the model and all others
     gave it when it was said. Weight is what came of it: a word that the champion has not learnt, or only under another
     label, weighs 0; words on test and trusted images, which no model learns from, are left out.
+
+    Args:
+        rest: called between pieces of the work.
 
     Raises:
         NotFoundError: there is no such dataset.
@@ -55,59 +63,66 @@ def list_voters(workspace: Workspace, dataset: str) -> list[Voter]:
             raise NotFoundError(
                 f"{dataset!r} names a version; votes belong to the whole dataset: name {version.dataset}"
             )
-        votes = [vote for vote in find_votes(connection, dataset).values() if vote.voter != KEEPER]
+        votes = Ballots.of(_paced(columns_of(connection, dataset), rest))
         retracted = retracted_counts(connection, dataset)
         learnt = _learnt(workspace, connection, dataset)
-        by_sample: dict[str, list[Vote]] = defaultdict(list)
-        for vote in votes:
-            by_sample[vote.sample].append(vote)
-        words = [vote for said in by_sample.values() for vote in last_words(said)]
-        majority = _agreements(words)
-        K = max(2, len({*version.classes, *(vote.label for vote in votes)}))
-        said, mine = defaultdict(list), defaultdict(list)
-        for vote in words:
-            mine[vote.voter].append(vote)
-        for vote in votes:
-            said[vote.voter].append(vote)
-        rows = {row.sample: row for row in read_manifest(workspace.blobs, version.content_id)}
-        usual = usual_shares(votes)
-        found = []
-        for name in {*said, *retracted}:
-            roles = {vote.role for vote in said[name]}
-            reliability = _reliability(connection, dataset, name, roles, K)
-            found.append(
-                Voter(
-                    name=name,
-                    roles=tuple(sorted(roles)),
-                    votes=len(said[name]),
-                    retracted=retracted.get(name, 0),
-                    images=len({vote.sample for vote in mine[name]}),
-                    reliability=reliability,
-                    weight=None if learnt is None else _mean_weight(mine[name], rows, learnt),
-                    agreement=_share(majority.get(name, [])),
-                    conduct=conduct_of(
-                        said[name],
-                        mine[name],
-                        rows=rows,
-                        made_at=version.created_at,
-                        usual=usual,
-                        reliability=reliability,
-                    ),
-                )
+    rows = read_manifest(workspace.blobs, version.content_id)
+    rest()
+    words = votes.words()
+    told, agree = words.agreements()
+    agrees = np.full(len(words), np.nan)
+    agrees[told] = agree
+    weights = np.full(len(words), np.nan) if learnt is None else _weights(words, rows, learnt)
+    believed = believed_labels(votes, rows)
+    usual = usual_shares(votes)
+    K = max(2, len({*version.classes, *votes.labels}))
+    numbers = {name: number for number, name in enumerate(votes.voters)}
+    said, mine = votes.per_voter(), words.per_voter()
+    nobody = np.empty(0, np.intp)
+    found = []
+    for name in {*votes.voters, *retracted}:
+        rest()
+        number = numbers.get(name)
+        (all_, last) = (nobody, nobody) if number is None else (said[number], mine[number])
+        own = votes.only(all_)
+        roles = {ROLES[role] for role in np.unique(own.role).tolist()}
+        reliability = _reliability(own, roles, K)
+        current = words.only(last)
+        conduct = conduct_of(
+            own, current, believed=believed, made_at=version.created_at, usual=usual, reliability=reliability
+        )
+        found.append(
+            Voter(
+                name=name,
+                roles=tuple(sorted(roles)),
+                votes=len(own),
+                retracted=retracted.get(name, 0),
+                images=len(np.unique(own.sample)),
+                reliability=reliability,
+                weight=_mean(weights[last]),
+                agreement=_mean(agrees[last]),
+                conduct=conduct,
             )
+        )
     return sorted(found, key=lambda voter: (-voter.votes, voter.name))
 
 
-def _reliability(
-    connection: sa.Connection, dataset: str, voter: str, roles: set[Role], n_classes: int
-) -> Estimate | None:
+def _paced(pieces: Iterable[T], rest: Callable[[], None]) -> Iterator[T]:
+    for piece in pieces:
+        yield piece
+        rest()
+
+
+def _reliability(said: Ballots, roles: set[Role], n_classes: int) -> Estimate | None:
+    """By the record that `pellucid.store.votes.supports_of` tells: of each image, the last word that was weighed."""
     heard = [role for role in HEARD if role in roles]
     if not heard:
         return None
     prior = PRIORS[heard[-1]]  # who also speaks as a user is taken for one
-    supports = supports_of(connection, dataset, voter, RECORD)
-    rate = reliability(supports, n_classes, prior)
-    return Estimate(rate, *interval_of(rate, len(supports), prior))
+    weighed = np.flatnonzero(~np.isnan(said.support))[::-1]
+    newest = np.sort(np.unique(said.sample[weighed], return_index=True)[1])[:RECORD]
+    rate = reliability(said.support[weighed[newest]], n_classes, prior)
+    return Estimate(rate, *interval_of(rate, len(newest), prior))
 
 
 def _learnt(workspace: Workspace, connection: sa.Connection, dataset: str) -> Mapping[str, tuple[str, float]] | None:
@@ -130,36 +145,21 @@ def _learnt(workspace: Workspace, connection: sa.Connection, dataset: str) -> Ma
     return found
 
 
-def _mean_weight(
-    words: Sequence[Vote], rows: Mapping[str, Row], learnt: Mapping[str, tuple[str, float]]
-) -> float | None:
-    weights = []
-    for vote in words:
-        row = rows.get(vote.sample)
-        if row is None or row.split is Split.TRAIN:
-            label, weight = learnt.get(vote.sample, ("", 0.0))
-            weights.append(weight if label == vote.label else 0.0)
-    return sum(weights) / len(weights) if weights else None
+def _weights(words: Ballots, rows: Sequence[Row], learnt: Mapping[str, tuple[str, float]]) -> NDArray[np.float64]:
+    """The weight with which each word is learnt, (n,): 0 under another label, NaN for what no model learns from."""
+    samples = {name: number for number, name in enumerate(words.samples)}
+    labels = {name: number for number, name in enumerate(words.labels)}
+    label, weight, apart = np.full(len(samples), -1), np.zeros(len(samples)), np.zeros(len(samples), np.bool_)
+    for row in rows:
+        if row.split is not Split.TRAIN and row.sample in samples:
+            apart[samples[row.sample]] = True
+    for name, (given, share) in learnt.items():
+        if name in samples:
+            label[samples[name]], weight[samples[name]] = labels.get(given, -1), share
+    found = np.where(label[words.sample] == words.label, weight[words.sample], 0.0)
+    return np.where(apart[words.sample], np.nan, found)
 
 
-def _agreements(words: Sequence[Vote]) -> dict[str, list[bool]]:
-    """For each voter, whether most others on an image say the same; nothing where others tie or nobody else spoke."""
-    said: dict[str, Counter[str]] = defaultdict(Counter)
-    own: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)  # an import may say several labels of one image
-    for vote in words:
-        if vote.role is not Role.MODEL:
-            said[vote.sample][vote.label] += 1
-            own[vote.sample, vote.voter][vote.label] += 1
-    found: dict[str, list[bool]] = defaultdict(list)
-    for vote in words:
-        if vote.role is not Role.MODEL:
-            mine = own[vote.sample, vote.voter]
-            others = {label: count - mine[label] for label, count in said[vote.sample].items()}
-            most = max(others.values())
-            if most and sum(count == most for count in others.values()) == 1:
-                found[vote.voter].append(others[vote.label] == most)
-    return found
-
-
-def _share(values: Sequence[bool]) -> float | None:
-    return sum(values) / len(values) if values else None
+def _mean(values: NDArray[np.float64]) -> float | None:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import socket
@@ -18,6 +19,7 @@ from pellucid.flow.grid import grid_of, submit
 from pellucid.flow.heartbeat import Heartbeat
 from pellucid.flow.job import complete_all, do_job
 from pellucid.flow.joblog import JobLog
+from pellucid.flow.rounds import go_round
 from pellucid.flow.workspace import Progress, Workspace
 from pellucid.store.datasets import get_version
 from pellucid.store.jobs import claim, extend, fail, list_jobs, release
@@ -44,14 +46,20 @@ def work(
 
     Args:
         only: ids of the jobs to do; returns when all of them have ended, whoever did them. All jobs where None.
-        watch: goes on for ever, and queues what pellucid.toml's [train] asks for on every new dataset version.
+        watch: goes on for ever, and queues what pellucid.toml's [train] asks for on every new dataset version. A
+            database or a disk that fails is tried again, later and later; else the worker ends with the error.
         stop: set it to make the worker end after the job in hand.
         between: called before each look for a job when watching, as to retrain what is due.
         report: told of each job when it starts and when it ends.
     """
-    name = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+    name = worker_name()
     with _presence(workspace, name) if only is None else nullcontext():
         return _work(workspace, name, only, watch, stop or threading.Event(), between, report, progress)
+
+
+def worker_name() -> str:
+    """A name that nobody else has, which tells the machine and the process."""
+    return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
 
 def _work(
@@ -67,7 +75,9 @@ def _work(
     done = 0
     arrivals = _Arrivals(workspace)
     complete_all(workspace, min_age=workspace.settings.lease_seconds)
-    while not stop.is_set():
+
+    def act() -> bool:
+        nonlocal done
         if watch:
             arrivals.queue()
             between()
@@ -76,10 +86,16 @@ def _work(
         if mine is not None:
             report(mine)
             done += _do(workspace, mine, report, progress)
-        elif watch or (only is not None and _unfinished(workspace, only)):
+        elif only is not None and _unfinished(workspace, only):
             stop.wait(workspace.settings.poll_seconds)
         else:
-            break
+            return False
+        return True
+
+    def trouble(error: PellucidError) -> None:
+        logging.getLogger(__name__).warning("the worker tries again soon: %s", error)
+
+    go_round(act, stop=stop, drain=not watch, trouble=trouble, wait=workspace.settings.poll_seconds)
     return done
 
 

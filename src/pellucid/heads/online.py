@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -119,6 +120,10 @@ class OnlineHead:
         if not np.allclose(running.W, ridge.coef_, rtol=_AGREE, atol=_AGREE * np.abs(ridge.coef_).max()):
             raise NeverLearntError("the head was trained on other rows than these; give those of its dataset version")
         return cls(ridge, lift, running)
+
+    def copy(self) -> OnlineHead:
+        """Another one with the same rows, which learns and forgets by itself. Time and memory p^2."""
+        return OnlineHead(self._head, self._lift, deepcopy(self._running))
 
     @property
     def classes(self) -> NDArray[np.intp]:

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import blas
 
 BLOCK = 1024  # rows; at 1,280 features a block and its rotation take 20 MB
 
 
-def design(X: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Rows of unit length with a 1 appended, (n, d) -> (n, d + 1); a zero vector keeps its zeros.
+def design(X: NDArray[np.floating], root: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+    """Rows of unit length with a 1 appended, (n, d) -> (n, d + 1), times ``root`` (n,); a zero vector keeps its zeros.
 
     >>> design(np.array([[3.0, 4.0], [0.0, 0.0]]))
     array([[0.6, 0.8, 1. ],
@@ -32,8 +33,9 @@ def design(X: NDArray[np.floating]) -> NDArray[np.float64]:
         largest = np.abs(body[extreme]).max(axis=1)
         body[extreme] /= np.where(largest > 0, largest, 1.0)[:, None]
         squares[extreme] = np.where(largest > 0, np.square(body[extreme]).sum(axis=1), 1.0)
-    body *= (1 / np.sqrt(squares))[:, None]
-    rows[:, -1] = 1
+    last = np.ones(len(X)) if root is None else root
+    body *= (last / np.sqrt(squares))[:, None]
+    rows[:, -1] = last
     return rows
 
 
@@ -51,14 +53,15 @@ def unit(X: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.asarray(rows / np.where(length > 0, length, 1.0))
 
 
-def blocks(n: int) -> Iterator[slice]:
-    """Slices that cover ``range(n)`` in order.
+def blocks(n: int, size: int | None = None) -> Iterator[slice]:
+    """Slices that cover ``range(n)`` in order, of ``size``, which is `BLOCK` where none is given.
 
     >>> list(blocks(1500))
     [slice(0, 1024, None), slice(1024, 1500, None)]
     """
-    for start in range(0, n, BLOCK):
-        yield slice(start, min(start + BLOCK, n))
+    step = size or BLOCK
+    for start in range(0, n, step):
+        yield slice(start, min(start + step, n))
 
 
 def one_hot(y: NDArray[np.intp], n_classes: int) -> NDArray[np.float64]:
@@ -109,13 +112,14 @@ def accumulate(
     X: NDArray[np.floating], y: NDArray[np.intp], weight: NDArray[np.float64], n_classes: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The statistic: A = sum w x x' (d + 1, d + 1) and B = sum w x y' (d + 1, K)."""
-    A = np.zeros((X.shape[1] + 1, X.shape[1] + 1))
+    A = np.zeros((X.shape[1] + 1, X.shape[1] + 1), order="F")
     B = np.zeros((X.shape[1] + 1, n_classes))
     for rows in blocks(len(X)):
-        root = np.sqrt(weight[rows])[:, None]
-        x = root * design(X[rows])
-        A += x.T @ x
-        B += x.T @ (root * one_hot(y[rows], n_classes))
+        root = np.sqrt(weight[rows])
+        x = design(X[rows], root)
+        A = blas.dsyrk(1.0, x.T, beta=1.0, c=A, overwrite_c=1)  # the upper triangle, in place
+        B += x.T @ (root[:, None] * one_hot(y[rows], n_classes))
+    A += np.triu(A, 1).T
     return A, B
 
 

@@ -12,7 +12,7 @@ from scipy.optimize import brentq
 from scipy.special import softmax
 
 COLDEST, HOTTEST = 1e-3, 1e3  # bounds of T, in units of the scores
-BLOCK = 2**22  # scores at a time, 32 MB
+BLOCK = 2**16  # scores at a time, half a megabyte: they stay in the cache
 MOST_NOISE = 0.9  # of (K - 1) / K, where labels say nothing; no higher share of wrong labels is looked for
 EVIDENCE = 3.3  # of log likelihood that wrong labels must gain to be believed: one error in a hundred (Wilks 1938)
 _COLDER = np.logspace(0, 2, 13)  # how many times colder than for right labels is tried first
@@ -38,18 +38,26 @@ def fit_temperature(
     total = weight.sum()
     sharp, soft = total / (total + K), 1 / (total + K)  # target = sharp * one-hot + soft
 
-    # The likelihood is convex in the inverse temperature, so its minimum is where the slope crosses zero.
-    def slope(inverse: float) -> float:
-        return float(weight @ _label_terms(scores, y, inverse, sharp, soft)[1])
+    shifted = scores - scores.max(axis=1, keepdims=True)  # which changes no softmax and keeps its terms finite
+    told = float(weight @ (sharp * shifted[np.arange(n), y] + soft * (shifted @ np.ones(K))))
 
-    low, high = 1 / HOTTEST, 1 / COLDEST
-    if slope(low) >= 0:
+    # The likelihood is convex in the inverse temperature, so its minimum is where the slope crosses zero: Newton's
+    # steps in logarithms, and where one leads out of the bracket or is no shorter than half the last, its middle.
+    low, high = -np.log(HOTTEST), -np.log(COLDEST)
+    if _expected(shifted, weight, 1 / HOTTEST)[0] >= told:
         return HOTTEST
-    if slope(high) <= 0:
+    if _expected(shifted, weight, 1 / COLDEST)[0] <= told:
         return COLDEST
-    # in logarithms the bracket's ends are no further from the root than it is from 1
-    root = brentq(lambda log: slope(float(np.exp(log))), np.log(low), np.log(high), xtol=1e-10, rtol=1e-10)
-    return float(np.exp(-root))
+    at, step = (low + high) / 2, high - low
+    while abs(step) > 1e-10 and high - low > 1e-10:
+        inverse = float(np.exp(at))
+        mean, variance = _expected(shifted, weight, inverse)
+        low, high = (at, high) if mean < told else (low, at)
+        last, step = step, (mean - told) / max(inverse * variance, 1e-300)
+        if not low <= at - step <= high or abs(step) > abs(last) / 2:
+            step = at - (low + high) / 2
+        at -= step
+    return float(np.exp(-at))
 
 
 def fit_noisy_temperature(
@@ -126,6 +134,22 @@ def _label_terms(
         p[rows] = np.take_along_axis(shares, label, axis=1)[:, 0] / size
         gap[rows] = np.einsum("ij,ij->i", shares, block) / size - sharp * given - soft * block.sum(axis=1)
     return p, gap
+
+
+def _expected(shifted: NDArray[np.floating], weight: NDArray[np.float64], inverse: float) -> tuple[float, float]:
+    """The weighted sums of the mean and of the variance of each row's scores under its softmax; no score is above 0."""
+    n, K = shifted.shape
+    total, spread, step, ones = 0.0, 0.0, max(1, BLOCK // K), np.ones(K)
+    for start in range(0, n, step):
+        block, w = shifted[start : start + step], weight[start : start + step]
+        shares = block * inverse
+        np.exp(shares, out=shares)
+        size = shares @ ones  # a sum over few columns is several times slower
+        shares *= block
+        mean = shares @ ones / size
+        total += float(w @ mean)
+        spread += float(w @ (np.einsum("ij,ij->i", shares, block) / size - np.square(mean)))
+    return total, spread
 
 
 def _mixed(p: NDArray[np.float64], rate: float, K: int) -> NDArray[np.float64]:

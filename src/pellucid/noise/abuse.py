@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,12 +78,3 @@ def fastest(seconds: ArrayLike, window: float = 60.0) -> int:
         return 0
     first = np.searchsorted(at, at - window, side="right")  # the first vote less than a window before each
     return int((np.arange(len(at)) - first).max()) + 1
-
-
-def wavers(said: Iterable[Sequence[str]]) -> int:
-    """On how many images a voter has said more than one label; ``said`` has the labels on each image.
-
-    >>> wavers([["cat", "dog"], ["cat", "cat"], ["dog"]])
-    1
-    """
-    return sum(len(set(labels)) > 1 for labels in said)

@@ -111,21 +111,6 @@ def tempered(logs: NDArray[np.float64], temperature: float) -> NDArray[np.float6
     return np.asarray(q / (q @ np.ones(q.shape[1]))[:, None])
 
 
-def tempered_entropy(logs: NDArray[np.float64], temperature: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """`tempered`, and the entropy of each row (n,) without another logarithm of all of it.
-
-    >>> q, doubt = tempered_entropy(logs_of(np.array([[0.8, 0.2]])), 1.0)
-    >>> bool(np.isclose(doubt, entropy(q)).all())
-    True
-    """
-    scaled = logs / temperature
-    q = np.exp(scaled)
-    ones = np.ones(q.shape[1])
-    size = q @ ones
-    q /= size[:, None]
-    return q, np.log(size) - np.einsum("ij,ij->i", q, scaled)
-
-
 def worth(joint: NDArray[np.float64], q: NDArray[np.float64], evidence: Evidence, numbers: int) -> float:
     """What an explanation is worth: its log likelihood, less the price of doubt and of each number it chose.
 

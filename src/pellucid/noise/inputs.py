@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pellucid.errors import DataError, UsageError
+from pellucid.heads.statistic import blocks
 
 _HEAVIEST = 1e9  # weight of a row; far beyond it sums of squares overflow
 _EXACT = 2**53  # up to here a float holds every whole number
@@ -113,7 +114,7 @@ def check_features(X: ArrayLike) -> NDArray[np.floating[Any]]:
     features: NDArray[Any] = np.asarray(X) if single else _numbers(X, "X", "give an array (n, d)")
     if features.ndim != 2 or 0 in features.shape:
         raise DataError(f"X has shape {features.shape}; wanted (n, d), a row for each sample")
-    if not np.isfinite(features).all():
+    if not all(np.isfinite(features[rows]).all() for rows in blocks(len(features))):
         raise DataError("X holds NaN or infinity; give finite features, or leave those rows out")
     return features
 

@@ -25,11 +25,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
-from pellucid.noise.evidence import DOUBT, Evidence, Verdict, by_trust, logs_of, tempered, tempered_entropy, worth
+from pellucid.noise.evidence import DOUBT, Evidence, Verdict, by_trust, logs_of, tempered, worth
 
 FIT_ROWS = 10_000  # more than these are represented by these when T and the temperature are fitted
 _COLDEST, _HOTTEST = 0.05, 5.0
 _ROUNDS, _STEPS, _RESTORATIONS = 30, 5, 30  # of fitting; of T within a round; of a deconvolution
+_CACHED = 2**15  # numbers at a time, a quarter of a megabyte: they stay in the cache
 _CONVERGED = 0.5  # units of log likelihood between two rounds, of rows that weigh 1
 # Pseudo-counts of T: each class has kept one label beyond those seen, and has sent a fiftieth to each other. The
 # first keeps a class of one or two members from being explained away.
@@ -50,18 +51,18 @@ class Transition:
         logs = logs_of(evidence.p if self.mixing is None else deconvolve(evidence.p, self.mixing))
         return tempered(logs, self.temperature)
 
-    def joint(self, evidence: Evidence) -> NDArray[np.float64]:
-        """P(true class, given label) of each row, (n, K)."""
-        return np.asarray(self.beliefs(evidence) * emission_of(self.matrix, evidence))
+    def joint(self, evidence: Evidence, q: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+        """P(true class, given label) of each row, (n, K); ``q`` are the `beliefs`, where they are at hand."""
+        return np.asarray((self.beliefs(evidence) if q is None else q) * emission_of(self.matrix, evidence))
 
     def verdict(self, evidence: Evidence) -> Verdict:
         """The posterior that this matrix gives."""
-        beliefs = self.beliefs(evidence)
-        joint = beliefs * emission_of(self.matrix, evidence)
+        q = self.beliefs(evidence)
+        joint = self.joint(evidence, q)
         posterior = joint / joint.sum(axis=1, keepdims=True)
         sent = 1 - float(np.diag(self.matrix).mean())
         why = f"what a label is depends on the true class alone, of which it loses {sent:.1%} on average"
-        value = worth(joint, beliefs, evidence, self.moved + 1)
+        value = worth(joint, q, evidence, self.moved + 1)
         return Verdict("transition", posterior, by_trust(posterior, evidence.index), why, value)
 
 
@@ -131,10 +132,19 @@ def deconvolve(p: NDArray[np.float64], T: NDArray[np.float64]) -> NDArray[np.flo
     >>> deconvolve(np.array([[0.6, 0.4]]), np.array([[0.6, 0.4], [0.1, 0.9]])).round(2)
     array([[0.97, 0.03]])
     """
-    q = np.full_like(p, 1 / p.shape[1])
-    for _ in range(_RESTORATIONS):
-        q *= (p / np.maximum(q @ T, 1e-300)) @ T.T
-    return np.asarray(q / q.sum(axis=1, keepdims=True))
+    q = np.empty_like(p)
+    step = max(1, _CACHED // p.shape[1])
+    for start in range(0, len(p), step):
+        wanted = np.ascontiguousarray(p[start : start + step].T)  # products with long rows are faster
+        found = np.full_like(wanted, 1 / len(wanted))
+        ratio = np.empty_like(wanted)
+        for _ in range(_RESTORATIONS):
+            np.matmul(T.T, found, out=ratio)
+            np.maximum(ratio, 1e-300, out=ratio)
+            np.divide(wanted, ratio, out=ratio)
+            found *= T @ ratio
+        q[start : start + step] = (found / found.sum(axis=0)).T
+    return q
 
 
 def emission_of(T: NDArray[np.float64], evidence: Evidence) -> NDArray[np.float64]:
@@ -149,9 +159,14 @@ def _sharpest(
 ) -> tuple[float, float]:
     """The temperature of the largest log likelihood less the price of doubt, and that value."""
 
+    scaled, shares, ones = np.empty_like(logs), np.empty_like(logs), np.ones(logs.shape[1])
+
     def loss(log_temperature: float) -> float:
-        q, doubt = tempered_entropy(logs, float(np.exp(log_temperature)))
-        likelihood = np.einsum("ij,ij->i", q, emission)
+        np.multiply(logs, np.exp(-log_temperature), out=scaled)
+        np.exp(scaled, out=shares)
+        size = shares @ ones  # q is shares / size, and its entropy log(size) less the mean of scaled under it
+        likelihood = np.einsum("ij,ij->i", shares, emission) / size
+        doubt = np.log(size) - np.einsum("ij,ij->i", shares, scaled) / size
         return -float(weight @ (np.log(np.maximum(likelihood, 1e-300)) - DOUBT * doubt))
 
     found = minimize_scalar(

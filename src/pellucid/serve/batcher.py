@@ -170,10 +170,6 @@ class Batcher(Generic[T, R]):
             self._changed.notify_all()
         self._thread.join()
 
-    async def aclose(self) -> None:
-        """The same while the event loop goes on."""
-        await asyncio.to_thread(self.close)
-
     def _run(self) -> None:
         while batch := self._take():
             self._answer(batch)

@@ -21,7 +21,7 @@ from pellucid.types import Answer
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 MOST_CLASSES = 50  # that have a series of their own
 OTHER = "other"  # the class that stands for all further ones
-_ACTIONS = ("learnt", "undone", "recorded")  # what becomes of a label
+_ACTIONS = ("learnt", "unlearnt", "undone", "recorded")  # what becomes of a label
 _TENTHS = tuple(step / 10 for step in range(1, 11))  # buckets of a share
 
 

@@ -26,6 +26,7 @@ class ServiceCollector(Collector):
         yield GaugeMetricFamily("pellucid_ready", "1 where the server can do its work.", float(readiness.ready))
         yield from _model(_model_of(self._service))
         yield GaugeMetricFamily("pellucid_ledger_entries", "The newest ledger entry learnt.", float(readiness.ledger))
+        yield GaugeMetricFamily("pellucid_lost_images", "Labelled images that are gone.", float(readiness.lost))
         yield GaugeMetricFamily("pellucid_queue_images", "Images that wait for a batch.", float(stats.waiting))
         yield _batches(stats.sizes)
         yield CounterMetricFamily("pellucid_refused_images", "Images refused, full.", value=float(stats.refused))

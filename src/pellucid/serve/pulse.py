@@ -16,7 +16,14 @@ EVERY_SECONDS = 5.0
 NEAR = 720  # notes of the last hour
 FAR = 1440  # a note a minute of the last day
 _SPARSE = 12  # of the near notes, one in so many is kept for far
-_ASKS = ("/predict", "/feedback", "/samples", "/invocations", "/infer")  # how the routes that do the work end
+_ASKS = (
+    "/predict",
+    "/feedback",
+    "/samples",
+    "/invocations",
+    "/infer",
+    "/ui/try",
+)  # how the routes that do the work end
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -139,8 +146,8 @@ class Pulse:
 def does_work(route: str) -> bool:
     """Whether requests of that route ask or say something.
 
-    >>> does_work("/v2/models/{name}/infer"), does_work("/ui/pictures/{sample}")
-    (True, False)
+    >>> [does_work(route) for route in ("/v2/models/{name}/infer", "/ui/try", "/try", "/ui/pictures/{sample}")]
+    [True, True, False, False]
     """
     return route.endswith(_ASKS)
 

@@ -13,9 +13,10 @@ from typing import cast
 
 from pellucid.errors import NotFoundError, NotReadyError, PellucidError, UsageError
 from pellucid.flow.answer import Asked, answer
+from pellucid.flow.answerer import Answerer
 from pellucid.flow.carry import carry_over
 from pellucid.flow.feedback import Heard, Said, hear
-from pellucid.flow.live import Answerer, LiveModel
+from pellucid.flow.live import LiveModel
 from pellucid.flow.predict import choose_model
 from pellucid.flow.reaudit import reaudit
 from pellucid.flow.workspace import Workspace
@@ -44,6 +45,7 @@ class Readiness:
     model: str | None  # "NAME@VERSION" that answers
     ledger: int  # the newest ledger entry that it has learnt
     reasons: tuple[str, ...]  # why not, where it is not ready
+    lost: int = 0  # images that were labelled and are gone; their votes wait, and all else goes on
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +151,7 @@ class Service:
         live = self._live
         if live is None:
             return Readiness(False, None, 0, tuple(reasons) or ("no model has been loaded yet",))
-        return Readiness(not reasons, live.model.ref, live.ledger, tuple(reasons))
+        return Readiness(not reasons, live.model.ref, live.ledger, tuple(reasons), len(live.lost))
 
     async def predict(self, asked: Sequence[Asked]) -> list[Answer]:
         """Answers in order, all of them or none, and all by one state of the model.

@@ -1,4 +1,4 @@
-"""Acts: the audit trail of who changed what in production, by hand. Only ever added."""
+"""Acts: the audit trail of who changed what in production, by hand. What was done is only ever added to."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import sqlalchemy as sa
 
 from pellucid.store.database import now_of
 from pellucid.store.schema import act as act_table
+
+UNSURE = "unsure"  # in the detail of an act that was begun, and of which nobody has said yet that it is done
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +27,27 @@ class Act:
     detail: Mapping[str, Any]
 
 
-def add_act(connection: sa.Connection, actor: str, verb: str, subject: str, detail: Mapping[str, Any]) -> None:
-    """Writes one act down."""
+def add_act(connection: sa.Connection, actor: str, verb: str, subject: str, detail: Mapping[str, Any]) -> int:
+    """Writes one act down, and returns its number."""
     values = {"at": now_of(connection), "actor": actor, "verb": verb, "subject": subject, "detail": dict(detail)}
-    connection.execute(sa.insert(act_table).values(**values))
+    key = connection.execute(sa.insert(act_table).values(**values)).inserted_primary_key
+    assert key is not None  # noqa: S101 - the table has a key
+    return int(key[0])
+
+
+def begin_act(connection: sa.Connection, actor: str, verb: str, subject: str, detail: Mapping[str, Any]) -> int:
+    """Writes an act down before it is done: where its process dies over it, the line stands, with ``UNSURE`` in it."""
+    return add_act(connection, actor, verb, subject, {**detail, UNSURE: True})
+
+
+def end_act(connection: sa.Connection, number: int, detail: Mapping[str, Any]) -> None:
+    """An act that was begun is done."""
+    connection.execute(sa.update(act_table).where(act_table.c.id == number).values(detail=dict(detail)))
+
+
+def drop_act(connection: sa.Connection, number: int) -> None:
+    """An act that was begun was refused, and is none."""
+    connection.execute(sa.delete(act_table).where(act_table.c.id == number))
 
 
 def newest_acts(connection: sa.Connection, most: int, *, before: int | None = None) -> list[Act]:

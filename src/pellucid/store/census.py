@@ -12,7 +12,17 @@ import sqlalchemy as sa
 from pellucid.store.aliases import CHAMPION
 from pellucid.store.datasets import latest_version
 from pellucid.store.offsets import EARLIEST
-from pellucid.store.schema import alias_history, firing, job, prediction, retracted_vote, stream_offset, verdict, vote
+from pellucid.store.schema import (
+    alias_history,
+    firing,
+    job,
+    prediction,
+    retracted_vote,
+    sample,
+    stream_offset,
+    verdict,
+    vote,
+)
 from pellucid.types import JobState, Role
 
 RECENT = 200  # labels that the trust and the agreement of people are told from, the newest
@@ -52,6 +62,15 @@ class DatasetCensus:
 
 
 @dataclass(frozen=True, slots=True)
+class Records:
+    """How much the project has heard and said."""
+
+    images: int
+    answers: int  # the highest number that one has had; those that were pruned are counted too
+    votes: int  # the same of votes
+
+
+@dataclass(frozen=True, slots=True)
 class Census:
     """What there is of everything at one moment."""
 
@@ -69,7 +88,7 @@ def take_census(connection: sa.Connection, name: str | None = None) -> Census:
         name: of the dataset that is counted beside what belongs to the whole project.
     """
     return Census(
-        size=_size(connection),
+        size=database_bytes(connection),
         jobs=_counts(connection, job.c.state),
         last=_last_training(connection),
         offsets=_offsets(connection),
@@ -100,7 +119,15 @@ def _counts(connection: sa.Connection, column: sa.Column[Any], *where: sa.Column
     return {str(value): int(count) for value, count in connection.execute(query).all()}
 
 
-def _size(connection: sa.Connection) -> int:
+def count_records(connection: sa.Connection) -> Records:
+    """The images by an index, answers and votes by their numbers: quick, however many there are."""
+    images = connection.execute(sa.select(sa.func.count()).select_from(sample)).scalar_one()
+    answers, votes = (connection.execute(sa.select(sa.func.max(table.c.id))).scalar() for table in (prediction, vote))
+    return Records(int(images), int(answers or 0), int(votes or 0))
+
+
+def database_bytes(connection: sa.Connection) -> int:
+    """The size of the database."""
     if connection.dialect.name == "postgresql":
         query = "SELECT pg_database_size(current_database())"
     else:

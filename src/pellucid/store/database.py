@@ -22,7 +22,7 @@ from pellucid.errors import (
     VersionError,
 )
 
-REVISION = "0004"  # the newest migration in store/migrations/versions; a test holds the two together
+REVISION = "0005"  # the newest migration in store/migrations/versions; a test holds the two together
 VERSION_TABLE = "pellucid_revision"  # not Alembic's default: MLflow may live in the same database and uses that
 LOCK_TIMEOUT = 60.0  # seconds that a writer waits for another one before it gives up
 
@@ -31,6 +31,13 @@ _MIGRATION_LOCK = 0x70656C6C  # PostgreSQL's advisory lock that lets one process
 _WAL_PAGES = 8000  # 4 KiB pages after which SQLite copies its log into the database: a third faster than at 1,000
 _WAL_LIMIT = 64 * 2**20  # bytes to which the log is cut back then
 _WANTED = "wanted is sqlite:///PATH or postgresql+psycopg://USER@HOST/NAME"
+_LIVELY = {  # libpq would wait for hours for a server that no longer answers at all; the URL's own values go first
+    "connect_timeout": 10,  # seconds
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,  # milliseconds
+}
 _RACED = {"40001", "40P01"}  # PostgreSQL: serialization failure, deadlock
 _FULL = {"53100"}
 
@@ -198,7 +205,8 @@ def translate_faults(engine: sa.Engine) -> None:
 def _engine(url: sa.URL) -> sa.Engine:
     options: dict[str, Any] = {"hide_parameters": True}
     if url.get_backend_name() != "sqlite":
-        options["pool_pre_ping"] = True
+        options["pool_pre_ping"] = True  # a connection that a restart of the server has cut is made anew
+        options["connect_args"] = {name: value for name, value in _LIVELY.items() if name not in url.query}
     elif url.database in {None, "", ":memory:"}:
         options |= {"poolclass": sa.pool.StaticPool}
         options["connect_args"] = {"check_same_thread": False, "isolation_level": None}
@@ -234,6 +242,8 @@ def _shown(url: sa.URL) -> str:
 
 def _translate(context: sa.ExceptionContext) -> PellucidError | None:
     """What a fault of the driver means to the user; None leaves a broken constraint, or a fault of ours, as it is."""
+    if context.is_pre_ping:  # a connection that was cut is made anew, and only what fails then is a fault
+        return None
     error, url = context.original_exception, context.engine.url if context.engine else None
     text = next(iter(str(error).strip().splitlines()), "no reason given")
     if url is not None and url.password:

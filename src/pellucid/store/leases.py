@@ -1,4 +1,4 @@
-"""Leases: which workers are at work now, as far as they have said so lately, and what waits for one."""
+"""Leases: the work that somebody has taken on, whether they are alive still, and what waits for a worker."""
 
 from __future__ import annotations
 

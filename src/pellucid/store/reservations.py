@@ -17,8 +17,9 @@ def reserve(
 ) -> list[str]:
     """Takes the first so many of the samples that nobody else holds, and returns them in their order.
 
-    What the holder has already is renewed and counts among them. What others have not renewed in time is free. Of one
-    dataset one at a time does so, so that no sample is ever held twice.
+    What the holder has already is renewed and counts among them; what it has besides is freed, so that nobody holds
+    more than was asked for last. What others have not renewed in time is free. Of one dataset one at a time does so, so
+    that no sample is ever held twice.
 
     Args:
         connection: of a write transaction.
@@ -41,6 +42,9 @@ def reserve(
     if again:
         mine = (table.c.dataset == dataset, table.c.holder == holder, table.c.sample_id.in_(again))
         connection.execute(sa.update(table).where(*mine).values(until=now + lasts))
+    if any(holders[name] == holder for name in holders.keys() - set(again)):
+        mine = (table.c.dataset == dataset, table.c.holder == holder, table.c.sample_id.not_in(again))
+        connection.execute(sa.delete(table).where(*mine))
     new = [name for name in taken if name not in holders]
     if new:
         values = {"dataset": dataset, "holder": holder, "until": now + lasts}

@@ -11,6 +11,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from pellucid.store.schema import prediction, vote
+from pellucid.types import KEEPER, Role
 
 
 def number_at(connection: sa.Connection, table: sa.Table, at: datetime, *, low: int = 0) -> int:
@@ -55,9 +56,12 @@ def answers_since(connection: sa.Connection, at: datetime) -> int:
 
 
 def votes_since(connection: sa.Connection, dataset: str, at: datetime) -> tuple[int, int]:
-    """How many votes of people were said directly since then, and by how many voters."""
+    """How many votes of people were said directly since then, and by how many voters.
+
+    What `pellucid corrupt` keeps of the labels that it breaks was said by nobody.
+    """
     first = number_at(connection, vote, at)
     query = sa.select(sa.func.count(), sa.func.count(vote.c.voter.distinct()))
-    fits = (vote.c.id >= first, vote.c.dataset == dataset, vote.c.ingest_id.is_(None), vote.c.role != "model")
-    row = connection.execute(query.where(*fits)).one()
+    said = (vote.c.ingest_id.is_(None), vote.c.role != Role.MODEL, vote.c.voter != KEEPER)
+    row = connection.execute(query.where(vote.c.id >= first, vote.c.dataset == dataset, *said)).one()
     return int(row[0]), int(row[1])

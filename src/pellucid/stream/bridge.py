@@ -13,6 +13,7 @@ from urllib.parse import quote
 import sqlalchemy as sa
 
 from pellucid.errors import ConcurrencyError, DataError, ImageError, PellucidError
+from pellucid.flow.rounds import go_round
 from pellucid.store.database import Database
 from pellucid.store.foreign import Foreign
 from pellucid.store.offsets import lock_name
@@ -20,23 +21,14 @@ from pellucid.store.receipts import answer_to, claim, settle
 from pellucid.stream.consume import consume
 from pellucid.stream.event import Event
 from pellucid.stream.payload import Feedback, feedback_event, image_event, prediction_of
-from pellucid.stream.rounds import go_round
 from pellucid.stream.rows import Line, Place, Rows
+from pellucid.stream.topics import Topics
 from pellucid.stream.transport import MAX_BATCH_BYTES, Transport, check_consumer
 from pellucid.types import Answer
 
 LATE = 60.0  # seconds by which a row may become visible after rows of a later time
 
 _WATERMARK = "watermark"
-
-
-@dataclass(frozen=True, slots=True)
-class Topics:
-    """What the topics are called."""
-
-    images: str = "images"
-    feedback: str = "feedback"
-    predictions: str = "predictions"
 
 
 @dataclass(frozen=True, slots=True)

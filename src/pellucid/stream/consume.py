@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 import sqlalchemy as sa
 
 from pellucid.errors import DataError, ImageError, PellucidError
+from pellucid.flow.rounds import go_round
 from pellucid.store.database import Database
 from pellucid.store.offsets import advance, appear, lock_offsets, move_to, next_offsets, readers
 from pellucid.store.receipts import Receipt, claim, count_receipts, receipts_of
 from pellucid.stream.event import Event
-from pellucid.stream.rounds import go_round
 from pellucid.stream.transport import Received, Transport, check_consumer, check_topic
 
 BATCH = 100  # events a transaction: enough to make its commit cheap, few enough to do again

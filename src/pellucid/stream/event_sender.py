@@ -6,7 +6,6 @@ import hashlib
 import json
 import threading
 import time
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -14,21 +13,13 @@ from pellucid.flow.simulate import Shown, Visit
 from pellucid.stream.event import PREDICTION, Event
 from pellucid.stream.payload import Feedback, feedback_event, image_event
 from pellucid.stream.sender import Reply
+from pellucid.stream.topics import Topics
 from pellucid.stream.transport import Transport, check_topic
 
 SOURCE = "/pellucid/simulate"  # what the events name as their origin
 
 _BATCH = 500  # events that one read takes
 _CONSUMER = "simulate"
-
-
-@dataclass(frozen=True, slots=True)
-class Topics:
-    """Where events go, and where answers come from."""
-
-    images: str = "images"
-    feedback: str = "feedback"
-    predictions: str = "predictions"
 
 
 class EventSender:

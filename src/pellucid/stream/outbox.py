@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 import sqlalchemy as sa
 
 from pellucid.errors import PellucidError
+from pellucid.flow.rounds import go_round
 from pellucid.store.database import Database
 from pellucid.store.offsets import advance, lock_offsets, next_offsets
 from pellucid.store.predictions import answers_from, count_answers, newest_answer, settled_answers
 from pellucid.stream.event import Event
 from pellucid.stream.payload import prediction_event
-from pellucid.stream.rounds import go_round
 from pellucid.stream.transport import Transport, check_consumer
 from pellucid.types import Answer
 

@@ -20,7 +20,7 @@ class Reply:
 
     prediction: str | None = None  # the label that the model gave
     confidence: float | None = None  # 0..1
-    action: str | None = None  # what became of the user's label: "learnt", "undone" or "recorded"
+    action: str | None = None  # what became of the user's label: "learnt", "unlearnt", "undone" or "recorded"
     label: str | None = None  # what all votes on the image say together
     trust: float | None = None  # 0..1: P(that label is right)
     weight: float | None = None  # 0..1: with which it is learnt

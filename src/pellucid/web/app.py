@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from pellucid.errors import NotReadyError, PellucidError
 from pellucid.serve.access import Access
 from pellucid.serve.app import Doors
-from pellucid.web import away, grids, login, pictures, tries
+from pellucid.web import away, grids, login, pictures, try_upload
 from pellucid.web.desk import Desk
 from pellucid.web.frame import frame, theme_in
 from pellucid.web.pages import PAGES
@@ -37,7 +37,7 @@ def add_pages(app: FastAPI, doors: Doors) -> None:
     """Adds the pages to a server's app; once a process, because NiceGUI keeps all pages in one place."""
     desk = Desk(doors, _viewers(app, doors))
     app.include_router(pictures.routes(desk))
-    app.include_router(tries.routes(desk))
+    app.include_router(try_upload.routes(desk))
     app.include_router(grids.routes(desk))
     app.include_router(away.routes(desk))
     app.mount("/ui/static", StaticFiles(directory=_STATIC), "static")

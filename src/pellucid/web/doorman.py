@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 
 from pellucid.errors import AccessError
 from pellucid.types import Right
+from pellucid.web.cache import Cache
 from pellucid.web.desk import Desk
 from pellucid.web.viewers import Viewer
 
@@ -25,8 +25,7 @@ class Doorman:
 
     def __init__(self, desk: Desk, clock: Callable[[], float] = time.monotonic) -> None:
         self._desk = desk
-        self._clock = clock
-        self._known: OrderedDict[str, tuple[float, Viewer]] = OrderedDict()
+        self._known = Cache(_KNOWN, clock=clock)
 
     async def admit(self, headers: Mapping[str, str]) -> Viewer:
         """Whoever has logged in and may look.
@@ -37,14 +36,11 @@ class Doorman:
         """
         # All that a viewer is told apart by: the session, and on an open server where the request comes from.
         key = "\n".join(headers.get(name, "") for name in ("cookie", "host", "origin"))
-        until, viewer = self._known.get(key, (0.0, None))
-        if viewer is None or self._clock() >= until:
-            viewer = await self._desk.viewers.see(headers)
-            if viewer is None:
-                raise AccessError("this is shown to those who have logged in; open /login")
-            viewer.caller.need(Right.PREDICT)
-            self._known[key] = (self._clock() + _SECONDS, viewer)
-            self._known.move_to_end(key)
-            while len(self._known) > _KNOWN:
-                self._known.popitem(last=False)
+        return await self._known.get(key, lambda: self._see(headers), seconds=_SECONDS)
+
+    async def _see(self, headers: Mapping[str, str]) -> Viewer:
+        viewer = await self._desk.viewers.see(headers)
+        if viewer is None:
+            raise AccessError("this is shown to those who have logged in; open /login")
+        viewer.caller.need(Right.PREDICT)
         return viewer

@@ -14,7 +14,10 @@ class Tries(Element, component="static/tries.js"):
 
 
 class Acts(Element, component="static/review.js"):
-    """Keys, and buttons with ``data-act`` inside: emits ``act`` {act, sample}, the picture that was on the screen."""
+    """Keys, and buttons with ``data-act`` inside: emits ``act`` {act, sample}, the picture that was on the screen.
+
+    It emits ``here`` too, every ten seconds at most, while somebody moves something on the page.
+    """
 
     def __init__(self) -> None:
         super().__init__()

@@ -10,13 +10,13 @@ from nicegui import ui
 from pellucid.errors import PellucidError
 from pellucid.flow.forget import Forgotten, Shift, forget
 from pellucid.flow.voters import Voter, list_voters
-from pellucid.flow.words import Word, newest_words
+from pellucid.flow.votes import CastVote, newest_votes
 from pellucid.types import Right
+from pellucid.web.formats import ago, between, many, share
 from pellucid.web.parts import Words, card, heading, picture, tile
-from pellucid.web.telling import ago, between, many, share
 from pellucid.web.view import View, complain, notify, told
 
-_WORDS = 24  # votes that are shown at once
+_VOTES = 24  # votes that are shown at once
 _TICK = 0.3  # seconds between two looks at how far it is
 _NEEDS = "Forgetting a voter needs the role admin, which your token does not have."
 
@@ -37,7 +37,7 @@ class OneVoter:
         heading(2, name, "voter-name")
         self._figures = ui.element("div")
         with card("Newest votes", classes="words"):
-            self._words = ui.element("div").classes("words-grid")
+            self._votes = ui.element("div").classes("words-grid")
             self._more = ui.button("Show older votes", on_click=told(self._read_on), color=None).props("outline")
             self._more.visible = False
         with card("Forget this voter", classes="forget") as self._forget:
@@ -50,9 +50,7 @@ class OneVoter:
 
     async def _show_figures(self) -> None:
         try:
-            found = await self._desk.seen(
-                self._dataset, 10.0, list_voters, self._desk.workspace, self._dataset, slow=True
-            )
+            found = await self._desk.glimpse(list_voters, self._dataset, self._desk.manners, seconds=10.0, slow=True)
         except PellucidError as error:
             complain(error)
             return
@@ -70,17 +68,17 @@ class OneVoter:
                 _draw_figures(voter)
 
     async def _read_on(self) -> None:
-        words = await self._desk.read(
-            newest_words, self._desk.workspace, self._dataset, self._name, most=_WORDS, before=self._last
+        votes = await self._desk.read(
+            newest_votes, self._desk.workspace, self._dataset, self._name, most=_VOTES, before=self._last
         )
-        if words:
-            self._last = words[-1].number
-        with self._words:
+        if votes:
+            self._last = votes[-1].number
+        with self._votes:
             if self._last is None:
                 Words("There is no vote of this voter.", "note")
-            for word in words:
-                _draw_word(word)
-        self._more.visible = len(words) == _WORDS
+            for vote in votes:
+                _draw_vote(vote)
+        self._more.visible = len(votes) == _VOTES
 
     def _offer(self) -> None:
         """The first step: what would change."""
@@ -163,7 +161,7 @@ class OneVoter:
 
     async def _done(self, done: Forgotten) -> None:
         self._is_over = True
-        self._desk.fresh.drop((list_voters.__name__, self._dataset))
+        self._desk.forget(list_voters, self._dataset, self._desk.manners)
         self._forget.clear()
         with self._forget:
             heading(2, "Forgotten")
@@ -171,7 +169,7 @@ class OneVoter:
             with ui.element("a").props('href="/"'):
                 Words("It stands in the production timeline", tag="span")
         notify(f"{many(done.votes, 'vote')} of {self._name} taken back")
-        self._words.clear()
+        self._votes.clear()
         self._last = None
         await self.refresh()
 
@@ -198,19 +196,19 @@ def _draw_figures(voter: Voter) -> None:
         tile("Doubted aim at", aim.label if aim is not None else "nothing", note)
 
 
-def _draw_word(word: Word) -> None:
-    state = {True: "good", False: "bad", None: ""}[word.agrees] if word.counts else "gone"
+def _draw_vote(vote: CastVote) -> None:
+    state = {True: "good", False: "bad", None: ""}[vote.agrees] if vote.counts else "gone"
     with ui.element("figure").classes(f"word {state}"):
-        picture(word.sample, f"picture that was called {word.label}")
+        picture(vote.sample, f"picture that was called {vote.label}")
         with ui.element("figcaption"):
-            Words(word.label, "said")
-            if not word.counts:
+            Words(vote.label, "said")
+            if not vote.counts:
                 Words("taken back", "badge", "span")
-            elif word.agrees is False:
-                Words(f"stands as {word.believed}", "badge bad", "span")
-            if word.support is not None:
-                Words(f"others gave it {share(word.support)}", "note")
-            Words(ago(word.at, datetime.now(UTC)), "note")
+            elif vote.agrees is False:
+                Words(f"stands as {vote.believed}", "badge bad", "span")
+            if vote.support is not None:
+                Words(f"others gave it {share(vote.support)}", "note")
+            Words(ago(vote.at, datetime.now(UTC)), "note")
 
 
 def _draw_effect(found: Forgotten) -> None:

@@ -1,13 +1,16 @@
-"""A place on a page that is drawn anew where what it shows has changed, and left alone where it has not."""
+"""What moves on a page: it is looked at again and again, and drawn anew where it has changed, else left alone."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
 from nicegui import ui
 
 T = TypeVar("T")
+
+_EVERY = 5.0  # seconds between two looks
+_SOON = 1.5  # seconds until the second look, for what took longer than the page
 
 
 class Redrawn(Generic[T]):
@@ -30,3 +33,10 @@ class Redrawn(Generic[T]):
         self.box.clear()
         with self.box:
             self._draw(value)
+
+
+async def refresh_often(refresh: Callable[[], Awaitable[None]]) -> None:
+    """Refreshes now, and again and again as long as the page is open."""
+    await refresh()
+    ui.timer(_SOON, refresh, once=True)
+    ui.timer(_EVERY, refresh)

@@ -9,21 +9,23 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from nicegui import ui
-from nicegui.events import GenericEventArguments, KeyEventArguments
+from nicegui.events import GenericEventArguments
 
-from pellucid.flow.asking import choices
+from pellucid.flow.asking import choices, founds
 from pellucid.flow.feedback import Said
 from pellucid.flow.gallery import Near
-from pellucid.flow.review import Doubt, Taken, take
+from pellucid.flow.review import NOTE, Doubt, Taken, glance, reviewed_today, take
 from pellucid.flow.take_back import take_back
 from pellucid.store.reservations import give_back
 from pellucid.store.votes import find_votes
 from pellucid.types import Right, Role
-from pellucid.web.choosing import choose_class
+from pellucid.web.answer_card import show_near, told_of
+from pellucid.web.class_picker import class_picker
+from pellucid.web.dialogs import close_button, dialog
 from pellucid.web.elements import Acts
+from pellucid.web.formats import many, share
 from pellucid.web.parts import Words, heading, meter, picture
-from pellucid.web.tried import show_near, told_of
-from pellucid.web.view import View, told
+from pellucid.web.view import View
 
 _NEAREST = 3
 _BIG = 768  # pixels of the picture that is decided on
@@ -52,13 +54,14 @@ class Desktop:
             self.bar = ui.element("div")
             self.look = ui.element("div").classes("look")
             self.acts = Acts()
+            self._named: dict[str, Words] = {}
             with self.acts:
                 for act, key, words in _ACTS:
                     button = ui.element("button").classes("decision").props(f'type="button" data-act="{act}"')
                     button.props["disabled"] = not may
                     with button:
                         Words(key, tag="kbd")
-                        Words(words, tag="span")
+                        self._named[act] = Words(words, tag="span")
             self.said = Words("", "outcome").props('role="status"')
             if not may:
                 Words(f"The token {name!r} may not review; wanted is the role feedback.", "note")
@@ -67,9 +70,10 @@ class Desktop:
         """Puts a doubt on the desk."""
         self.look.clear()
         self.acts.show(doubt.sample if doubt else "", preload)
+        self._named["accept"].text = f"Accept: {doubt.suggested}" if doubt else "Accept"
+        self._named["keep"].text = f"Keep: {doubt.given}" if doubt else "Keep"
         with self.look:
             if doubt is None:
-                Words("All done: nothing is left in the queue. What is said from now on is looked at within a minute.")
                 return
             picture(doubt.sample, "the picture to decide on", _BIG).props("loading=eager fetchpriority=high")
             with ui.element("div").classes("stack"):
@@ -78,16 +82,52 @@ class Desktop:
                     Words(f"Conflict: {said}", "badge bad", "span")
                 by = ", ".join(dict.fromkeys(voter for voter, label in doubt.words if label == doubt.given))
                 given, suggested = beside or ((), ())
-                _side(doubt.given, f"Given by {by}; right with a probability of {doubt.trust:.0%}.", given, "Given")
-                _side(doubt.suggested, "What the picture looks like without that label.", suggested, "Suggested")
+                _side(doubt.given, f"Given by {by}; right with a probability of {share(doubt.trust)}.", given, "Given")
+                looks = "What the picture looks like to the model without that label."
+                _side(doubt.suggested, looks, suggested, "Suggested")
 
-    def count(self, decided: int, left: int, minutes: float) -> None:
+    def count(self, decided: int, earlier: int, left: int, minutes: float) -> None:
         """Shows how far it is."""
-        pace = f", {decided / minutes:.0f} a minute" if decided >= 5 and minutes > 0 else ""
-        self.done.text = f"{decided} decided{pace} · {left} left"
+        self.done.text = progress(decided, earlier, left, minutes)
         self.bar.clear()
         with self.bar:
             meter(decided / max(1, decided + left), f"{decided} of {decided + left} decided")
+
+
+def progress(decided: int, earlier: int, left: int, minutes: float) -> str:
+    """How far a person is.
+
+    >>> progress(10, 0, 17, 2.0), progress(0, 10, 17, 0.0)
+    ('10 decided, 5 a minute · 17 left', '0 decided since you came, 10 today · 17 left')
+
+    Args:
+        decided: on this page.
+        earlier: on others today.
+    """
+    pace = f", {decided / minutes:.0f} a minute" if decided >= 5 and minutes > 0 else ""
+    today = f" since you came, {earlier + decided} today" if earlier else ""
+    return f"{decided} decided{today}{pace} · {left} left"
+
+
+def why_none(taken: Taken) -> tuple[str, str]:
+    """Why nothing is on the desk, as a title and a sentence.
+
+    >>> why_none(Taken((), left=2, conflicts=0, elsewhere=2, aside=0))[0]
+    'What is left is with others'
+    """
+    waits = "it waits" if taken.aside == 1 else "they wait"
+    aside = f" You were unsure of {many(taken.aside, 'picture')}; {waits} for others." if taken.aside else ""
+    if taken.left:
+        held = "1 label is" if taken.left == 1 else f"{taken.left:,} labels are"
+        going = "this page goes on by itself as soon as one is free, which takes two minutes at most"
+        return "What is left is with others", f"{held} being looked at by others; {going}.{aside}"
+    if taken.aside:
+        return "Nothing is left for you", f"All other labels fit, or were decided.{aside}"
+    return (
+        "No label is in doubt",
+        "Every label of the training pictures fits what the model makes of them without it, or was decided. Labels "
+        "that people say on the page Try it, or over the API, come here as soon as one is doubtful.",
+    )
 
 
 class Reviewer:
@@ -104,31 +144,56 @@ class Reviewer:
         self._lock = asyncio.Lock()
         self._began = time.monotonic()
         self._upto = 0  # the newest vote that the queue knew of
+        self._earlier: int | None = None  # decisions today, before this page
+        self._resting = False  # whether all was given back, as nobody was in front of the page
+        self._seen = time.monotonic()  # when there was a sign of somebody in front of the page
+        self.taken = Taken((), 0, 0, 0, 0)
 
     async def refill(self) -> None:
         """Takes what comes next, and shows it unless something is on the desk already."""
         desk, voter = self._view.desk, self._view.viewer.caller.name
-        live = desk.doors.service.live
-        queue = await desk.reviews.of(live)
-        self._upto = queue.upto
+        queue = await desk.review()
+        self._upto, self._resting = queue.upto, False
+        skip = frozenset(desk.unsure.get(voter, ()))
         if self._view.may(Right.FEEDBACK):
-            skip = frozenset(desk.unsure.get(voter, ()))
+            if self._earlier is None:
+                self._earlier = await desk.read(reviewed_today, desk.workspace, desk.dataset, voter)
+            first = None if self.current is None else self.current.sample
             taken = await desk.read(
-                take, desk.workspace, queue, voter, self._holder, self._most, self._lasts, skip=skip
+                take, desk.workspace, queue, voter, self._holder, self._most, self._lasts, first=first, skip=skip
             )
         else:
-            taken = Taken(queue.doubts[:1], len(queue.doubts))
+            taken = await desk.read(glance, desk.workspace, queue, voter)
+        self.taken = taken
         shown, waiting = self.current, list(taken.doubts)
         if shown is None and waiting:
             self.current = waiting[0]
         self._next = tuple(item for item in waiting if self.current is None or item.sample != self.current.sample)
-        self._desktop.count(self.decided, taken.left, (time.monotonic() - self._began) / 60)
+        self._desktop.count(self.decided, self._earlier or 0, taken.left, (time.monotonic() - self._began) / 60)
         if self.current is not shown or shown is None:
             await self._show()
+
+    def note_sign(self) -> None:
+        """Somebody is in front of the page."""
+        self._seen = time.monotonic()
+
+    async def renew(self) -> None:
+        """Holds on to what is on the desk while somebody is there, waits for what comes, or gives all back."""
+        if self.current is None or time.monotonic() - self._seen < self._lasts.total_seconds():
+            await self.changed()
+        elif not self._resting:
+            self._resting = True
+            await self._view.desk.read(self.leave)
+
+    def leave(self) -> None:
+        """Gives back all that is held. What is on the screen can be decided on still."""
+        with self._view.desk.workspace.database.write() as connection:
+            give_back(connection, self._view.desk.dataset, self._holder)
 
     async def act(self, event: GenericEventArguments) -> None:
         """What a key or a button asks for; of a picture that is no longer on the screen, nothing."""
         act, sample = str(event.args.get("act")), str(event.args.get("sample"))
+        self.note_sign()
         async with self._lock:
             doubt = self.current
             if act == "undo":
@@ -147,10 +212,9 @@ class Reviewer:
     async def _decide(self, doubt: Doubt, label: str, *, new_class: bool = False) -> None:
         """A vote of an annotator. Where it cannot be heard, the picture stays on the desk."""
         desk, live = self._view.desk, self._view.desk.doors.service.live
-        known = await desk.read(choices, live)
-        new = new_class or (label in known and label not in live.known())
+        new = await desk.read(founds, live, label, founding=new_class)
         meanwhile = await desk.read(self._others, doubt)
-        said = Said(doubt.sample, label, "", Role.ANNOTATOR, note="review", new_class=new)
+        said = Said(doubt.sample, label, "", Role.ANNOTATOR, note=NOTE, new_class=new)
         heard = await desk.hear(self._view.viewer, said)
         self._desktop.said.text = f"{label.strip()}: {told_of(heard)}{meanwhile}"
         await self._move_on(Decision(doubt, heard.vote))
@@ -205,15 +269,14 @@ class Reviewer:
         await self.changed()
 
     async def _choose(self, doubt: Doubt) -> None:
-        """A dialog of the classes; the digits choose too."""
+        """A dialog of the classes, beside the picture; keys choose too."""
         known = await self._view.desk.read(choices, self._view.desk.doors.service.live)
         rest = [name for name in known if name not in (doubt.given, doubt.suggested)]
-        order = [*rest, doubt.suggested, doubt.given]
-        with self._desktop.box, ui.dialog() as dialog, ui.card():
-            heading(2, "What does it show?")
+        with dialog("What does it show?", wide=True) as (made, _):
 
             async def chosen(label: str, *, new_class: bool = False) -> None:
-                dialog.close()
+                made.delete()  # at once: closing slowly, it would be told of while the next one is open
+                self._desktop.acts.be_quiet(False)
                 async with self._lock:
                     if self.current is doubt:
                         await self._decide(doubt, label, new_class=new_class)
@@ -221,22 +284,13 @@ class Reviewer:
             async def founded(label: str) -> None:
                 await chosen(label, new_class=True)
 
-            @told
-            async def pressed(event: KeyEventArguments) -> None:
-                digit = event.key.number
-                if event.action.keydown and digit and digit <= len(order):
-                    await chosen(order[digit - 1])
-
-            choose_class(order, chosen, founded, numbered=True)
-            ui.keyboard(on_key=pressed, repeating=False, ignore=["input", "select", "textarea"])
-
-        def closed() -> None:
-            self._desktop.acts.be_quiet(False)
-            dialog.delete()
-
+            with ui.element("div").classes("choosing"):
+                picture(doubt.sample, "the picture to decide on", _BIG).props("loading=eager")
+                with ui.element("div").classes("stack"):
+                    class_picker([*rest, doubt.suggested, doubt.given], chosen, founded, keyed=True)
+            close_button(made, "Cancel")
+            made.on("hide", lambda: self._desktop.acts.be_quiet(False))  # before it is gone, and all its handlers
         self._desktop.acts.be_quiet(True)
-        dialog.on("hide", closed)
-        dialog.open()
 
     async def _show(self) -> None:
         """Puts the current doubt on the desk, and looks up what the next one needs."""
@@ -255,7 +309,7 @@ class Reviewer:
     async def _look_up(self, doubt: Doubt) -> Beside:
         if doubt.sample not in self._beside:
             desk = self._view.desk
-            gallery = await desk.gallery.of(desk.doors.service.live)
+            gallery = await desk.gallery()
             given, suggested = await desk.read(gallery.nearest_to, doubt.sample, _NEAREST, doubt.given, doubt.suggested)
             self._beside[doubt.sample] = (given, suggested)
         return self._beside[doubt.sample]
@@ -263,7 +317,7 @@ class Reviewer:
 
 def _side(label: str, note: str, near: tuple[Near, ...], kind: str) -> None:
     with ui.element("div").classes(f"claim {kind.lower()}"):
-        Words(kind, "note")
+        Words(f"{kind}: {'Keep leaves it' if kind == 'Given' else 'Accept takes it'}", "note")
         heading(2, label)
         Words(note)
         show_near(f"Learnt as {label}, and most like it", near, labelled=False)

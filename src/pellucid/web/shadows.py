@@ -9,12 +9,13 @@ from nicegui import ui
 from pellucid.errors import NotFoundError
 from pellucid.flow.shadow import Difference, Judged, ShadowReport, begin_shadow, end_shadow, shadow_report
 from pellucid.flow.steer import Registry
+from pellucid.flow.workspace import Workspace
 from pellucid.store.aliases import CHAMPION
 from pellucid.types import Right
 from pellucid.web import tables
+from pellucid.web.formats import between, moment, share
 from pellucid.web.parts import Words, card, picture
 from pellucid.web.view import View, notify, told
-from pellucid.web.words import moment, share
 
 _PICTURES = 8  # differing images that are shown
 _PAIRS = 8  # of labels
@@ -46,14 +47,14 @@ def shadow_card(
 async def read_shadow(view: View, name: str) -> ShadowReport | None:
     """What is, or was last, in the shadow of the name's champion; None where nothing ever was."""
 
-    def read() -> ShadowReport | None:
-        try:
-            return shadow_report(view.desk.workspace, name, most=_PICTURES)
-        except NotFoundError:
-            return None
+    return await view.desk.cached(_report, name, seconds=_AGE, slow=True)
 
-    found: ShadowReport | None = await view.desk.memo.get(("shadow", name), lambda: view.desk.think(read), seconds=_AGE)
-    return found
+
+def _report(workspace: Workspace, name: str) -> ShadowReport | None:
+    try:
+        return shadow_report(workspace, name, most=_PICTURES)
+    except NotFoundError:
+        return None
 
 
 def _begin(view: View, registry: Registry, changed: Callable[[], Awaitable[None]]) -> None:
@@ -79,7 +80,7 @@ def _button(
     async def act() -> None:
         actor = view.viewer.caller.name
         await view.desk.act(view.viewer, Right.ADMIN, verb, subject, lambda: work(actor))
-        view.desk.memo.forget(("shadow", subject))
+        view.desk.forget(_report, subject)
         notify("the candidate answers beside the champion now" if name == "Begin" else "the shadow has ended")
         await changed()
 
@@ -93,7 +94,7 @@ def _button(
 def _show(report: ShadowReport) -> None:
     shadow = report.shadow
     until = f" until {moment(shadow.ended_at)}" if shadow.ended_at else ", and goes on"
-    on = _SHARES.get(shadow.share, share(shadow.share))
+    on = _SHARES.get(shadow.share, share(shadow.share, 1))
     Words(f"{shadow.ref} beside {', '.join(report.champions) or 'the champion'}", "strong")
     Words(f"On {on}, since {moment(shadow.started_at)}{until}.", "note")
     if shadow.trouble:
@@ -101,8 +102,8 @@ def _show(report: ShadowReport) -> None:
     if report.agreement is None:
         Words("No image has come yet that both have answered.", "note")
         return
-    low, value, high = (share(part) for part in (report.agreement.low, report.agreement.value, report.agreement.high))
-    Words(f"Both say the same of {value} of {report.images:,} images ({low} to {high}).")
+    agreed = share(report.agreement.value, 1)
+    Words(f"Both say the same of {agreed} of {report.images:,} images ({between(report.agreement, 1)}).")
     for name, judged in (("By all votes since", report.voted), ("By trusted labels alone", report.trusted)):
         Words(f"{name}: {_judged(judged)}", "note")
     if report.confusion:

@@ -14,9 +14,9 @@ from pellucid.store.verdicts import Verdict
 from pellucid.types import Right
 from pellucid.web import tables
 from pellucid.web.dialogs import close_button, dialog
+from pellucid.web.formats import share
 from pellucid.web.parts import Words
 from pellucid.web.view import View, notify, told
-from pellucid.web.words import share
 
 _NAMES = {"promote": "Promote", "rollback": "Roll back to"}
 
@@ -138,8 +138,8 @@ def show_verdict(verdict: Verdict) -> None:
                 with tables.row():
                     tables.head(str(item["name"]))
                     tables.number(f"{item['n']:,}")
-                    tables.number(share(item["champion"]))
-                    tables.number(share(item["candidate"])).classes("wrong" if item["fallen"] else "")
+                    tables.number(share(item["champion"], 1))
+                    tables.number(share(item["candidate"], 1)).classes("wrong" if item["fallen"] else "")
     votes = verdict.figures.get("votes")
     if votes:
         Words(f"On what people have labelled since, not weighed: {votes['summary']}", "note")

@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from pellucid.drift.watching import DriftReport
-from pellucid.errors import DataError, NotFoundError, PellucidError
+from pellucid.errors import ConfigError, DataError, MissingExtraError, NotFoundError, PellucidError
 from pellucid.flow.accuracy import LiveAccuracy, live_accuracy
 from pellucid.flow.drift import find_drift
+from pellucid.flow.drift_stream import StreamDrift, follow_stream
 from pellucid.flow.health import Health, look
 from pellucid.flow.pending import Labels, label_trust, refused_candidates
 from pellucid.flow.workspace import Workspace
@@ -49,7 +50,7 @@ class Vitals:
 
 async def take_vitals(desk: Desk) -> Vitals:
     """All of it, each as fresh as it is cheap; what takes longer than a second comes the next time."""
-    workspace, readiness = desk.workspace, desk.doors.service.readiness
+    readiness = desk.doors.service.readiness
     name = None if readiness.model is None else readiness.model.rpartition("@")[0]
     troubles: dict[str, str] = {}
 
@@ -64,17 +65,16 @@ async def take_vitals(desk: Desk) -> Vitals:
         return None
 
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    seen = desk.seen
     drift = asyncio.create_task(_drift(desk))
     health, stream = await asyncio.gather(
-        careful("database", seen("", _LIVE, look, workspace)),
-        careful("stream", seen("", 2 * _LIVE, read_lag, workspace, slow=True)),
+        careful("database", desk.glimpse(look, seconds=_LIVE)),
+        careful("stream", desk.glimpse(read_lag, seconds=2 * _LIVE, slow=True)),
     )
     accuracy, labels, refused, votes = await asyncio.gather(
-        careful("accuracy", seen(name, _LIVE, live_accuracy, workspace, name) if name else none()),
-        careful("labels", seen(name, _LIVE, label_trust, workspace, name) if name else none()),
-        careful("gate", seen(name, _LIVE, refused_candidates, workspace, name) if name else none()),
-        careful("votes", seen((name, today), _LIVE, _votes, workspace, name, today) if name else none()),
+        careful("accuracy", desk.glimpse(live_accuracy, name, seconds=_LIVE) if name else none()),
+        careful("labels", desk.glimpse(label_trust, name, seconds=_LIVE) if name else none()),
+        careful("gate", desk.glimpse(refused_candidates, name, seconds=_LIVE) if name else none()),
+        careful("votes", desk.glimpse(_votes, name, today, seconds=_LIVE) if name else none()),
     )
     return Vitals(
         at=datetime.now(UTC),
@@ -97,7 +97,7 @@ async def look_for_drift(desk: Desk) -> DriftReport | str | None:
     model = desk.doors.service.readiness.model
     if model is None:
         return None
-    return await desk.seen(model, _SLOW, latest_drift, desk.workspace, model, slow=True)
+    return await desk.glimpse(latest_drift, model, seconds=_SLOW, slow=True)
 
 
 async def _drift(desk: Desk) -> DriftReport | str | None:
@@ -112,6 +112,22 @@ def latest_drift(workspace: Workspace, model: str) -> DriftReport | str:
     try:
         return find_drift(workspace, model.rpartition("@")[0])
     except (DataError, NotFoundError) as error:
+        return str(error)
+
+
+async def look_for_alarms(desk: Desk) -> StreamDrift | str | None:
+    """What the detector of [drift] says of the newest answers, as `look_for_drift`; None where none is named."""
+    model = desk.doors.service.readiness.model
+    if model is None:
+        return None
+    return await desk.glimpse(latest_alarms, model, seconds=_SLOW, slow=True)
+
+
+def latest_alarms(workspace: Workspace, model: str) -> StreamDrift | str | None:
+    """What the detector says of the champion's newest answers, or why it cannot."""
+    try:
+        return follow_stream(workspace, model.rpartition("@")[0])
+    except (ConfigError, MissingExtraError, NotFoundError) as error:
         return str(error)
 
 

@@ -93,9 +93,11 @@ vote = Table(
     Column("support", Float),  # 0..1: the probability that model and other voters gave the label when it was said
     Column("note", Text),
     CheckConstraint("confidence IS NULL OR (confidence >= 0 AND confidence <= 1)", name="confidence"),
-    Index("ix_vote_dataset_sample", "dataset", "sample_id"),
+    Index("ix_vote_sample_dataset", "sample_id", "dataset"),
     Index("ix_vote_dataset_voter", "dataset", "voter"),
 )
+_NAMED = vote.c.prediction.is_not(None)  # what an ingest brings names no answer, and costs nothing here
+Index("ix_vote_prediction", vote.c.prediction, sqlite_where=_NAMED, postgresql_where=_NAMED)
 
 dataset_version = Table(
     "dataset_version",

@@ -47,6 +47,7 @@ live_vector = Table(
     Column("sample_id", DIGEST, primary_key=True),
     Column("vector", LargeBinary, nullable=False),  # float32, little-endian
     Column("at", UTCDateTime, nullable=False, index=True),
+    Index("ix_live_vector_sample_at", "sample_id", "at"),  # pruning then reads no vector
 )
 
 # What a model has learnt since it was trained: from this line on, the sample stands in it with this label and weight.
@@ -56,7 +57,7 @@ ledger = Table(
     Column("id", ROW_ID, primary_key=True),
     Column("model_name", String(128), nullable=False),
     Column("model_version", Integer, nullable=False),
-    Column("sample_id", ForeignKey("sample.id"), nullable=False),
+    Column("sample_id", ForeignKey("sample.id"), nullable=False, index=True),
     Column("label", Text),  # NULL where the sample is no longer learnt
     Column("weight", Float, nullable=False),
     Column("action", String(16), nullable=False),

@@ -14,12 +14,12 @@ from pellucid.flow.browse import Facets, Filter, facets
 from pellucid.flow.workspace import Workspace
 from pellucid.store.datasets import list_versions
 from pellucid.types import DatasetVersion
-from pellucid.web.discoveries import show_findings
 from pellucid.web.facets import Filters
+from pellucid.web.findings import show_findings
 from pellucid.web.grids import ROWS, Grid, address
-from pellucid.web.histories import show_history
 from pellucid.web.parts import Words, empty
-from pellucid.web.stories import StoryDialog
+from pellucid.web.story import StoryDialog
+from pellucid.web.versions import show_history
 from pellucid.web.view import View, told
 
 _PATH = "/data"

@@ -11,10 +11,11 @@ from nicegui import ui
 from pellucid.errors import PellucidError
 from pellucid.flow.grid import Grid, submit
 from pellucid.flow.offer import MAX_SEED, Forecast, Offer, forecast, form_grid, offer
+from pellucid.flow.queue import see_queue
 from pellucid.types import Right
+from pellucid.web.formats import many, short_spec
 from pellucid.web.parts import Words, card, empty
 from pellucid.web.view import View, notify, said_of, told
-from pellucid.web.words import short_spec
 
 _VERSIONS = 30  # that are shown; older ones on the command line
 _WAIT = 0.4  # seconds after the last change until the forecast is made
@@ -22,9 +23,7 @@ _WAIT = 0.4  # seconds after the last change until the forecast is made
 
 async def build(view: View) -> None:
     """The content of this part of the page."""
-    offered: Offer = await view.desk.memo.get(
-        "offer", lambda: view.desk.think(offer, view.desk.workspace), seconds=30.0
-    )
+    offered = await view.desk.cached(offer, seconds=30.0, slow=True)
     if not offered.versions:
         empty(
             "folder_open", "There is nothing to train on yet", "Ingest a folder with one folder for each class.",
@@ -122,7 +121,7 @@ class _Form:
             self._words.text = said_of(error)
             return
         self._words.text = in_words(found)
-        self._start.text = f"Start {_jobs(found.starts)}" if found.starts else "Nothing to start"
+        self._start.text = f"Start {many(found.starts, 'job')}" if found.starts else "Nothing to start"
         if found.starts and self._view.may(Right.ADMIN):
             self._grid = grid
             self._start.enable()
@@ -138,8 +137,8 @@ class _Form:
             lambda: submit(desk.workspace, grid), models=list(grid.models), extractors=list(grid.extractors),
             settings={name: list(values) for name, values in grid.settings.items()}, seed=grid.seed,
         )  # fmt: skip
-        desk.memo.forget("queue")
-        notify(f"{_jobs(len(jobs))} in the queue")
+        desk.forget(see_queue)
+        notify(f"{many(len(jobs), 'job')} in the queue")
         ui.navigate.to("/training")
 
 
@@ -156,7 +155,7 @@ def in_words(found: Forecast) -> str:
         (found.done, "done already and {} not done again"),
     ]
     said = [f"{count} {_are(count)} {what.format(_are(count))}" for count, what in parts if count]
-    return f"{_jobs(found.jobs)} in all: {', '.join(said)}."
+    return f"{many(found.jobs, 'job')} in all: {', '.join(said)}."
 
 
 def _ticked(boxes: Mapping[str, ui.checkbox]) -> Sequence[str]:
@@ -165,7 +164,3 @@ def _ticked(boxes: Mapping[str, ui.checkbox]) -> Sequence[str]:
 
 def _are(count: int) -> str:
     return "is" if count == 1 else "are"
-
-
-def _jobs(count: int) -> str:
-    return "1 job" if count == 1 else f"{count} jobs"

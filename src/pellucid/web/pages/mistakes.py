@@ -5,12 +5,12 @@ from __future__ import annotations
 from nicegui import ui
 
 from pellucid.flow.runs import Mistake, worst_mistakes
+from pellucid.web.formats import share
 from pellucid.web.pages.runs import choose, registry_for
 from pellucid.web.parts import Words, card, empty, picture
 from pellucid.web.view import View, told
-from pellucid.web.words import share
 
-_MOST = 24
+_MOST = 24  # mistakes that are shown
 
 
 async def build(view: View) -> None:
@@ -28,9 +28,7 @@ async def build(view: View) -> None:
 
     async def fill() -> None:
         try:
-            found: tuple[Mistake, ...] = await view.desk.memo.get(
-                ("mistakes", ref), lambda: view.desk.think(worst_mistakes, view.desk.workspace, ref, most=_MOST)
-            )
+            found = await view.desk.cached(worst_mistakes, ref, _MOST, slow=True)
         finally:
             box.clear()
         with box:
@@ -55,7 +53,7 @@ def _show(ref: str, found: tuple[Mistake, ...]) -> None:
                     with ui.element("div").classes("stack"):
                         Words("labelled", "note", "div")
                         Words(item.given, "strong", "div")
-                        Words(f"taken for, {share(item.confidence)} sure", "note", "div")
+                        Words(f"taken for, {share(item.confidence, 1)} sure", "note", "div")
                         Words(item.predicted, "strong wrong", "div")
                 Words(item.path, "note mono path", "div")
                 with ui.element("div").classes("near"):

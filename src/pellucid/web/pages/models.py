@@ -6,18 +6,19 @@ from collections.abc import Callable
 
 from nicegui import ui
 
+from pellucid.evaluate.evaluation import Estimate
 from pellucid.flow.evaluate import read_card
 from pellucid.flow.steer import Proposal, Registry, propose_promotion, propose_rollback, see_registry
 from pellucid.store.aliases import CHAMPION, Change
 from pellucid.types import ModelVersion, Right
 from pellucid.web import tables
 from pellucid.web.dialogs import close_button, dialog
+from pellucid.web.formats import between, day, metric, moment, points, settings_in_words, share, short_spec
+from pellucid.web.markdown import markdown
 from pellucid.web.parts import Words, card, empty, tile
-from pellucid.web.prose import prose
 from pellucid.web.shadows import read_shadow, shadow_card
 from pellucid.web.steering import badge_of, show_verdict, steer
 from pellucid.web.view import View, notify, told
-from pellucid.web.words import day, metric, moment, settings_in_words, share, short_spec
 
 REFRESH = 5.0  # seconds between two looks at whether somebody else has promoted
 _CHANGES = 30  # of the history that are shown
@@ -43,10 +44,7 @@ async def build(view: View) -> None:
 
 
 async def _look(view: View, name: str | None, *, seconds: float = REFRESH - 0.5) -> Registry | None:
-    found: Registry | None = await view.desk.memo.get(
-        ("registry", name), lambda: view.desk.read(see_registry, view.desk.workspace, name), seconds=seconds
-    )
-    return found
+    return await view.desk.cached(see_registry, name, seconds=seconds)
 
 
 class _Models:
@@ -71,8 +69,8 @@ class _Models:
         self._draw()
 
     async def _changed(self) -> None:
-        self._view.desk.memo.forget(("registry", self._name))
-        self._view.desk.memo.forget(("registry", None))
+        self._view.desk.forget(see_registry, self._name)
+        self._view.desk.forget(see_registry, None)
         registry = await _look(self._view, self._name)
         if registry is not None:
             self._registry = registry
@@ -95,10 +93,8 @@ class _Models:
             when = "" if since is None else f"since {moment(since.at)}, by {since.actor}"
             tile("Champion", champion.ref if champion else "none", when or "promote one to let it answer")
             if champion is not None:
-                low, high = champion.metrics["accuracy_low"], champion.metrics["accuracy_high"]
-                tile(
-                    "Its accuracy", share(champion.metrics["accuracy"]), f"{share(low)} to {share(high)} on test images"
-                )
+                accuracy = _accuracy(champion)
+                tile("Its accuracy", share(accuracy.value, 1), f"{between(accuracy, 1)} on test images")
             tile("Models", f"{len(registry.models):,}", f"newest {registry.models[0].ref}")
 
     def _table(self) -> None:
@@ -113,14 +109,14 @@ class _Models:
                         self._row(model)
 
     def _row(self, model: ModelVersion) -> None:
-        values = model.metrics
+        values, accuracy = model.metrics, _accuracy(model)
         with ui.element("th").props('scope="row"'):
             Words(model.ref, tag="div")
             for alias in model.aliases:
                 Words(alias, "badge good" if alias == CHAMPION else "badge", "span")
         with tables.cell("number"):
-            Words(share(values["accuracy"]), "strong", "div")
-            Words(f"{share(values['accuracy_low'])} to {share(values['accuracy_high'])}", "note still", "div")
+            Words(share(accuracy.value, 1), "strong", "div")
+            Words(between(accuracy, 1), "note still", "div")
         tables.text(metric("macro_f1", values["macro_f1"]), "number")
         tables.text(metric("log_loss", values["log_loss"]), "number")
         with tables.cell():
@@ -149,9 +145,7 @@ class _Models:
         )
         comparison = (verdict.figures.get("trusted") or {}).get("comparison")
         if comparison:
-            found = comparison["difference"]
-            low, value, high = (100 * found[part] for part in ("low", "value", "high"))
-            Words(f"{value:+.1f} ({low:+.1f} to {high:+.1f}) points", "note", "div")
+            Words(points(Estimate(**comparison["difference"])), "note", "div")
 
     def _buttons(self, model: ModelVersion) -> None:
         view, registry = self._view, self._registry
@@ -194,6 +188,10 @@ class _Models:
                 shadow_card(self._view, self._registry, report, self._beside)
 
 
+def _accuracy(model: ModelVersion) -> Estimate:
+    return Estimate(*(model.metrics[name] for name in ("accuracy", "accuracy_low", "accuracy_high")))
+
+
 def _change(change: Change) -> None:
     before = f" in place of {change.name}@{change.previous}" if change.previous else ""
     verb = {"promote": "became", "rollback": "came back as"}.get(change.action, change.action)
@@ -219,4 +217,4 @@ async def _card(view: View, ref: str) -> None:
         return read_card(view.desk.workspace, model)
 
     text = await view.desk.read(read)
-    _show(f"Model card of {ref}", lambda: prose(text))
+    _show(f"Model card of {ref}", lambda: markdown(text))

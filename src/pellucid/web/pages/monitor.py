@@ -10,20 +10,21 @@ from nicegui import ui
 
 from pellucid.drift.watching import DriftReport
 from pellucid.errors import PellucidError
-from pellucid.flow.moved import moved_answers
+from pellucid.flow.drift import moved_answers
+from pellucid.flow.drift_stream import StreamDrift
 from pellucid.flow.storage import measure_storage
 from pellucid.flow.traffic import Traffic, read_traffic
 from pellucid.serve.pulse import Beat
 from pellucid.types import Answer
+from pellucid.web import tables
 from pellucid.web.charts import Axis, Chart, Series, chart
-from pellucid.web.choices import Choices
+from pellucid.web.formats import lasted, many, share, size
 from pellucid.web.parts import Words, card, heading, picture, tile
-from pellucid.web.redrawn import Redrawn
-from pellucid.web.telling import lasted, many, share, size
+from pellucid.web.redrawn import Redrawn, refresh_often
+from pellucid.web.toggle import Toggle
 from pellucid.web.view import View, complain
-from pellucid.web.vitals import look_for_drift, take_vitals
+from pellucid.web.vitals import look_for_alarms, look_for_drift, take_vitals
 
-_EVERY, _FIRST = 5.0, 1.5  # seconds between two looks; until the second one, for what takes longer than the page
 # How far back, and in how many points: so few that lone ones are drawn as dots.
 _SPANS = {
     "Last hour": (timedelta(hours=1), 30),
@@ -39,10 +40,7 @@ _TIME = Axis("time", kind="time")
 
 async def build(view: View) -> None:
     """The page's content."""
-    page = _Monitor(view)
-    await page.refresh()
-    ui.timer(_FIRST, page.refresh, once=True)
-    ui.timer(_EVERY, page.refresh)
+    await refresh_often(_Monitor(view).refresh)
 
 
 class _Monitor:
@@ -50,7 +48,7 @@ class _Monitor:
         self._view = view
         self._name = view.desk.dataset
         self._span = "Last hour"
-        Choices("Time", list(_SPANS), self._choose)
+        Toggle("Time", list(_SPANS), self._choose)
         self._told = Words("", "note basis")
         with ui.element("div").classes("columns"):
             self._charts = {
@@ -66,6 +64,7 @@ class _Monitor:
             }
         with card("Drift", "The newest answers against the test images that the model has never learnt.", "drift"):
             self._drift = Redrawn(_draw_drift)
+            self._alarms = Words("", "note alarms")
         with card("Queues", classes="queues"):
             self._queues = Redrawn(_draw_tiles, "tiles")
         with card("Storage", classes="storage"):
@@ -75,13 +74,12 @@ class _Monitor:
         """Shows how things stand now."""
         desk, (span, points) = self._view.desk, _SPANS[self._span]
         try:
-            traffic = await desk.seen(
-                (self._name, self._span), _AGES[self._span], read_traffic, desk.workspace, self._name, span, points
-            )
+            traffic = await desk.glimpse(read_traffic, self._name, span, points, seconds=_AGES[self._span])
             report = await look_for_drift(desk)
+            followed = await look_for_alarms(desk)
             moved = report.images[:_PICTURES] if isinstance(report, DriftReport) and report.drifted else ()
-            answers = await desk.seen(moved, _STORAGE_AGE, moved_answers, desk.workspace, moved) if moved else ()
-            storage = await desk.seen("", _STORAGE_AGE, measure_storage, desk.workspace)
+            answers = await desk.glimpse(moved_answers, moved, seconds=_STORAGE_AGE) if moved else ()
+            storage = await desk.glimpse(measure_storage, seconds=_STORAGE_AGE)
         except PellucidError as error:
             complain(error)
             return
@@ -89,6 +87,7 @@ class _Monitor:
         if traffic is not None:
             self._draw(traffic, beats)
         self._drift.show((report, answers or ()))
+        self._alarms.text = _alarms(followed)
         await self._show_queues()
         if storage is not None:
             disk = "on another machine" if storage.free is None else f"{size(storage.free)} free"
@@ -200,6 +199,17 @@ def _of_beats(beats: Sequence[Beat]) -> dict[str, list[Series]]:
     }
 
 
+def _alarms(followed: StreamDrift | str | None) -> str:
+    """What the stream's detector says, in a line; empty where the configuration names none."""
+    if followed is None or isinstance(followed, str):
+        return "" if followed is None else f"{followed}."
+    told = f"{followed.detector}, told the confidences of the newest {many(followed.answers, 'answer')} one by one"
+    if not followed.alarms:
+        return f"{told}, has called no drift."
+    ago = lasted(datetime.now(UTC) - followed.alarms[-1].at)
+    return f"{told}, has called {many(len(followed.alarms), 'drift')}, the last {ago} ago."
+
+
 def _draw_drift(shown: tuple[DriftReport | str | None, tuple[Answer, ...]]) -> None:
     report, answers = shown
     if report is None:
@@ -208,19 +218,15 @@ def _draw_drift(shown: tuple[DriftReport | str | None, tuple[Answer, ...]]) -> N
     if isinstance(report, str):
         Words(f"{report}.", "note")
         return
-    with ui.element("div").classes("scroll"), ui.element("table").classes("plain"):
-        with ui.element("thead"), ui.element("tr"):
-            for name, classes in (("What", ""), ("Moved", ""), ("Effect", "num"), ("p", "num"), ("How", "")):
-                Words(name, classes, "th").props('scope="col"')
-        with ui.element("tbody"):
-            for aspect, shift in report.shifts.items():
-                with ui.element("tr"):
-                    Words(aspect, tag="th").props('scope="row"')
-                    with ui.element("td"):
-                        Words("moved" if shift.drifted else "no", f"badge {'bad' if shift.drifted else 'good'}", "span")
-                    for text in (f"{shift.effect:.2f}", "< 0.001" if shift.p_value < 0.001 else f"{shift.p_value:.3f}"):
-                        Words(text, "num", "td")
-                    Words(f"{shift.direction}: {shift.detail}" if shift.direction else shift.detail, tag="td")
+    with tables.table("What has moved", ("What", "Moved", "Effect", "p", "How"), numbers=("Effect", "p")):
+        for aspect, shift in report.shifts.items():
+            with tables.row():
+                tables.head(aspect)
+                with tables.cell():
+                    Words("moved" if shift.drifted else "no", f"badge {'bad' if shift.drifted else 'good'}", "span")
+                tables.number(f"{shift.effect:.2f}")
+                tables.number("< 0.001" if shift.p_value < 0.001 else f"{shift.p_value:.3f}")
+                tables.text(f"{shift.direction}: {shift.detail}" if shift.direction else shift.detail)
     windows = f"{report.n_current:,} answers against {report.n_reference:,} test images."
     rule = (
         "An aspect has moved where chance would hardly do it and the effect (0 none, 1 all) is large enough to matter."

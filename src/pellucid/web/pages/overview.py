@@ -2,42 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 
 from nicegui import ui
 
 from pellucid.drift.watching import DriftReport
 from pellucid.errors import PellucidError
-from pellucid.web.happenings import Timeline
+from pellucid.flow.review import Taken
+from pellucid.web.formats import between, lasted, many, share, took
 from pellucid.web.parts import Words, card, empty, tile
-from pellucid.web.redrawn import Redrawn
-from pellucid.web.telling import between, lasted, many, share, took
+from pellucid.web.redrawn import Redrawn, refresh_often
+from pellucid.web.timeline import Timeline
 from pellucid.web.view import View
 from pellucid.web.vitals import Vitals, take_vitals
+from pellucid.web.waiting import Part, waiting
 
-_EVERY = 5.0  # seconds between two looks
-_FIRST = 1.5  # seconds after which what took longer than the page is looked for
 _NO_LABEL = "no model answers yet"
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """One line of the health card, or of what waits."""
-
-    icon: str
-    name: str
-    words: str
-    state: str = ""  # "good" or "bad"; empty where there is no such question
-    link: str = ""  # where to see to it
 
 
 async def build(view: View) -> None:
     """The page's content."""
-    page = _Overview(view)
-    await page.refresh()
-    ui.timer(_FIRST, page.refresh, once=True)
-    ui.timer(_EVERY, page.refresh)
+    await refresh_often(_Overview(view).refresh)
 
 
 class _Overview:
@@ -59,6 +44,7 @@ class _Overview:
     async def refresh(self) -> None:
         """Shows how things stand now."""
         vitals = await take_vitals(self._view.desk)
+        review = await self._review() if vitals.name is not None else None
         self._warning.show(vitals.readiness.reasons if vitals.name is not None else ())
         self._first.show(vitals.name)
         for name, (value, note) in _figures(vitals).items():
@@ -67,11 +53,17 @@ class _Overview:
         accuracy = vitals.accuracy
         self._basis.text = "" if accuracy is None else f"Live accuracy: {accuracy.rests_on}."
         self._health.show(tuple(_health(vitals)))
-        self._waiting.show(tuple(_waiting(vitals)))
+        self._waiting.show(tuple(waiting(vitals, review)))
         try:
             await self._timeline.refresh()
         except PellucidError:
             return  # the health card says that the database is away
+
+    async def _review(self) -> Taken | None:
+        try:
+            return await self._view.desk.to_review(self._view.viewer)
+        except PellucidError:
+            return None  # the same
 
 
 def _figures(vitals: Vitals) -> dict[str, tuple[str, str]]:
@@ -83,7 +75,9 @@ def _figures(vitals: Vitals) -> dict[str, tuple[str, str]]:
         reign = f"for {lasted(vitals.at - accuracy.since)}, by {accuracy.actor}"
         found["Champion"] = (accuracy.model, reign + (f": {accuracy.reason}" if accuracy.reason else ""))
         value = "unknown" if accuracy.estimate is None else share(accuracy.estimate.value)
-        within = "too few votes" if accuracy.estimate is None else f"{between(accuracy.estimate)}, 19 times in 20"
+        within = "too few votes"
+        if accuracy.estimate is not None:
+            within = f"{between(accuracy.estimate)}, 19 times in 20, by {many(accuracy.words, 'vote')}"
         found["Live accuracy"] = (value, f"{within}; {share(accuracy.tested)} on test images")
     if beat is None or not beat.requests:
         found["Requests"] = ("none", f"within the last {_window(vitals)}")
@@ -117,40 +111,41 @@ def _drift(vitals: Vitals) -> tuple[str, str]:
     return ("unknown", drift)
 
 
-def _health(vitals: Vitals) -> list[_Part]:
+def _health(vitals: Vitals) -> list[Part]:
     parts = []
     ready = vitals.readiness
     words = f"{ready.model} answers" if ready.ready else "; ".join(ready.reasons) or "starting"
-    parts.append(_Part("dns", "Server", words, "good" if ready.ready else "bad"))
+    parts.append(Part("dns", "Server", words, "good" if ready.ready else "bad"))
+    if ready.lost:
+        words = f"{many(ready.lost, 'labelled image')} gone or damaged; their votes wait until the packs are restored"
+        parts.append(Part("broken_image", "Images", words, "bad"))
     health = vitals.health
     if "database" in vitals.troubles:
-        parts.append(_Part("storage", "Database", vitals.troubles["database"], "bad"))
+        parts.append(Part("storage", "Database", vitals.troubles["database"], "bad"))
     elif health is not None:
-        parts.append(_Part("storage", "Database", f"{health.database} answers within {took(health.seconds)}", "good"))
+        parts.append(Part("storage", "Database", f"{health.database} answers within {took(health.seconds)}", "good"))
     if health is not None:
         queue = health.queue
         waits = f"{many(queue.queued, 'job')} waiting" if queue.queued else "no job waits"
-        busy = [lease.what for lease in health.leases if lease.alive]
-        words = (
-            f"{many(len(health.workers), 'worker')} at work ({'; '.join(busy)}); {waits}" if busy else f"idle; {waits}"
-        )
-        state = "bad" if health.trouble else "good" if busy else ""
-        parts.append(_Part("engineering", "Workers", health.trouble or words, state, "/training"))
+        alive = f"{many(len(health.workers), 'worker')} alive" if health.workers else "no worker is alive"
+        words = f"{'; '.join(health.busy) or 'idle'}; {waits}; {alive}"
+        state = "bad" if health.trouble else "good" if health.workers or health.busy else ""
+        parts.append(Part("engineering", "Workers", health.trouble or words, state, "/training"))
     parts += _streams(vitals)
     return parts
 
 
-def _streams(vitals: Vitals) -> list[_Part]:
+def _streams(vitals: Vitals) -> list[Part]:
     if "stream" in vitals.troubles:
-        return [_Part("stream", "Streams", vitals.troubles["stream"], "bad")]
+        return [Part("stream", "Streams", vitals.troubles["stream"], "bad")]
     if vitals.stream is None:
         return []
     standings, _ = vitals.stream
     if not standings:
-        return [_Part("stream", "Streams", "nobody reads or writes one")]
+        return [Part("stream", "Streams", "nobody reads or writes one")]
     behind = [f"{item.name or 'nobody'} is {item.lag:,} behind in {item.topic}" for item in standings if item.lag]
     return [
-        _Part(
+        Part(
             "stream",
             "Streams",
             "; ".join(behind) or f"{many(len(standings), 'reader')} up to date",
@@ -159,47 +154,7 @@ def _streams(vitals: Vitals) -> list[_Part]:
     ]
 
 
-def _waiting(vitals: Vitals) -> list[_Part]:
-    """Only what there is any of."""
-    found = []
-    labels, health = vitals.labels, vitals.health
-    if labels is not None:
-        for count, icon, noun, why, link in (
-            (
-                labels.conflicts,
-                "call_split",
-                "conflict",
-                "images on which votes do not agree; nobody trains on them",
-                "/review",
-            ),
-            (labels.suspects, "report", "suspect", "labels that an audit has set aside", "/review"),
-            (
-                labels.doubted,
-                "help",
-                "doubtful label",
-                "less likely right than wrong, and learnt with little weight",
-                "/review",
-            ),
-        ):
-            if count:
-                found.append(_Part(icon, many(count, noun), why, "bad", link))
-    if vitals.refused:
-        said = f"{', '.join(vitals.refused[:3])}: the gate let none of them pass; is it right?"
-        found.append(_Part("gavel", many(len(vitals.refused), "refused candidate"), said, "bad", "/models"))
-    if health is not None and health.queue.failed:
-        found.append(_Part("error", many(health.queue.failed, "failed training"), "within a week", "bad", "/training"))
-    if vitals.stream is not None and vitals.stream[1]:
-        found.append(
-            _Part(
-                "hourglass_top",
-                many(vitals.stream[1], "early vote"),
-                "that came before their images; they wait for them",
-            )
-        )
-    return found
-
-
-def _draw_parts(parts: tuple[_Part, ...]) -> None:
+def _draw_parts(parts: tuple[Part, ...]) -> None:
     for part in parts:
         with ui.element("li").classes(part.state):
             ui.icon(part.icon).props('aria-hidden="true"')

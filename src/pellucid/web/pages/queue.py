@@ -11,9 +11,9 @@ from pellucid.flow.queue import MOST, Queue, cancel_job, part_done, retry_job, s
 from pellucid.types import Job, JobState, Right
 from pellucid.web import tables
 from pellucid.web.dialogs import close_button, dialog
+from pellucid.web.formats import clock, moment, settings_in_words
 from pellucid.web.parts import Words, card, empty, meter, tile
 from pellucid.web.view import View, notify, told
-from pellucid.web.words import moment, settings_in_words
 
 REFRESH = 3.0  # seconds between two looks; all viewers share one
 _ENDED = 20  # jobs that are shown of those that have ended
@@ -29,10 +29,7 @@ async def build(view: View) -> None:
 
 
 async def _look(view: View, *, seconds: float = REFRESH - 0.5) -> Queue:
-    found: Queue = await view.desk.memo.get(
-        "queue", lambda: view.desk.read(see_queue, view.desk.workspace), seconds=seconds
-    )
-    return found
+    return await view.desk.cached(see_queue, seconds=seconds)
 
 
 class _Board:
@@ -154,7 +151,7 @@ class _Board:
                 view.viewer, Right.ADMIN, f"{verb} job", job.dataset,
                 lambda: change(desk.workspace, job.id, actor=actor), job=job.id, model=job.model,
             )  # fmt: skip
-            desk.memo.forget("queue")
+            desk.forget(see_queue)
             notify(f"job {job.id} is {done}")
             await self.refresh()
 
@@ -183,7 +180,7 @@ async def show_log(view: View, job_id: int) -> None:
         with lines:
             for line in said[shown:]:
                 with ui.element("li"):
-                    Words(moment(line.at, seconds=True), "note mono", "span")
+                    Words(clock(line.at), "note mono", "span")
                     Words(line.text, "mono", "span")
             if not said:
                 lines.clear()

@@ -12,9 +12,9 @@ from pellucid.flow.runs import Pair, Run, compare_runs, read_run
 from pellucid.flow.steer import Registry, see_registry
 from pellucid.web import tables
 from pellucid.web.charts import Axis, Series, chart, percent
+from pellucid.web.formats import interval, metric, points, settings_in_words, share
 from pellucid.web.parts import Words, card, empty
 from pellucid.web.view import View, told
-from pellucid.web.words import interval, metric, points, settings_in_words, share
 
 _MOST_CLASSES = 40  # that a chart of classes has room for
 
@@ -31,7 +31,7 @@ async def build(view: View) -> None:
     with ui.element("div").classes("row pickers"):
         choose("Run", registry, first, lambda ref: f"/training?view=compare&a={ref}&b={second}")
         choose("beside", registry, second, lambda ref: f"/training?view=compare&a={first}&b={ref}", none="no other run")
-    a = await _run(view, first)
+    a = await view.desk.cached(read_run, first)
     if not second or second == first:
         _figures([a])
         _curves([a])
@@ -43,10 +43,7 @@ async def build(view: View) -> None:
 
     async def fill() -> None:
         try:
-            key = ("pair", first, second)
-            pair: Pair = await view.desk.memo.get(
-                key, lambda: view.desk.think(compare_runs, view.desk.workspace, first, second)
-            )
+            pair = await view.desk.cached(compare_runs, first, second, slow=True)
         finally:
             box.clear()
         with box:
@@ -60,15 +57,14 @@ async def build(view: View) -> None:
 async def registry_for(view: View, key: str) -> Registry | None:
     """The registry of the model that the address names, or of the first champion."""
     name = view.query.get(key, "").partition("@")[0] or view.query.get("name") or None
-    found: Registry | None = await view.desk.read(see_registry, view.desk.workspace, name)
-    return found
+    return await view.desk.read(see_registry, view.desk.workspace, name)
 
 
 def choose(label: str, registry: Registry, chosen: str, address: Callable[[str], str], *, none: str = "") -> None:
     """A list of the models that leads to another address."""
     names = {"": none} if none else {}
     names |= {
-        item.ref: f"{item.ref} · {item.head}, {settings_in_words(item.settings)} · {share(item.metrics['accuracy'])}"
+        item.ref: f"{item.ref} · {item.head}, {settings_in_words(item.settings)} · {share(item.metrics['accuracy'], 1)}"
         + (" · champion" if "champion" in item.aliases else "")
         for item in registry.models
     }
@@ -76,11 +72,6 @@ def choose(label: str, registry: Registry, chosen: str, address: Callable[[str],
         names[chosen] = chosen
     field = ui.select(names, value=chosen, label=label, on_change=lambda event: ui.navigate.to(address(event.value)))
     field.props("outlined dense options-dense").classes("picker")
-
-
-async def _run(view: View, ref: str) -> Run:
-    found: Run = await view.desk.memo.get(("run", ref), lambda: view.desk.read(read_run, view.desk.workspace, ref))
-    return found
 
 
 def _test(pair: Pair) -> None:

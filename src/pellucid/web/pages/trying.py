@@ -12,9 +12,9 @@ from nicegui.events import GenericEventArguments
 from pellucid.flow.asking import answers_of
 from pellucid.store.predictions import answer_of
 from pellucid.types import Answer, Right
+from pellucid.web.answer_card import AnswerCard
 from pellucid.web.elements import Tries
 from pellucid.web.parts import Words
-from pellucid.web.tried import TriedCard
 from pellucid.web.view import View, told
 
 MOST_FILES = 100  # that are taken at a time
@@ -34,11 +34,11 @@ async def build(view: View) -> None:
     refused = ui.element("ul").classes("refusals").props('role="alert" aria-label="Not answered"')
     results = ui.element("div").classes("stack results")
     results.props('role="region" aria-label="Answers"')
-    cards: list[TriedCard] = []
+    cards: list[AnswerCard] = []
 
     async def show(answer: Answer, name: str, votes: Mapping[int, Any] | None = None) -> None:
         with results:
-            card = TriedCard(view, answer, name)
+            card = AnswerCard(view, answer, name)
         cards.insert(0, card)
         card.box.move(target_index=0)
         while len(cards) > MOST_SHOWN:

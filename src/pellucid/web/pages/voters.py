@@ -9,10 +9,10 @@ from nicegui import ui
 
 from pellucid.errors import PellucidError
 from pellucid.flow.voters import Voter, list_voters
+from pellucid.web.formats import between, share
 from pellucid.web.one_voter import OneVoter
 from pellucid.web.parts import Words, card, empty, meter
 from pellucid.web.redrawn import Redrawn
-from pellucid.web.telling import between, share
 from pellucid.web.view import View, complain, told
 
 _KEEP = 10.0  # seconds for which the list is shown; where it takes long, longer
@@ -47,7 +47,7 @@ async def build(view: View) -> None:
 async def voters_of(view: View) -> list[Voter] | None:
     """All voters; None while they are being weighed for the first time."""
     desk = view.desk
-    return await desk.seen(desk.dataset, _KEEP, list_voters, desk.workspace, desk.dataset, slow=True)
+    return await desk.glimpse(list_voters, desk.dataset, desk.manners, seconds=_KEEP, slow=True)
 
 
 class _Voters:

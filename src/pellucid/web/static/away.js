@@ -1,7 +1,9 @@
 // Says that the server is away, goes on once it is back, and tells what happened meanwhile. Words are text, never HTML.
 
 const SINCE = "pellucid_away"; // when the server was lost, in this tab: it outlives the page's being loaded anew
-const clock = (at) => at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const clock = (at) => `${at.toISOString().slice(11, 19)} UTC`; // as all times on the pages
+const BACK = "pellucid_back"; // the same once it was told that the server is back: a page loaded anew tells it again
+const LOADS = 15000; // ms within which a page that the server does not know is loaded anew, on a busy machine
 let leaving = false;
 let bar = null;
 
@@ -17,9 +19,12 @@ function say(lines, over) {
     const close = bar.appendChild(document.createElement("button"));
     close.className = "quiet";
     close.textContent = "Close";
-    close.addEventListener("click", () => bar.remove());
+    close.addEventListener("click", () => {
+      sessionStorage.removeItem(BACK);
+      bar.remove();
+    });
   }
-  document.body.appendChild(bar);
+  (document.querySelector("header.top") ?? document.body).appendChild(bar); // where it covers nothing that can be pressed
 }
 
 function lost() {
@@ -33,7 +38,7 @@ function lost() {
 }
 
 async function found(tries = 5) {
-  const since = sessionStorage.getItem(SINCE);
+  const since = sessionStorage.getItem(SINCE) ?? sessionStorage.getItem(BACK);
   if (!since || leaving) return; // a page that is about to be loaded anew tells it then
   let told;
   try {
@@ -44,8 +49,10 @@ async function found(tries = 5) {
     if (tries) return setTimeout(() => found(tries - 1), 2000);
     told = { restarted: null, lines: ["What happened meanwhile cannot be told now; the overview's timeline has it."] };
   }
-  if (leaving || sessionStorage.getItem(SINCE) !== since) return;
+  if (leaving || (sessionStorage.getItem(SINCE) ?? sessionStorage.getItem(BACK)) !== since) return;
   sessionStorage.removeItem(SINCE);
+  sessionStorage.setItem(BACK, since);
+  setTimeout(() => sessionStorage.removeItem(BACK), LOADS);
   const from = new Date(since), now = new Date();
   const seconds = Math.max(1, Math.round((now - from) / 1000));
   const why = told.restarted ? ` It was started again at ${clock(new Date(told.restarted))}.` : "";

@@ -1,4 +1,4 @@
-"""Choices: a row of buttons of which one is pressed."""
+"""The toggle: a row of buttons of which one is pressed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pellucid.web.parts import Words
 from pellucid.web.view import told
 
 
-class Choices:
+class Toggle:
     """Buttons of which the first is pressed to begin with.
 
     Args:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
 
 from nicegui import ui
 
@@ -11,6 +10,8 @@ from pellucid.errors import NotReadyError
 from pellucid.features.extractor import Extractor
 from pellucid.flow.story import Story, Word, story
 from pellucid.types import TRUST_SCALE, Row, Status
+from pellucid.web import tables
+from pellucid.web.formats import moment, share
 from pellucid.web.parts import Words, heading, meter, picture
 from pellucid.web.view import View, told
 
@@ -86,7 +87,7 @@ class StoryDialog:
                     for name, item in found.files
                 ))  # fmt: skip
                 _table("What models learnt of it", ("When", "Model", "What", "Label", "Weight", "Why"), (
-                    (_when(it.at), it.model, it.entry.action, it.entry.label or "none", f"{it.entry.weight:.2f}",
+                    (moment(it.at), it.model, it.entry.action, it.entry.label or "none", f"{it.entry.weight:.2f}",
                      it.entry.reason)
                     for it in found.lines
                 ))  # fmt: skip
@@ -145,7 +146,7 @@ def _words(words: Sequence[Word]) -> None:
         heading(3, "What people said")
         Words("Nobody has said anything about it.", "note")
     _table("What people said", ("When", "Who", "Role", "Label", "Note"), (
-        (_when(it.vote.at), it.vote.voter, it.vote.role.replace("_", " "), it.vote.label,
+        (moment(it.vote.at), it.vote.voter, it.vote.role.replace("_", " "), it.vote.label,
          it.vote.note or "" if it.retracted is None else f"taken back by {it.retracted.actor}: {it.retracted.reason}")
         for it in words
     ), struck=[it.retracted is not None for it in words])  # fmt: skip
@@ -156,7 +157,7 @@ def _answers(found: Story) -> None:
         f"What models said: the newest {len(found.answers)} of {found.asked:,}"
     )  # fmt: skip
     _table(title, ("When", "Model", "Label", "Confidence", "Asked by"), (
-        (_when(it.at), it.model, it.label, f"{100 * it.confidence:.0f} %", it.actor or it.name) for it in found.answers
+        (moment(it.at), it.model, it.label, share(it.confidence), it.actor or it.name) for it in found.answers
     ))  # fmt: skip
 
 
@@ -166,17 +167,11 @@ def _table(title: str, heads: Sequence[str], lines: Iterable[Sequence[str]], str
     if not cells:
         return
     heading(3, title)
-    with ui.element("div").classes("scroll").props('tabindex="0" role="region"') as box:
-        box.props["aria-label"] = title
-        with ui.element("table").classes("plain"):
-            with ui.element("thead"), ui.element("tr"):
-                for head in heads:
-                    Words(head, tag="th").props('scope="col"')
-            with ui.element("tbody"):
-                for at, line in enumerate(cells):
-                    with ui.element("tr").classes("struck" if at < len(struck) and struck[at] else ""):
-                        for cell in line:
-                            Words(cell, tag="td")
+    with tables.table(title, heads):
+        for at, line in enumerate(cells):
+            with tables.row("struck" if at < len(struck) and struck[at] else ""):
+                for cell in line:
+                    tables.text(cell)
 
 
 def _button(icon: str, words: str, press: Callable[[], object]) -> None:
@@ -202,7 +197,3 @@ def _status(row: Row) -> str:
 
 def _trust(row: Row) -> str:
     return f"{row.trust * 100 // TRUST_SCALE} %"
-
-
-def _when(at: datetime) -> str:
-    return at.strftime("%Y-%m-%d %H:%M")

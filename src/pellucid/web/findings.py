@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 
 from nicegui import ui
 
 from pellucid.store.datasets import Finding
 from pellucid.types import DatasetVersion
+from pellucid.web.listing import Listing
 from pellucid.web.parts import Words, card, empty, picture
-from pellucid.web.stories import StoryDialog
+from pellucid.web.story import StoryDialog
 from pellucid.web.view import View, told
 
-_AT_ONCE = 20  # findings that are shown, and as many again when more are asked for
+_AT_ONCE = 20  # findings of a kind
 _PICTURES = 8  # of one finding
 _SIDE = 96  # pixels
 _MEANING = {
@@ -36,29 +38,14 @@ async def show_findings(view: View, chosen: DatasetVersion) -> None:
     ):
         title, meaning = _MEANING.get(kind, (kind.replace("_", " ").capitalize(), ""))
         with card(f"{title}: {counts[kind]:,}", meaning):
-            _Listing([item for item in table.findings if item.kind == kind], dialog).more()
+            found = [item for item in table.findings if item.kind == kind]
+            Listing(found, functools.partial(_draw, dialog=dialog), "findings", at_once=_AT_ONCE)
 
 
-class _Listing:
-    """Findings of one kind, some at a time."""
-
-    def __init__(self, findings: list[Finding], dialog: StoryDialog) -> None:
-        self._left = findings
-        self._dialog = dialog
-        self._list = ui.element("ul").classes("findings")
-        self._more = ui.button("Show more", on_click=self.more).props("flat no-caps")
-
-    def more(self) -> None:
-        """Shows the next ones."""
-        now, self._left = self._left[:_AT_ONCE], self._left[_AT_ONCE:]
-        with self._list:
-            for item in now:
-                with ui.element("li"):
-                    Words(item.detail)
-                    with ui.element("div").classes("shots"):
-                        for number, name in enumerate(item.samples[:_PICTURES], 1):
-                            with ui.element("button").classes("shot").props('type="button"') as button:
-                                picture(name, f"Open picture {number} of {len(item.samples)}", _SIDE)
-                            button.on("click", told(lambda name=name: self._dialog.open(name)))
-        self._more.set_visibility(bool(self._left))
-        self._more.text = f"Show more of {len(self._left):,}"
+def _draw(item: Finding, dialog: StoryDialog) -> None:
+    Words(item.detail)
+    with ui.element("div").classes("shots"):
+        for number, name in enumerate(item.samples[:_PICTURES], 1):
+            with ui.element("button").classes("shot").props('type="button"') as button:
+                picture(name, f"Open picture {number} of {len(item.samples)}", _SIDE)
+            button.on("click", told(lambda name=name: dialog.open(name)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,12 +12,14 @@ from nicegui import ui
 
 from pellucid.flow.lineage import Diff, Difference, Step, diff, lineage
 from pellucid.types import DatasetVersion, ModelVersion, Row
+from pellucid.web.formats import moment
+from pellucid.web.listing import Listing
 from pellucid.web.parts import Words, card, heading, picture
-from pellucid.web.stories import StoryDialog
+from pellucid.web.story import StoryDialog
 from pellucid.web.view import View, told
 
 _STEPS = 60  # versions that the graph shows, the newest
-_AT_ONCE = 50  # differences that are shown, and as many again when more are asked for
+_AT_ONCE = 50  # differences
 _MOVES = 12  # kinds of change that are counted by name
 _SIDE = 96  # pixels
 
@@ -50,7 +53,9 @@ def _graph(steps: Sequence[Step], chosen: DatasetVersion) -> None:
                         pair = [("version", chosen.ref), ("show", "versions")]
                         pair += [("before", version.parents[0]), ("after", version.ref)]
                         _link("what changed", pair)
-                Words(f"{_counts(version.counts)} · {len(version.classes)} classes · {_when(version)}", "note")
+                Words(
+                    f"{_counts(version.counts)} · {len(version.classes)} classes · {moment(version.created_at)}", "note"
+                )
                 if step.models:
                     with ui.element("ul").classes("made"):
                         for model in step.models:
@@ -97,32 +102,16 @@ def _changes(found: Diff, dialog: StoryDialog) -> None:
     with ui.element("div").classes("row"):
         for words, count in moves.most_common(_MOVES):
             Words(f"{words}: {count:,}", "badge", "span")
-    _Listing(found.differences, dialog).more()
+    Listing(found.differences, functools.partial(_draw, dialog=dialog), "differences", at_once=_AT_ONCE)
 
 
-class _Listing:
-    """Differences, some at a time."""
-
-    def __init__(self, differences: Sequence[Difference], dialog: StoryDialog) -> None:
-        self._left = list(differences)
-        self._dialog = dialog
-        self._list = ui.element("ul").classes("differences")
-        self._more = ui.button("Show more", on_click=self.more).props("flat no-caps")
-
-    def more(self) -> None:
-        """Shows the next ones."""
-        now, self._left = self._left[:_AT_ONCE], self._left[_AT_ONCE:]
-        with self._list:
-            for item in now:
-                with ui.element("li"):
-                    with ui.element("button").classes("shot").props('type="button"') as button:
-                        picture(item.sample, f"Open the picture, {_label(item.after)}", _SIDE)
-                    button.on("click", told(lambda name=item.sample: self._dialog.open(name)))
-                    with ui.element("div"):
-                        Words(f"{_label(item.before)} → {_label(item.after)}", "change")
-                        Words(item.why, "note")
-        self._more.set_visibility(bool(self._left))
-        self._more.text = f"Show more of {len(self._left):,}"
+def _draw(item: Difference, dialog: StoryDialog) -> None:
+    with ui.element("button").classes("shot").props('type="button"') as button:
+        picture(item.sample, f"Open the picture, {_label(item.after)}", _SIDE)
+    button.on("click", told(lambda: dialog.open(item.sample)))
+    with ui.element("div"):
+        Words(f"{_label(item.before)} → {_label(item.after)}", "change")
+        Words(item.why, "note")
 
 
 def _link(words: str, query: Sequence[tuple[str, str]]) -> None:
@@ -143,7 +132,3 @@ def _made_by(recipe: Mapping[str, Any]) -> str:
 def _counts(counts: Mapping[str, int]) -> str:
     parts = [f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items() if name != "images" and count]
     return f"{counts['images']:,} pictures ({', '.join(parts)})"
-
-
-def _when(version: DatasetVersion) -> str:
-    return version.created_at.strftime("%Y-%m-%d %H:%M")

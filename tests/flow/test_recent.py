@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pellucid.flow.fresh import Fresh
+from pellucid.flow.recent import RecentVectors
 
 
 def units(n: int, dim: int = 8, seed: int = 0) -> NDArray[np.float32]:
@@ -17,17 +17,17 @@ def units(n: int, dim: int = 8, seed: int = 0) -> NDArray[np.float32]:
 
 
 def test_nothing_is_like_nothing() -> None:
-    names, alike = Fresh(dim=8, most=3).alike(units(2), -2.0)
+    names, alike = RecentVectors(dim=8, most=3).alike(units(2), -2.0)
     assert names == []
     assert alike.shape == (2, 0)
 
 
 def test_who_moves_again_is_the_newest_and_has_the_newest_vector() -> None:
-    fresh, X = Fresh(dim=8, most=2), units(4)
-    fresh.put(["a", "b"], X[:2])
-    fresh.put(["a"], X[2:3])
-    fresh.put(["c"], X[3:])
-    found = fresh.vectors()
+    recent, X = RecentVectors(dim=8, most=2), units(4)
+    recent.put(["a", "b"], X[:2])
+    recent.put(["a"], X[2:3])
+    recent.put(["c"], X[3:])
+    found = recent.vectors()
     assert list(found) == ["a", "c"], "b moved longest ago"
     np.testing.assert_array_equal(np.stack(list(found.values())), X[2:])
 
@@ -35,12 +35,12 @@ def test_who_moves_again_is_the_newest_and_has_the_newest_vector() -> None:
 @pytest.mark.parametrize("most", [1, 63, 64, 65, 200])
 def test_as_the_plain_way_whatever_comes(most: int) -> None:
     """Beside a dictionary whose vectors are stacked for each question, which is what it replaces."""
-    rng, fresh = np.random.default_rng(most), Fresh(dim=3, most=most)
+    rng, recent = np.random.default_rng(most), RecentVectors(dim=3, most=most)
     plain: dict[str, NDArray[np.float32]] = {}
     for step in range(60):
         names = [str(name) for name in rng.choice(300, size=7, replace=False)]
         X = units(7, 3, seed=step)
-        fresh.put(names, X)
+        recent.put(names, X)
         for name, x in zip(names, X, strict=True):
             plain.pop(name, None)
             plain[name] = x
@@ -49,31 +49,31 @@ def test_as_the_plain_way_whatever_comes(most: int) -> None:
         asked = units(5, 3, seed=1000 + step)
         close = asked @ np.stack(list(plain.values())).T > 0.9
         wanted = {name: column.tolist() for name, column in zip(plain, close.T, strict=True) if column.any()}
-        found, alike = fresh.alike(asked, 0.9)
+        found, alike = recent.alike(asked, 0.9)
         assert {name: column.tolist() for name, column in zip(found, alike.T, strict=True)} == wanted
-        assert list(fresh.vectors()) == list(plain)
+        assert list(recent.vectors()) == list(plain)
 
 
 def test_what_was_handed_out_does_not_change() -> None:
-    fresh, X = Fresh(dim=8, most=1), units(2)
-    fresh.put(["a"], X[:1])
-    before = fresh.vectors()
-    fresh.put(["b"], X[1:])
+    recent, X = RecentVectors(dim=8, most=1), units(2)
+    recent.put(["a"], X[:1])
+    before = recent.vectors()
+    recent.put(["b"], X[1:])
     np.testing.assert_array_equal(before["a"], X[0])
 
 
 def test_one_thread_reads_while_another_writes() -> None:
     """A name never stands beside another one's vector, nor beside half of it."""
-    fresh, X = Fresh(dim=64, most=10), np.repeat(np.arange(100, dtype=np.float32)[:, None], 64, axis=1)
+    recent, X = RecentVectors(dim=64, most=10), np.repeat(np.arange(100, dtype=np.float32)[:, None], 64, axis=1)
     done = threading.Event()
 
     def write() -> None:
         for turn in range(300):
-            fresh.put([str(turn % 100)], X[turn % 100 : turn % 100 + 1])
+            recent.put([str(turn % 100)], X[turn % 100 : turn % 100 + 1])
         done.set()
 
     writer = threading.Thread(target=write)
     writer.start()
     while not done.is_set():
-        assert all((x == float(name)).all() for name, x in fresh.vectors().items())
+        assert all((x == float(name)).all() for name, x in recent.vectors().items())
     writer.join()

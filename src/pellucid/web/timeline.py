@@ -9,10 +9,10 @@ from nicegui import ui
 
 from pellucid.flow.timeline import Chapter, Happening, Kind, tell
 from pellucid.flow.workspace import Workspace
-from pellucid.web.choices import Choices
+from pellucid.web.formats import ago
 from pellucid.web.parts import Words, card
 from pellucid.web.redrawn import Redrawn
-from pellucid.web.telling import ago
+from pellucid.web.toggle import Toggle
 from pellucid.web.view import View, told
 
 _ALL = "All"
@@ -38,14 +38,14 @@ class Timeline:
         self._older: Chapter | None = None  # the last one that was read
         with card("Production timeline", "Who changed what, and why; the newest first.", "timeline"):
             icons = {name: icon for icon, name in _LOOKS.values()}
-            Choices("Kinds of events", [_ALL, *icons], self._choose, icons)
+            Toggle("Kinds of events", [_ALL, *icons], self._choose, icons)
             self._list = Redrawn(_draw, "happenings", "ol")
             self._more = ui.button("Show older ones", on_click=told(self._read_on), color=None).props("outline")
             self._more.visible = False
 
     async def refresh(self) -> None:
         """Takes in what has happened since."""
-        newest = await self._view.desk.seen(self._kinds, _SECONDS, _newest, self._view.desk.workspace, self._kinds)
+        newest = await self._view.desk.glimpse(_newest, self._kinds, seconds=_SECONDS)
         if newest is None:
             return
         if self._older is None:

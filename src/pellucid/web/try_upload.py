@@ -33,7 +33,7 @@ def routes(desk: Desk) -> APIRouter:
             raise RequestError(f"{len(received.images)} pictures came; a page sends them one by one")
         asked = [Asked(received.images[0].data, caller.name)]
         (answer,) = await while_connected(request, doors.service.predict(asked))
-        doors.metrics.confidence.observe(answer.confidence)
+        doors.metrics.note_answer(answer)
         return JSONResponse({"id": answer.uid})
 
     return router

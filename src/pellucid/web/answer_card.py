@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from nicegui import ui
 
-from pellucid.flow.asking import choices, shares_now
+from pellucid.errors import UsageError
+from pellucid.flow.asking import choices, founds, shares_now
 from pellucid.flow.feedback import Heard, Said
 from pellucid.flow.gallery import Near
 from pellucid.flow.take_back import take_back
 from pellucid.types import Answer, Right
-from pellucid.web.choosing import choose_class
+from pellucid.web.class_picker import class_picker
+from pellucid.web.formats import moment, share
 from pellucid.web.parts import Words, heading, meter, picture
 from pellucid.web.view import View, told
 
@@ -20,7 +21,7 @@ _NEAREST = 4
 _STRANGE = 0.95  # novelty from which on a picture is called unlike the others
 
 
-class TriedCard:
+class AnswerCard:
     """One answer on the page."""
 
     def __init__(self, view: View, answer: Answer, name: str) -> None:
@@ -39,23 +40,22 @@ class TriedCard:
         answer = self._answer
         with ui.element("div").classes("row verdict"):
             heading(2, answer.label)
-            Words(f"{answer.confidence:.0%}", "value number", "span")
-        meter(answer.confidence, f"Confidence {answer.confidence:.0%}")
-        unsure = answer.entropy / math.log(max(2, len(answer.probabilities)))
-        Words(f"{_likely(answer)} Uncertainty {unsure:.0%}.")
+            with ui.element("div").classes("sure"):
+                Words("sure:", "note", "span")
+                Words(share(answer.confidence), "value number", "span")
+        meter(answer.confidence, f"Sure: {share(answer.confidence)}")
+        Words(ruled_out(answer.label, answer.likely))
         if answer.novelty is not None and answer.novelty >= _STRANGE:
-            Words(f"Unlike {answer.novelty:.0%} of the training pictures: trust it less.", "wrong")
-        Words(
-            " · ".join(part for part in (self._name, answer.model, f"{answer.at:%Y-%m-%d %H:%M} UTC") if part), "note"
-        )
+            Words(f"Unlike {share(answer.novelty)} of the training pictures: trust it less.", "wrong")
+        Words(" · ".join(part for part in (self._name, answer.model, moment(answer.at)) if part), "note")
 
     async def explain(self) -> None:
         """Shows what the picture resembles."""
         desk = self._view.desk
-        gallery = await desk.gallery.of(desk.doors.service.live)
+        gallery = await desk.gallery()
         (near,) = await desk.read(gallery.nearest_to, self._answer.sample, _NEAREST, None)
         with self._near:
-            show_near("Because it looks like these, which were learnt as", near)
+            show_near(resembles(near), near)
 
     def ask(self) -> None:
         """Right or wrong?"""
@@ -85,7 +85,7 @@ class TriedCard:
         self._asks.clear()
         with self._asks:
             Words("What does it show?", "lead")
-            choose_class(others, self._say, self._found)
+            class_picker(others, self._say, self._found)
             ui.button("Never mind", on_click=self.ask).props("flat dense no-caps").classes("start")
 
     async def _wrong(self) -> None:
@@ -98,10 +98,14 @@ class TriedCard:
     async def _say(self, label: str, *, new_class: bool = False) -> None:
         desk, answer = self._view.desk, self._answer
         live = desk.doors.service.live
-        known = await desk.read(choices, live)
+        try:
+            new = await desk.read(founds, live, label, founding=new_class)
+        except UsageError:
+            await self._open()  # with the classes that there are by now
+            raise
         said = Said(
             answer.sample, label, "", prediction=answer.uid, model=answer.model, confidence=answer.confidence,
-            new_class=new_class or (label in known and label not in live.known()),
+            new_class=new,
         )  # fmt: skip
         heard = await desk.hear(self._view.viewer, said)
         now = await desk.read(shares_now, desk.doors.service.live, answer.sample)
@@ -117,8 +121,8 @@ class TriedCard:
             if heard is not None and now:
                 best = next(iter(now))
                 Words(
-                    f"{label} had {heard.before:.0%} on this picture and has {now.get(label, 0.0):.0%} by now; "
-                    f"asked again, the model answers {best} ({now[best]:.0%})."
+                    f"{label} had {share(heard.before)} on this picture and has {share(now.get(label, 0.0))} by now; "
+                    f"asked again, the model answers {best} ({share(now[best])})."
                 )
 
             @told
@@ -139,8 +143,10 @@ class TriedCard:
 def told_of(heard: Heard) -> str:
     """What became of a vote, in a sentence."""
     if heard.action == "learnt":
-        belief = f"{heard.label} is believed with {heard.trust:.0%}"
+        belief = f"{heard.label} is believed with {share(heard.trust)}"
         return f"Learnt at once with weight {heard.weight:.2f}: {belief}."
+    if heard.action == "unlearnt":
+        return f"Kept as your word, and the picture is unlearnt: {heard.reason}."
     if heard.action == "undone":
         return f"Kept as your word, and not learnt: {heard.reason}."
     return f"Kept as your word; nothing is learnt from it now: {heard.reason}."
@@ -157,11 +163,27 @@ def show_near(words: str, near: tuple[Near, ...], *, labelled: bool = True) -> N
                 picture(item.sample, f"a learnt picture of {item.label}", 96)
                 with ui.element("figcaption"):
                     if labelled:
-                        Words(item.label, tag="span").props["title"] = item.label
-                    Words(f"{item.similarity:.2f}", "note number", "span")
+                        Words(item.label, tag="span")
+                    Words(f"{share(item.similarity)} alike", "note number", "span")
 
 
-def _likely(answer: Answer) -> str:
-    if len(answer.likely) == 1:
-        return f"Nine times in ten it is {answer.likely[0]}."
-    return f"Nine times in ten it is one of {', '.join(answer.likely)}."
+def resembles(near: Sequence[Near]) -> str:
+    """What the learnt pictures that are most like one have in common.
+
+    >>> resembles([Near("a", "metal", 0.8), Near("b", "metal", 0.7)])
+    'Looks most like these, which were learnt as metal:'
+    >>> resembles([Near("a", "metal", 0.8), Near("b", "glass", 0.7)])
+    'Looks most like these, which were learnt as metal and as glass:'
+    """
+    labels = dict.fromkeys(item.label for item in near)
+    return f"Looks most like these, which were learnt as {' and as '.join(labels)}:"
+
+
+def ruled_out(label: str, likely: Sequence[str]) -> str:
+    """What else it may be by the classes that hold the true one nine times in ten.
+
+    >>> ruled_out("glass", ["glass"]), ruled_out("glass", ["glass", "metal"])
+    ('Rules out all other classes.', 'Cannot rule out: metal.')
+    """
+    others = ", ".join(name for name in likely if name != label)
+    return f"Cannot rule out: {others}." if others else "Rules out all other classes."

@@ -1,4 +1,4 @@
-"""Words: the newest votes of one voter, beside what is believed of the same images."""
+"""Votes: the newest ones of one voter, beside what is believed of the same images."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pellucid.types import Role, Status
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class CastVote:
     """One vote."""
 
     number: int  # later ones have higher ones
@@ -35,9 +35,9 @@ class Word:
         return None if self.believed is None else self.believed == self.label
 
 
-def newest_words(
+def newest_votes(
     workspace: Workspace, dataset: str, voter: str, *, most: int = 24, before: int | None = None
-) -> list[Word]:
+) -> list[CastVote]:
     """The voter's newest votes, newest first; those that were taken back too.
 
     An image stands under the label with which the champion has learnt it, else under that of the newest version.
@@ -64,7 +64,7 @@ def newest_words(
         if row.sample in samples
     }
     return [
-        Word(
+        CastVote(
             number=number,
             sample=vote.sample,
             label=vote.label,

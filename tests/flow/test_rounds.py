@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from pellucid.errors import ConcurrencyError, PellucidError, StorageError
-from pellucid.stream.rounds import go_round
+from pellucid.flow.rounds import go_round
 
 
 class Clock(threading.Event):

@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 _FIRST = 64  # rows of the array at first; doubled whenever it is full
 
 
-class Fresh:
+class RecentVectors:
     """At most so many unit vectors by sample, the newest; one array holds them, so that nothing is copied to compare.
 
     Thread-safe.
 
-    >>> fresh = Fresh(dim=2, most=2)
-    >>> fresh.put(["a", "b", "c"], np.eye(3, 2, dtype=np.float32))
-    >>> sorted(fresh.vectors())
+    >>> recent = RecentVectors(dim=2, most=2)
+    >>> recent.put(["a", "b", "c"], np.eye(3, 2, dtype=np.float32))
+    >>> sorted(recent.vectors())
     ['b', 'c']
 
     Args:
@@ -33,6 +33,13 @@ class Fresh:
         self._names: list[str] = []  # by row
         self._lock = threading.Lock()
 
+    def copy(self) -> RecentVectors:
+        """Another one with the same samples, of which none of its changes is known here."""
+        with self._lock:
+            other = RecentVectors(self._X.shape[1], self._most)
+            other._X, other._rows, other._names = self._X.copy(), dict(self._rows), list(self._names)
+            return other
+
     def put(self, names: Sequence[str], X: NDArray[np.float32]) -> None:
         """Samples have moved, with these unit vectors (n, d); where there is no room, the oldest ones go."""
         with self._lock:
@@ -44,9 +51,9 @@ class Fresh:
     def alike(self, X: NDArray[np.float32], above: float) -> tuple[list[str], NDArray[np.bool_]]:
         """The samples whose cosine with one of the unit vectors (n, d) is higher, and with which of them, (n, found).
 
-        >>> fresh = Fresh(dim=2, most=9)
-        >>> fresh.put(["a", "b"], np.eye(2, dtype=np.float32))
-        >>> fresh.alike(np.array([[0.0, 1.0], [0.6, 0.8]], np.float32), 0.7)
+        >>> recent = RecentVectors(dim=2, most=9)
+        >>> recent.put(["a", "b"], np.eye(2, dtype=np.float32))
+        >>> recent.alike(np.array([[0.0, 1.0], [0.6, 0.8]], np.float32), 0.7)
         (['b'], array([[ True],
                [ True]]))
         """

@@ -1,4 +1,4 @@
-"""A model card's Markdown as elements of the page: headings, paragraphs, tables. What it says stays text."""
+"""Markdown, as a model card has it, in elements of the page: headings, paragraphs, tables. What it says stays text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PIECE = re.compile(r"\*\*(.+?)\*\*|`([^`]+)`", re.DOTALL)
 _TAGS = (None, "strong", "code")
 
 
-def prose(text: str) -> None:
+def markdown(text: str) -> None:
     """Puts Markdown on the page; of its means those that a model card uses, and all else as it stands."""
     for block in blocks(text):
         if block[0].startswith("#"):

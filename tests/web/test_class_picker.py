@@ -1,0 +1,23 @@
+"""Which key chooses which class."""
+
+from __future__ import annotations
+
+from pellucid.web.class_picker import found_among, keys_of
+
+
+def test_the_digit_that_is_a_class_never_chooses_another_one() -> None:
+    digits = [*"12456789", "0", "3"]
+    assert keys_of(digits) == {name: name for name in digits}
+    assert keys_of([*"abc", "2", "other"]) == {"a": "a", "b": "b", "c": "c", "2": "2", "other": "1"}
+
+
+def test_names_that_differ_by_case_only_are_chosen_by_position() -> None:
+    assert keys_of(["a", "A", "b"]) == {"a": "1", "A": "2", "b": "b"}
+
+
+def test_what_has_no_key_is_found_by_a_part_of_its_name() -> None:
+    classes = [f"class {number}" for number in range(30)]
+    assert list(keys_of(classes).values()) == list("123456789")
+    assert found_among(classes, " CLASS 2")[:2] == ["class 2", "class 20"]
+    assert found_among(classes, "eel") == []
+    assert found_among(classes, "") == classes
