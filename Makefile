@@ -11,11 +11,11 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 help:  ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
-demo: $(VENV)/.installed  ## the main job on real images, offline, in about a minute
+demo: $(VENV)/.installed  ## the main job on real images, offline, in one or two minutes
 	$(BIN)/python examples/demo.py
 
 test: $(VENV)/.dev  ## every test, with warnings as errors
-	$(BIN)/python -m pytest -n $(JOBS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 check: $(VENV)/.dev  ## formatting, lint, strict types, import contract
 	$(BIN)/ruff format --check .
@@ -40,6 +40,7 @@ clean:  ## remove what these commands made
 	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(VENV)/.made:
+	@echo "setting up in $(VENV): some minutes the first time, in which pip says nothing"
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) --upgrade "pip>=25.1"
 	touch $@

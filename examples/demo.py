@@ -4,8 +4,8 @@ A third of the training labels is broken on purpose, found again, and the models
 Then the best model is served, and users, of whom one always lies, tell it what they see on digits that are new to it.
 
 Every step is a command that a user would type; the demo prints it, runs it, and stops where one fails. What it makes
-lies in the folder ``demo`` afterwards and can be played with. In a terminal the server stays on at the end, for its
-pages to be tried.
+lies in the folder ``demo`` afterwards and can be played with. In a terminal the server stays on at the end, and a
+worker with it, for its pages to be tried.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,22 +41,24 @@ def main() -> None:
     pellucid("datasets", "show", "digits")
     pellucid("corrupt", "digits", "--labels", "symmetric", "--rate", BROKEN)
     pellucid("clean", "digits")
-    pellucid("train", "-d", "digits@1", "-d", "digits@2", "-d", "digits@3", "-m", "kernel", "-m", "ridge")
+    pellucid("train", "-d", "digits@1", "-d", "digits@2", "-d", "digits@3", "-m", "kernel", "-m", "logistic")
     show_what_cleaning_is_worth()
     pellucid("models", "promote", best_model(), "--reason", "most accurate of those that learnt cleaned labels")
     pellucid("predict", "later/3")
-    with served() as url:
+    with served() as (server, url):
         users = ("--users", "5", "--bad-users", "1", "--user-accuracy", "0.8", "--days", "tuesday", "--rate", "max")
         pellucid("stream", "simulate", "digits", "--from", "later", *users, "--url", url)
         pellucid("voters", "digits")
+        print(
+            "\n# One of them lies. Who contradicts the others is hardly believed, so that little is left to take back:"
+        )
         pellucid("forget", "digits", "--voter", worst_voter(), "--reason", "lies", "-n")
         pellucid("forget", "digits", "--voter", worst_voter(), "--reason", "lies")
         pellucid("models", "history")
         tell(time.monotonic() - started)
         if sys.stdin.isatty() and sys.stdout.isatty():
-            wait_on_pages(url)
-        else:
-            print(f"  {command()} serve --open {' ' * 25} the pages: look, correct, promote\n")
+            wait_on_pages(server, url)
+    print(f"\nOpen the pages again:  cd {FOLDER}; {command()} up --open")
 
 
 def tell(seconds: float) -> None:
@@ -80,11 +81,19 @@ and try, in the folder {FOLDER.resolve()}:
     )
 
 
-def wait_on_pages(url: str) -> None:
-    """Leaves the server on until Ctrl-C, so that its pages can be tried."""
-    print(f"\nOpen {url} in a browser: try a picture, review doubtful labels, promote, roll back. Ctrl-C ends.")
-    with contextlib.suppress(KeyboardInterrupt):
-        threading.Event().wait()
+def wait_on_pages(server: subprocess.Popen[str], url: str) -> None:
+    """Leaves the server on, with a worker for what is started from its pages, until Ctrl-C or the server's own end."""
+    print(f"\nOpen {url} in a browser: try a picture, review doubtful labels, train, promote. Ctrl-C ends.", flush=True)
+    worker = subprocess.Popen([sys.executable, "-m", "pellucid", "--quiet", "worker", "--watch"], cwd=FOLDER)
+    try:
+        server.wait()
+        print("\nThe server has ended, and so does the demo.", flush=True)
+    except KeyboardInterrupt:
+        print("\nThe demo ends; what was learnt is kept.", flush=True)
+    finally:
+        server.terminate()
+        worker.terminate()
+        worker.wait()
 
 
 def write_digits(folder: Path, later: Path) -> None:
@@ -99,8 +108,8 @@ def write_digits(folder: Path, later: Path) -> None:
 
 
 @contextlib.contextmanager
-def served() -> Iterator[str]:
-    """The champion behind a free port of this machine, which asks for no token; gives its address."""
+def served() -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The champion behind a free port of this machine, which asks for no token; gives the server and its address."""
     print("\n$ pellucid serve --open --port 0 &", flush=True)
     command = [sys.executable, "-m", "pellucid", "--quiet", "serve", "--open", "--port", "0"]
     with subprocess.Popen(command, cwd=FOLDER, stdout=subprocess.PIPE, text=True) as server:
@@ -110,7 +119,7 @@ def served() -> Iterator[str]:
             if not url:
                 raise SystemExit("the server did not start")
             print(url, flush=True)
-            yield url
+            yield server, url
         finally:
             server.terminate()
 
@@ -145,13 +154,19 @@ def run(*arguments: str) -> str:
 
 
 def show_what_cleaning_is_worth() -> None:
-    """Test accuracy of each model on the labels as broken, as cleaned, and on the true ones."""
+    """Test accuracy of each model that learnt the labels as broken, as cleaned, and the true ones."""
     models = json.loads(run("models", "list", "--json"))
     accuracy = {(model["head"], model["dataset"]): model["metrics"]["accuracy"] for model in models}
     versions = {"a third broken": "digits@2", "cleaned": "digits@3", "the truth": "digits@1"}
-    print("\ntest accuracy   " + "".join(f"{name:>16}" for name in versions))
+    print("\n# Accuracy on the test images, whose labels were left alone, by what the model had learnt from:\n")
+    print(f"{'model':16}" + "".join(f"{name:>16}" for name in versions) + f"{'cleaning gains':>18}")
+    print(f"{'':16}" + "".join(f"{'dataset ' + ref:>16}" for ref in versions.values()))
     for head in sorted({head for head, _ in accuracy}):
-        print(f"{head:16}" + "".join(f"{accuracy[head, ref]:16.3f}" for ref in versions.values()))
+        gain = 100 * (accuracy[head, "digits@3"] - accuracy[head, "digits@2"])
+        figures = "".join(f"{accuracy[head, ref]:16.3f}" for ref in versions.values())
+        print(f"{head:16}{figures}{gain:+11.1f} points")
+    print("\n# Kernel ridge averages wrong labels away where they hit at random; logistic regression learns them.")
+    print("# Models and dataset versions are numbered apart: what is promoted next is a model.")
     sys.stdout.flush()
 
 
@@ -176,3 +191,5 @@ if __name__ == "__main__":
         main()
     except subprocess.CalledProcessError as error:
         sys.exit(error.returncode)
+    except KeyboardInterrupt:
+        sys.exit(130)

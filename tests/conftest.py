@@ -106,17 +106,23 @@ def class_folders() -> WriteFolders:
     return write
 
 
+@pytest.fixture(scope="session")
+def new_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new project. Shared by all: work on a copy, as ``make_project`` does."""
+    folder = tmp_path_factory.mktemp("new") / "project"
+    Project.init(folder).close()
+    return folder
+
+
 @pytest.fixture
-def make_project(tmp_path: Path) -> Iterator[MakeProject]:
+def make_project(tmp_path: Path, new_folder: Path) -> Iterator[MakeProject]:
     """make_project(name="project", **settings): a new project, or a copy of the folder ``of``; closed at the end."""
     opened: list[Project] = []
 
     def make(name: str = "project", *, of: Path | None = None, **settings: Any) -> Project:
         folder = tmp_path / name
-        if of is not None:
-            shutil.copytree(of, folder)
-        elif not (folder / "pellucid.toml").exists():
-            Project.init(folder).close()
+        if of is not None or not (folder / "pellucid.toml").exists():
+            shutil.copytree(of or new_folder, folder, dirs_exist_ok=True)
         opened.append(Project(folder, settings={"threads": 2, "poll_seconds": 0.02, **settings}, environ={}))
         return opened[-1]
 

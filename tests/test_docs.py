@@ -88,3 +88,9 @@ def test_links_between_the_documents_lead_somewhere() -> None:
         for target in re.findall(r"\]\(([^)#]+)\)", document.read_text(encoding="utf-8")):
             if "://" not in target:
                 assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+def test_the_tour_makes_the_tokens_that_it_uses() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for name, use in (("TOKEN", "Bearer $TOKEN"), ("PELLUCID_TOKEN", "pellucid stream simulate trash --to http")):
+        assert f"export {name}=$(pellucid tokens create" in text.partition(use)[0], name

@@ -81,10 +81,10 @@ def _written(stream: io.TextIOWrapper) -> str:
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cli: Cli) -> Path:
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new_folder: Path) -> Path:
     """A new project, and the folder that we are in."""
     folder = tmp_path / "here"
-    assert cli("init", folder).code == 0
+    shutil.copytree(new_folder, folder)
     monkeypatch.chdir(folder)
     return folder
 

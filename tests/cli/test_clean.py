@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pellucid import Project
+
 Cli = Callable[..., Any]
 
 
+@pytest.fixture(scope="module")
+def pets_folder(tmp_path_factory: pytest.TempPathFactory, class_folders: Callable[..., Path]) -> Path:
+    root = tmp_path_factory.mktemp("clean")
+    with Project.init(root / "project") as made:
+        made.ingest(class_folders(root / "source", {"cat": 24, "dog": 24, "eel": 24}), "pets", test_fraction=0.25)
+    return root / "project"
+
+
 @pytest.fixture
-def pets(here: Path, cli: Cli, class_folders: Callable[..., Path]) -> Path:
+def pets(tmp_path: Path, pets_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with cats, dogs and eels, and the folder that we are in."""
-    source = class_folders(here.parent / "source", {"cat": 24, "dog": 24, "eel": 24})
-    assert cli("ingest", source, "-d", "pets", "--test", "0.25").code == 0
-    return here
+    shutil.copytree(pets_folder, tmp_path / "pets")
+    monkeypatch.chdir(tmp_path / "pets")
+    return tmp_path / "pets"
 
 
 def test_break_find_and_take_back(pets: Path, cli: Cli) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -16,14 +17,23 @@ from ..conftest import shade_bytes, shade_folders
 from .conftest import Cli
 
 
+@pytest.fixture(scope="module")
+def shades_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("shades")
+    shade_folders(root / "source", 80)
+    with Project.init(root / "project") as made:
+        made.ingest(root / "source", "shades", test_fraction=0.5)
+        made.train("shades", models="ridge")
+        made.promote("shades@1")
+    return root / "project"
+
+
 @pytest.fixture
-def shades(cli: Cli, here: Path) -> Path:
-    """A project whose champion tells red from blue."""
-    shade_folders(here / "shades", 80)
-    assert cli("ingest", "shades", "-d", "shades", "--test", "0.5").code == 0
-    assert cli("train", "-d", "shades", "-m", "ridge").code == 0
-    assert cli("models", "promote", "shades@1").code == 0
-    return here
+def shades(tmp_path: Path, shades_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project whose champion tells red from blue, and the folder that we are in."""
+    shutil.copytree(shades_folder, tmp_path / "shades")
+    monkeypatch.chdir(tmp_path / "shades")
+    return tmp_path / "shades"
 
 
 def ask(folder: Path, start: int, *, dark: int = 0) -> None:

@@ -43,13 +43,16 @@ def champion(cli: Cli) -> str | None:
 
 def test_promotion_rollback_and_their_history(cli: Cli, three: Path) -> None:
     ended = cli("models", "promote", "pets@1", "-r", "first")
-    assert ended.out == "pets@1 is now the champion of pets; before: none\n"
+    assert ended.out == "model pets@1 is now the champion of pets; before: none\n"
     assert "next: pellucid predict --model pets" in ended.err
     assert cli("models", "promote", "pets@2").code == 0
     assert cli("models", "promote", "pets@3", "--to", "candidate").err == ""
     assert champion(cli) == "pets@2"
 
-    assert cli("models", "rollback", "pets", "-n").out == "pets@1 would be the champion of pets; before: pets@2\n"
+    assert (
+        cli("models", "rollback", "pets", "-n").out
+        == "model pets@1 would be the champion of pets; before: model pets@2\n"
+    )
     assert champion(cli) == "pets@2"
     assert cli("models", "rollback", "pets", "-r", "worse", "--json").json["version"] == 1
     assert champion(cli) == "pets@1"

@@ -64,6 +64,14 @@ def test_a_folder_is_played_over_http_without_a_project(cli: Cli, served: Any, f
         assert tally["accuracy"] == pytest.approx(sum(hits) / len(hits), abs=1e-4)
 
 
+def test_what_it_prints_is_explained_and_no_more_than_the_images_bear_out(cli: Cli, served: Any, folder: Path) -> None:
+    ended = cli(*RUN, "--from", folder, "--url", served.url)
+    assert "95 % interval" in ended.out
+    assert "first tenth" not in ended.out  # of nine images
+    assert "spoilt on purpose" in ended.err
+    assert "not learnt were kept only" in ended.err
+
+
 def test_the_share_of_wrong_votes_that_are_believed(cli: Cli, served: Any, folder: Path) -> None:
     bad = {f"user-{number}" for number in range(6, 11)}
     served.trust = lambda said: 0.1 if said["voter"] in bad else 0.9

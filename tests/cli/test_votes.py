@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,12 +17,13 @@ from pellucid.types import Role, Vote
 from .conftest import Cli
 
 
-@pytest.fixture
-def spoken(cli: Cli, trained: Path) -> Path:
-    """``pets@1``, a ridge, is champion; bob has said dog of three cats, ann cat of one dog."""
-    assert cli("train", "-d", "pets", "-m", "ridge").code == 0
-    assert cli("models", "promote", "pets@2").code == 0
-    with Project(trained) as project:
+@pytest.fixture(scope="module")
+def spoken_folder(tmp_path_factory: pytest.TempPathFactory, trained_folder: Path) -> Path:
+    folder = tmp_path_factory.mktemp("spoken") / "project"
+    shutil.copytree(trained_folder, folder)
+    with Project(folder) as project:
+        project.train("pets", models="ridge")
+        project.promote("pets@2")
         rows = [row for row in project.inspect("pets").rows if row.split == "train"]
         cats, dogs = ([row.sample for row in rows if row.label == label] for label in ("cat", "dog"))
         said = [(name, "dog", "bob") for name in cats[:3]] + [(dogs[0], "cat", "ann")]
@@ -29,7 +31,15 @@ def spoken(cli: Cli, trained: Path) -> Path:
             add_votes(
                 connection, [Vote("pets", name, label, Role.USER, who, datetime.now(UTC)) for name, label, who in said]
             )
-    return trained
+    return folder
+
+
+@pytest.fixture
+def spoken(tmp_path: Path, spoken_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """``pets@2``, a ridge, is champion; bob has said dog of three cats, ann cat of one dog."""
+    shutil.copytree(spoken_folder, tmp_path / "spoken")
+    monkeypatch.chdir(tmp_path / "spoken")
+    return tmp_path / "spoken"
 
 
 @pytest.mark.usefixtures("spoken")

@@ -50,7 +50,7 @@ def test_an_unseen_class_is_named_with_its_rows() -> None:
     shift = ClassShares().compare(["cat"] * 50 + ["dog"] * 50, ["cat"] * 30 + ["fox"] * 20 + ["dog"] * 50)
     assert shift.drifted
     assert shift.direction == "more fox, less cat"
-    assert shift.detail == "fox 0% -> 20%, cat 50% -> 30%"
+    assert shift.detail == "fox from 0% to 20%, cat from 50% to 30%"
     assert set(shift.moved) <= set(range(30, 50))
 
 

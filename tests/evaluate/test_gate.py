@@ -61,7 +61,7 @@ def test_what_is_shown_to_be_worse_is_refused_even_within_the_margin() -> None:
     assert report.comparison is not None
     assert report.comparison.difference.low > -0.05
     assert not report.passed
-    assert report.reasons[0].startswith("less accurate than the champion by 1.0 points")
+    assert report.reasons[0].startswith("less accurate than the champion: the whole interval lies below 0")
 
 
 def test_a_floor_is_held_against_the_bare_recall() -> None:

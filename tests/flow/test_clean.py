@@ -94,12 +94,13 @@ def test_votes_tests_and_trusted_samples_stay(broken: Project) -> None:
             return votes_of(connection, "pets", ids)
 
     before = votes()
-    broken.clean("pets")
+    report = broken.clean("pets")
     assert votes() == before
     old = rows_of(broken, "pets@2")
     held = [row for row in rows_of(broken, "pets@3").values() if row.split is not Split.TRAIN]
     assert len(held) > 10
     assert all(row == old[row.sample] for row in held)
+    assert report.images == sum(row.split is Split.TRAIN and row.status is Status.OK for row in old.values())
 
 
 def test_test_labels_are_cleaned_only_where_that_is_said(broken: Project) -> None:

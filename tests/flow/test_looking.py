@@ -13,6 +13,7 @@ from pellucid.flow.drift import moved_answers
 from pellucid.flow.health import Health, look
 from pellucid.flow.pending import label_trust, refused_candidates
 from pellucid.flow.storage import measure_storage
+from pellucid.store.aliases import Change, set_alias
 from pellucid.store.database import now_of
 from pellucid.store.firings import fire
 from pellucid.store.leases import Queue
@@ -36,6 +37,19 @@ def test_labels_and_what_waits(pets: Pets) -> None:
     with workspace.database.write() as connection:  # the champion itself is no candidate
         add_verdict(connection, "pets", 1, None, passed=False, figures={"judged": True}, actor="me")
     assert refused_candidates(workspace, "pets") == []
+
+
+def test_a_refused_candidate_that_was_made_champion_and_taken_back_waits_for_nobody(pets: Pets) -> None:
+    (model,) = pets.project.train("pets", models=["logistic"])
+    other = model.version
+    with pets.project.workspace.database.write() as connection:
+        add_verdict(connection, "pets", other, 1, passed=False, figures={"judged": True}, actor="me")
+    assert refused_candidates(pets.project.workspace, "pets") == [model.ref]
+    with pets.project.workspace.database.write() as connection:
+        for revision, action, version, previous in ((2, "promote", other, 1), (3, "rollback", 1, other)):
+            at = datetime.now(UTC)
+            set_alias(connection, Change("pets", "champion", revision, action, version, previous, "me", "", at))
+    assert refused_candidates(pets.project.workspace, "pets") == []
 
 
 def test_health_tells_of_the_database_and_of_dead_workers(pets: Pets) -> None:

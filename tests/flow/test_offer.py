@@ -11,6 +11,7 @@ from pellucid import Project
 from pellucid.errors import UsageError
 from pellucid.flow.grid import Grid, submit
 from pellucid.flow.offer import MOST_JOBS, Offer, forecast, form_grid, offer
+from pellucid.heads.network import NetworkClassifier
 from pellucid.types import JobState
 
 
@@ -93,3 +94,11 @@ def test_a_slip_of_the_hand_is_no_grid(pets: Project, offered: Offer) -> None:
     bad = form_grid(offered, ["pets@1"], ["ridge"], {("ridge", "lambda"): "minus one"}, ["classical"])
     with pytest.raises(UsageError, match="lambda"):
         forecast(pets.workspace, bad)
+
+
+def test_what_lacks_its_extra_is_told_and_not_taken(pets: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(NetworkClassifier, "needs", "no_such_package")
+    found = offer(pets.workspace)
+    assert found.lacking == {"network": "needs the extra 'no_such_package': pip install 'pellucid[no_such_package]'"}
+    with pytest.raises(UsageError, match="network needs the extra"):
+        form_grid(found, ["pets@1"], ["network"], {}, ["classical"])

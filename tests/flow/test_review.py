@@ -26,8 +26,10 @@ def samples(queue: Queue | Taken) -> list[str]:
     return [item.sample for item in queue.doubts]
 
 
-def taken(pets: Pets, queue: Queue, voter: str, most: int = 1, page: str = "", **more: frozenset[str]) -> Taken:
-    return take(pets.project.workspace, queue, voter, f"{voter}/{page}", most, LASTS, **more)
+def taken(
+    pets: Pets, queue: Queue, voter: str, most: int = 1, page: str = "", *, skip: frozenset[str] = frozenset()
+) -> Taken:
+    return take(pets.project.workspace, queue, voter, f"{voter}/{page}", most, LASTS, skip=skip)
 
 
 def test_a_wrong_label_is_asked_about_and_a_right_one_is_not(pets: Pets) -> None:

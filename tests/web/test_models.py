@@ -93,7 +93,7 @@ def test_the_gate_is_overruled_only_with_a_reason(site: Site, person: Come) -> N
     ask(page, "Promote pets@3")
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("The gate: refused")
-    expect(dialog).to_contain_text("less accurate than the champion by")
+    expect(dialog).to_contain_text("less accurate than the champion: the whole interval")
     yes = dialog.get_by_role("button", name="Promote pets@3")
     expect(yes).to_be_disabled()
     dialog.get_by_role("checkbox").click()
@@ -150,7 +150,7 @@ def test_the_card_is_text(person: Come) -> None:
     page = person().open("/models")
     page.get_by_role("button", name="Card of pets@1").click()
     dialog = page.get_by_role("dialog")
-    expect(dialog.get_by_role("heading", name="pets@1: kernel")).to_be_visible()
+    expect(dialog.get_by_role("heading", name="kernel, trained on dataset version pets@1")).to_be_visible()
     expect(dialog.get_by_role("row").filter(has_text=HOSTILE)).to_be_visible()
     assert page.locator("img[src=x]").count() == 0
 

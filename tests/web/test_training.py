@@ -54,9 +54,12 @@ def test_a_grid_is_started_and_seen_to_finish(site: Site, person: Come, child_en
     expect(told).to_have_text("1 job in all: 1 is new.")
     page.get_by_label("slda: shrinkage").fill("0.2, 0.4")
     expect(told).to_have_text("2 jobs in all: 2 are new.")
+    expect(page.get_by_text("No worker is alive: what is started here waits")).to_be_visible()
+    assert "worker --watch" in page.locator("code").filter(has_text=f"--project {site.folder.resolve()}").inner_text()
     page.get_by_role("button", name="Start 2 jobs").click()
     page.wait_for_url("**/training")
     expect(page.get_by_text("no worker is alive")).to_be_visible()
+    expect(page.get_by_text("waits for a worker")).to_have_count(2)
     with worker(site, child_environ):
         expect(page.get_by_text("no worker is alive")).to_have_count(0)
         ended = page.get_by_role("region", name="Jobs that have ended")

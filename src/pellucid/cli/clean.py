@@ -92,7 +92,10 @@ def _print_report(report: CleanReport, *, dry_run: bool) -> None:
     if truth is not None and truth.wrong == 0:
         put("  the truth   no label is broken on purpose any more")
     elif truth is not None:
-        put(f"  the truth   {truth.found} of {truth.wrong} broken labels found, {truth.restored} restored")
+        put(
+            f"  the truth   {truth.found} of {truth.wrong} broken labels found, {truth.restored} restored; "
+            f"{truth.found} of the {truth.suspected} suspects were broken"
+        )
     if report.suspects:
         put("")
         rows = [

@@ -221,6 +221,6 @@ def _tell(change: Change, *, dry_run: bool, json: bool) -> None:
     if json:
         print_json({**plain(change), "dry_run": dry_run})
         return
-    before = f"{change.name}@{change.previous}" if change.previous else "none"
+    before = f"model {change.name}@{change.previous}" if change.previous else "none"
     now = "would be" if dry_run else "is now"
-    put(f"{change.name}@{change.version} {now} the {change.alias} of {change.name}; before: {before}")
+    put(f"model {change.name}@{change.version} {now} the {change.alias} of {change.name}; before: {before}")

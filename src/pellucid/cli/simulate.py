@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
 import typer
@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from pellucid.flow.simulate import Play, Traffic
     from pellucid.stream.sender import Sender
     from pellucid.stream.simulation import Played
+    from pellucid.stream.tally import DayTally, Tally, Window
 
 TOKEN = "PELLUCID_TOKEN"  # noqa: S105 - the variable's name
 
+_ENOUGH = 100  # images; the accuracy on fewer moves by more than a tenth by chance alone
 _HTTP_URL = "http://127.0.0.1:8000"
 _LOCAL = {"127.0.0.1", "localhost", "::1"}
 
@@ -155,7 +157,7 @@ def simulate(
         progress = stack.enter_context(progress_bar(context.obj.quiet))
         played = play(traffic, sender, rate=per_second, duration=seconds, report=out, progress=progress)
     found = tally(played.outcomes, planned=len(traffic.visits), seconds=played.seconds)
-    _print(played, found, target, json=json)
+    _print(context, played, found, target, json=json)
     if played.stopped is not None:
         raise played.stopped
     if found.errors and found.errors == found.sent:
@@ -272,21 +274,31 @@ def _print_plan(
     say(context, f"{total} images would be sent" + (f" in {seconds:g} s" if seconds is not None else ""))
 
 
-def _print(played: Played, found: Any, to: Target, *, json: bool) -> None:
+def _print(context: typer.Context, played: Played, found: Tally, to: Target, *, json: bool) -> None:
     if json:
         print_json({"to": str(to), "complete": played.stopped is None, **plain(found)})
         return
     rows = [
-        (name, day.sent, day.answered, day.accuracy, *_ends([window.accuracy for window in day.windows]))
+        (name, day.sent, day.answered, day.accuracy, _interval(day), *_ends(day.windows))
         for name, day in found.days.items()
     ]
-    print_table(("day", "sent", "answered", "accuracy", "first tenth", "last tenth"), rows)
+    columns = ("day", "sent", "answered", "accuracy", "95 % interval", "first tenth", "last tenth")
+    shown = len(columns) if any(row[-1] is not None for row in rows) else len(columns) - 2
+    print_table(columns[:shown], [row[:shown] for row in rows])
+    if "tuesday" in found.days and found.answered:
+        say(context, "Tuesday's images are spoilt on purpose: squares, a mosaic or a bar lie over them")
     if found.right.heard + found.wrong.heard:
-        rows = [
+        told = [
             (name, votes.heard, votes.believed, votes.doubted, votes.overruled, votes.not_learnt)
             for name, votes in (("right", found.right), ("wrong", found.wrong))
         ]
-        print_table(("votes", "heard", "believed", "doubted", "overruled", "not learnt"), rows)
+        print_table(("votes", "heard", "believed", "doubted", "overruled", "not learnt"), told)
+        say(
+            context,
+            "shares of the votes heard: believed were learnt as said, with a weight of 0.5 or more; doubted, with "
+            "less; overruled, with another label; not learnt were kept only: votes on test and trusted images, or "
+            "undone because they hurt the trusted ones",
+        )
     put(f"{found.sent} of {found.planned} sent, {found.answered} answered, {found.errors} errors, {found.rate:g}/s")
     for name, wait in (("predict", found.predict_ms), ("feedback", found.feedback_ms)):
         if wait.p50 is not None:
@@ -295,5 +307,23 @@ def _print(played: Played, found: Any, to: Target, *, json: bool) -> None:
         put(f"{count} x {reason}")
 
 
-def _ends(values: list[float]) -> tuple[float | None, float | None]:
-    return (values[0], values[-1]) if values else (None, None)
+def _interval(day: DayTally) -> str | None:
+    """The accuracy's 95 % interval.
+
+    >>> from pellucid.stream.tally import DayTally
+    >>> _interval(DayTally(sent=116, answered=116, accuracy=0.9052, windows=()))
+    '0.838 to 0.946'
+    """
+    from pellucid.evaluate.intervals import wilson
+
+    if day.accuracy is None:
+        return None
+    found = wilson(round(day.accuracy * day.answered), day.answered)
+    return f"{found.low:.3f} to {found.high:.3f}"
+
+
+def _ends(windows: Sequence[Window]) -> tuple[float | None, float | None]:
+    """Accuracy at the day's two ends, where there are images enough for a change to be more than chance."""
+    if not windows or windows[0].last < _ENOUGH or windows[-1].last - windows[-1].first + 1 < _ENOUGH:
+        return None, None
+    return windows[0].accuracy, windows[-1].accuracy

@@ -71,7 +71,7 @@ class ClassShares:
         ]
         own = excess[index[n:]]
         changes = ", ".join(
-            f"{classes[place]} {(totals - counts)[place] / n:.0%} -> {counts[place] / m:.0%}"
+            f"{classes[place]} from {(totals - counts)[place] / n:.0%} to {counts[place] / m:.0%}"
             for place in grown + shrunk
         )
         return Shift(

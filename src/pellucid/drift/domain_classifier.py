@@ -105,7 +105,7 @@ class DomainClassifier:
             threshold=self.threshold,
             drifted=p_value < self.alpha and effect >= self.threshold,
             direction="",
-            detail=f"a classifier tells {max(auc, 0.5):.0%} of the pairs of a current and a reference image apart",
+            detail=f"of two images, a classifier finds the current one {max(auc, 0.5):.0%} of the time, by chance 50%",
             moved=most_moved(score, effect, self.most),
         )
 

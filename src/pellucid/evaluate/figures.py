@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib import font_manager
@@ -231,9 +232,9 @@ def _literal(texts: Sequence[Text], size: float) -> None:
 
 
 def _png(figure: Figure) -> bytes:
-    canvas, palette = FigureCanvasAgg(figure), io.BytesIO()
-    # Drawn once; `print_figure` would lay out and draw twice, and pack into a PNG that is unpacked again.
-    canvas.draw()  # type: ignore[no-untyped-call]
-    image = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())  # type: ignore[no-untyped-call]
+    canvas: Any = FigureCanvasAgg(figure)  # its methods have no types
+    canvas.draw()  # once; `print_figure` would lay out and draw twice, and pack into a PNG that is unpacked again
+    image = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
+    palette = io.BytesIO()
     image.quantize(PALETTE).save(palette, "PNG")  # half the bytes, looks the same
     return palette.getvalue()

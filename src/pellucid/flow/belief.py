@@ -87,10 +87,10 @@ def believe_all(
             found[name] = Belief(label_said, certain, certain, {})
         elif row in said:
             best = max(dict.fromkeys(said[row]), key=lambda label, row=row: posterior[row, label])  # type: ignore[misc]
-            label, trust = case.classes[best], float(posterior[row, best])
+            believed, trust = case.classes[best], float(posterior[row, best])
             # Of a class that came after its training the model knows too little to speak against it.
-            weight = lead(posterior[row], best) if label in live.predictor.classes else trust
-            found[name] = Belief(label, trust, weight, given.get(row, {}))
+            weight = lead(posterior[row], best) if believed in live.predictor.classes else trust
+            found[name] = Belief(believed, trust, weight, given.get(row, {}))
         else:
             found[name] = Belief(None, 0.0, 0.0, {})
     return found

@@ -55,7 +55,7 @@ class CleanReport:
     version: DatasetVersion  # the new one; the one that was audited where nothing changed, or nothing should
     audited: str  # reference of the version that was audited
     created: bool
-    images: int  # labels judged
+    images: int  # labels judged; those of trusted images, which are taken for right, are not
     suspects: tuple[Suspect, ...]  # most suspicious first
     noise_rate: float  # 0..1, the estimated share of wrong labels
     noise_matrix: tuple[tuple[float, ...], ...]  # (K, K) P(given = column | true = row)
@@ -134,7 +134,7 @@ def clean(
         version=made,
         audited=version.ref,
         created=created,
-        images=len(judged),
+        images=int((~anchored).sum()),
         suspects=_suspects(judged, found, belief),
         noise_rate=found.noise_rate,
         noise_matrix=tuple(tuple(line) for line in found.noise_matrix.tolist()),

@@ -5,7 +5,10 @@ from __future__ import annotations
 import getpass
 import os
 import platform
+import shlex
+import sys
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 _PACKAGES = (
     "numpy",
@@ -33,6 +36,20 @@ def environment() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def command_line(root: Path, *words: str) -> str:
+    """A command of Pellucid as it works in any folder of this machine, though nothing is on the PATH.
+
+    Args:
+        root: the project's folder.
+
+    >>> command_line(Path("/data/my shop"), "worker", "--watch").partition(" --project ")[2]
+    "'/data/my shop' worker --watch"
+    """
+    script = Path(sys.executable).with_name("pellucid")
+    program = [str(script)] if script.is_file() else [sys.executable, "-m", "pellucid"]
+    return shlex.join([*program, "--project", str(root.resolve()), *words])
 
 
 def current_user() -> str:

@@ -72,7 +72,7 @@ def gate(
         passed = report.passed
         figures = {
             "judged": report.n > 0,
-            "summary": report.summary,
+            "summary": report.summary + (f", the gate's half of {len(trusted)} trusted ones" if report.n else ""),
             "reasons": list(report.reasons),
             "dataset": version.ref,
             "trusted": report.to_dict(),

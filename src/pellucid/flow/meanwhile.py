@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pellucid.flow.timeline import Happening, tell
+from pellucid.flow.timeline import Happening, Kind, tell
 from pellucid.flow.workspace import Workspace
 from pellucid.store.traffic import answers_since, votes_since
 
 _TOLD = 3  # happenings that are named
+_KINDS = tuple(kind for kind in Kind if kind not in (Kind.TRAINING, Kind.REVIEW))  # those are sums of a whole day
 _LONGEST = timedelta(days=7)  # before which nobody looks
 
 
@@ -41,5 +42,5 @@ def meanwhile(workspace: Workspace, dataset: str | None, since: datetime, now: d
     with workspace.database.read() as connection:
         answers = answers_since(connection, since)
         votes = votes_since(connection, dataset, since)[0] if dataset is not None else 0
-    found = [item for item in tell(workspace, most=_TOLD + 1).happenings if item.at >= since]
+    found = [item for item in tell(workspace, kinds=_KINDS, most=_TOLD + 1).happenings if item.at >= since]
     return Meanwhile(answers, votes, tuple(found[:_TOLD]), len(found) > _TOLD)

@@ -11,7 +11,7 @@ from typing import Any
 from pellucid.errors import PellucidError, UsageError
 from pellucid.flow.grid import DEFAULT_MODEL, Grid, expand, grid_of, parse_settings
 from pellucid.flow.workspace import Workspace
-from pellucid.heads.head import available_heads, head_settings
+from pellucid.heads.head import available_heads, head_settings, lacking
 from pellucid.store.datasets import list_versions
 from pellucid.store.jobs import JobSpec, states_of, used_specs
 from pellucid.store.models import list_models
@@ -27,6 +27,7 @@ class Offer:
 
     versions: tuple[DatasetVersion, ...]  # that can be trained on, newest first
     models: Mapping[str, Mapping[str, Any]]  # head specification -> its settings with their defaults
+    lacking: Mapping[str, str]  # head specification -> why it cannot be trained here; only those that cannot
     extractors: tuple[str, ...]  # specifications, the one to begin with first
     chosen: Grid  # what to begin with: pellucid.toml's [train], or the default on the newest version
 
@@ -56,17 +57,19 @@ def offer(workspace: Workspace) -> Offer:
         models, extractors = used_specs(connection)
         newest = sorted(list_models(connection), key=lambda item: item.created_at, reverse=True)
     grid = grid_of(settings) or Grid(datasets=(), seed=settings.seed)
-    known = {}
+    known, unable = {}, {}
     for spec in dict.fromkeys([DEFAULT_MODEL, *grid.models, *_plain_heads(), *models]):
         with suppress(PellucidError):  # what was used once may be gone by now
             known[spec] = head_settings(spec)
+            if reason := lacking(spec):
+                unable[spec] = reason
     if not grid.extractors and newest:
         grid = replace(grid, extractors=(newest[0].extractor,))  # what the models in use look through
     usable = tuple(item for item in versions if item.counts.get(Split.TRAIN, 0))
     if not grid.datasets and usable:
         grid = replace(grid, datasets=(usable[0].ref,))
     specs = dict.fromkeys([*grid.extractors, settings.extractor, *extractors])
-    return Offer(usable, known, tuple(specs), grid)
+    return Offer(usable, known, unable, tuple(specs), grid)
 
 
 def form_grid(
@@ -98,6 +101,9 @@ def form_grid(
             raise UsageError(f"the {what} {strange[0]!r} is not offered here; the command line takes any")
         if not given:
             raise UsageError(f"no {what} is chosen; choose at least one")
+    for model in models:
+        if model in offered.lacking:
+            raise UsageError(f"{model} {offered.lacking[model]}")
     if not 0 <= seed <= MAX_SEED:
         raise UsageError(f"the seed is {seed}; wanted is a whole number from 0 to {MAX_SEED}")
     texts = [f"{model}.{name}={text}" for (model, name), text in settings.items() if model in models and text.strip()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -15,17 +15,27 @@ from pellucid.flow.workspace import Workspace
 from pellucid.store.acts import UNSURE
 from pellucid.store.chronicle import (
     Retraction,
+    Reviews,
+    Trainings,
     newest_acts,
     newest_changes,
     newest_firings,
     newest_retractions,
+    newest_reviews,
+    newest_trainings,
     newest_verdicts,
 )
 from pellucid.store.firings import FiringState
 from pellucid.store.verdicts import Verdict
 
 PAGE = 30  # happenings that are told at once
-_TOLD = ("promote", "rollback", "forget", "retrain")  # acts whose effect has a record of its own
+_TOLD = ("promote", "rollback", "forget", "retrain", "take back")  # acts whose effect has a record of its own
+
+_OF_JOBS = {"cancel job": "was cancelled", "retry job": "was put back into the queue"}
+_OF_SHADOWS = {
+    "begin shadow": "answers in the champion's shadow from now on",
+    "end shadow": "no longer answers in the champion's shadow",
+}
 
 
 class Kind(StrEnum):
@@ -37,6 +47,8 @@ class Kind(StrEnum):
     DRIFT = "drift"
     GATE = "gate"  # refused, or judged and let pass
     FORGOTTEN = "forgotten"
+    TRAINING = "training"  # what ended in a day
+    REVIEW = "review"  # what somebody decided in a day
     ACT = "act"  # whatever else somebody did
 
 
@@ -67,6 +79,8 @@ _SOURCES: Mapping[str, Collection[Kind]] = {
     "verdicts": (Kind.GATE,),
     "firings": (Kind.RETRAINING, Kind.DRIFT),
     "retractions": (Kind.FORGOTTEN,),
+    "trainings": (Kind.TRAINING,),
+    "reviews": (Kind.REVIEW,),
     "acts": (Kind.ACT,),
 }
 
@@ -97,7 +111,19 @@ def tell(
     found.sort(key=lambda item: (item[0], item[2], item[1]), reverse=True)
     for _, number, source, _ in found[:most]:
         left[source] = min(number, left.get(source, number))
-    return Chapter(tuple(item for *_, item in found[:most]), left, full or len(found) > most)
+    told = tuple(item for *_, item in found[:most])
+    return Chapter(tuple(_without_echoes(told)), left, full or len(found) > most)
+
+
+def _without_echoes(told: Sequence[Happening]) -> Iterator[Happening]:
+    """What the gate said a second time in the same words, because it was asked again, is told once: the last time."""
+    said = set()
+    for item in told:
+        words = (item.what, item.why)
+        if item.kind is not Kind.GATE or words not in said:
+            yield item
+        if item.kind is Kind.GATE:
+            said.add(words)
 
 
 def _read(
@@ -125,6 +151,10 @@ def _rows(connection: sa.Connection, source: str, most: int, before: int | None)
         return [(row.id, _firing(row)) for row in newest_firings(connection, most, before)]
     if source == "retractions":
         return [(item.id, _retraction(item)) for item in newest_retractions(connection, most, before)]
+    if source == "trainings":
+        return [(item.number, _trainings(item)) for item in newest_trainings(connection, most, before)]
+    if source == "reviews":
+        return [(item.id, _reviews(item)) for item in newest_reviews(connection, most, before)]
     return [(row.id, _act(row)) for row in newest_acts(connection, most, before, but=_TOLD)]
 
 
@@ -132,7 +162,7 @@ def _change(row: Any) -> Happening:
     kind = Kind.ROLLBACK if row.action == "rollback" else Kind.PROMOTION
     after = f", after {row.name}@{row.previous}" if row.previous is not None else ""
     back = " again" if kind is Kind.ROLLBACK else ""
-    what = f"{row.name}@{row.version} is {row.alias}{back}{after}"
+    what = f"Model {row.name}@{row.version} is {row.alias}{back}{after}"
     return Happening(kind, f"change {row.id}", row.at, what, row.actor, row.reason, None)
 
 
@@ -170,7 +200,41 @@ def _retraction(item: Retraction) -> Happening:
     return Happening(Kind.FORGOTTEN, f"retraction {item.id}", item.at, what, item.actor, item.reason, None)
 
 
+def _trainings(item: Trainings) -> Happening:
+    parts = [f"{count:,} {word}" for count, word in ((item.done, "done"), (item.failed, "failed")) if count]
+    plural = "training" if item.done + item.failed == 1 else "trainings"
+    what = f"{plural.capitalize()} on dataset {item.dataset}: {', '.join(parts)}"
+    key = f"trainings {item.dataset} {item.at:%Y-%m-%d}"
+    return Happening(Kind.TRAINING, key, item.at, what, "", "", False if item.failed else None)
+
+
+def _reviews(item: Reviews) -> Happening:
+    plural = "label" if item.labels == 1 else "labels"
+    key = f"reviews {item.dataset} {item.voter} {item.at:%Y-%m-%d}"
+    what = f"{item.labels:,} {plural} of {item.dataset} decided in review"
+    return Happening(Kind.REVIEW, key, item.at, what, item.voter, "", None)
+
+
 def _act(row: Any) -> Happening:
     detail = row.detail if isinstance(row.detail, Mapping) else {}
     why, doubt = str(detail.get("reason", "")), " (begun; nobody knows whether it was done)" if UNSURE in detail else ""
-    return Happening(Kind.ACT, f"act {row.id}", row.at, f"{row.verb}: {row.subject}{doubt}", row.actor, why, None)
+    what = f"{_in_words(row.verb, row.subject, detail)}{doubt}"
+    return Happening(Kind.ACT, f"act {row.id}", row.at, what, row.actor, why, None)
+
+
+def _in_words(verb: str, subject: str, detail: Mapping[str, Any]) -> str:
+    """An act as a sentence.
+
+    >>> _in_words("start grid", "trash@3", {"models": ["kernel", "ridge"]})
+    'A grid was started on dataset trash@3: kernel, ridge'
+    >>> _in_words("retry job", "trash@3", {"job": 7, "model": "kernel"})
+    'Job 7, kernel on dataset trash@3, was put back into the queue'
+    """
+    if verb == "start grid":
+        models = ", ".join(map(str, detail.get("models", ())))
+        return f"A grid was started on dataset {subject}{': ' * bool(models)}{models}"
+    if verb in _OF_JOBS:
+        return f"Job {detail.get('job', '?')}, {detail.get('model', '?')} on dataset {subject}, {_OF_JOBS[verb]}"
+    if verb in _OF_SHADOWS:
+        return f"Model {subject} {_OF_SHADOWS[verb]}"
+    return f"{verb}: {subject}"

@@ -41,6 +41,7 @@ class Voter:
     reliability: Estimate | None  # 0..1 with the 95 % interval of its posterior; None for ground truth and models
     weight: float | None  # 0..1: the mean with which their words stand in the champion; None without either
     agreement: float | None  # 0..1: the share of their words that most others on the image say too; None without others
+    compared: int  # how many words those are that others spoke on too
     conduct: Conduct  # what stands out, and whether they are suspected of anything
 
 
@@ -101,6 +102,7 @@ def list_voters(workspace: Workspace, dataset: str, rest: Callable[[], None] = l
                 reliability=reliability,
                 weight=_mean(weights[last]),
                 agreement=_mean(agrees[last]),
+                compared=int(np.isfinite(agrees[last]).sum()),
                 conduct=conduct,
             )
         )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import importlib.util
 import inspect
 import json
 from collections.abc import Mapping
@@ -62,6 +63,7 @@ class Head(Protocol):
     names of what has to be held out together. A class may have ``check_settings(self) -> None``, which raises
     UsageError where a keyword of its constructor has a value that cannot be used. Keywords of the constructor
     are the head's settings; each needs a default, and one named ``seed`` or ``random_state`` receives the seed.
+    ``needs: ClassVar[str]`` names a package that only learning imports, see `lacking`.
     """
 
     classes_: NDArray[Any]  # (K,) sorted; the classes of the rows of positive weight
@@ -117,6 +119,22 @@ def head_settings(spec: str) -> dict[str, Any]:
     head_class, arguments = _resolve(spec)
     keywords = _keywords(head_class, arguments)
     return {_USER_NAMES.get(name, name): keywords[name] for name in keywords if name not in _SEED_NAMES}
+
+
+def lacking(spec: str) -> str:
+    """Why a head cannot be trained here, and how to mend it; empty where it can.
+
+    A class names in ``needs`` the package that it imports only while it learns; the extra has the same name.
+
+    Raises UsageError where nothing answers to ``spec``.
+
+    >>> lacking("ridge")
+    ''
+    """
+    needs = getattr(_resolve(spec)[0], "needs", "")
+    if not needs or importlib.util.find_spec(needs) is not None:
+        return ""
+    return f"needs the extra {needs!r}: pip install 'pellucid[{needs}]'"
 
 
 def build_head(spec: str, settings: Mapping[str, Any], *, seed: int) -> Head:

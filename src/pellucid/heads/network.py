@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -56,6 +56,8 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
     layers_ : weights (in, out) and bias (out,) of each linear layer
     mean_, scale_ : (d,) of the rows that were learnt
     """
+
+    needs: ClassVar[str] = "torch"
 
     def __init__(
         self,

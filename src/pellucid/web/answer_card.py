@@ -11,13 +11,14 @@ from pellucid.flow.asking import choices, founds, shares_now
 from pellucid.flow.feedback import Heard, Said
 from pellucid.flow.gallery import Near
 from pellucid.flow.take_back import take_back
-from pellucid.types import Answer, Right
+from pellucid.types import Answer, Right, Role
 from pellucid.web.class_picker import class_picker
 from pellucid.web.formats import moment, share
 from pellucid.web.parts import Words, heading, meter, picture
 from pellucid.web.view import View, told
 
 _NEAREST = 4
+_POSSIBLE = 0.1  # probability from which on a class is not ruled out
 _STRANGE = 0.95  # novelty from which on a picture is called unlike the others
 
 
@@ -44,7 +45,7 @@ class AnswerCard:
                 Words("sure:", "note", "span")
                 Words(share(answer.confidence), "value number", "span")
         meter(answer.confidence, f"Sure: {share(answer.confidence)}")
-        Words(ruled_out(answer.label, answer.likely))
+        Words(ruled_out(answer))
         if answer.novelty is not None and answer.novelty >= _STRANGE:
             Words(f"Unlike {share(answer.novelty)} of the training pictures: trust it less.", "wrong")
         Words(" · ".join(part for part in (self._name, answer.model, moment(answer.at)) if part), "note")
@@ -104,7 +105,8 @@ class AnswerCard:
             await self._open()  # with the classes that there are by now
             raise
         said = Said(
-            answer.sample, label, "", prediction=answer.uid, model=answer.model, confidence=answer.confidence,
+            answer.sample, label, "", Role.ANNOTATOR, prediction=answer.uid, model=answer.model,
+            confidence=answer.confidence,
             new_class=new,
         )  # fmt: skip
         heard = await desk.hear(self._view.viewer, said)
@@ -179,11 +181,8 @@ def resembles(near: Sequence[Near]) -> str:
     return f"Looks most like these, which were learnt as {' and as '.join(labels)}:"
 
 
-def ruled_out(label: str, likely: Sequence[str]) -> str:
-    """What else it may be by the classes that hold the true one nine times in ten.
-
-    >>> ruled_out("glass", ["glass"]), ruled_out("glass", ["glass", "metal"])
-    ('Rules out all other classes.', 'Cannot rule out: metal.')
-    """
-    others = ", ".join(name for name in likely if name != label)
-    return f"Cannot rule out: {others}." if others else "Rules out all other classes."
+def ruled_out(answer: Answer) -> str:
+    """What else it may be: the classes that hold the true one nine times in ten, and any that has a tenth by itself."""
+    likely = {*answer.likely, *(name for name, part in answer.probabilities.items() if part >= _POSSIBLE)}
+    others = sorted(likely - {answer.label}, key=lambda name: -answer.probabilities.get(name, 0.0))
+    return f"Cannot rule out: {', '.join(others)}." if others else "Rules out all other classes."

@@ -26,7 +26,9 @@ _PAGE = Template("""<!doctype html>
 <input id="token" name="token" type="password" autocomplete="current-password" required autofocus>
 $trouble<button type="submit">Log in</button></form>
 <p class="note">Whoever runs the server makes one:
-<code>pellucid tokens create NAME --role predict --role feedback</code></p></main></body></html>
+<code>pellucid tokens create NAME --role predict --role feedback</code></p>
+<p class="note">The role predict shows every page, feedback corrects and reviews, admin trains, promotes and
+forgets.</p></main></body></html>
 """)
 
 

@@ -170,6 +170,9 @@ class OneVoter:
                 Words("It stands in the production timeline", tag="span")
         notify(f"{many(done.votes, 'vote')} of {self._name} taken back")
         self._votes.clear()
+        self._figures.clear()  # they are of before; what holds now takes a moment
+        with self._figures:
+            Words("Weighing what everybody has said…", "note").props('role="status"')
         self._last = None
         await self.refresh()
 
@@ -184,7 +187,11 @@ def _draw_figures(voter: Voter) -> None:
         more = f"; {voter.retracted:,} taken back" if voter.retracted else ""
         more += f"; {many(conduct.wavers, 'image')} given two labels" if conduct.wavers else ""
         tile("Votes", f"{voter.votes:,}", f"on {many(voter.images, 'image')}{more}")
-        tile("Agrees", share(voter.agreement), "with most others on the same images")
+        tile(
+            "Agrees",
+            share(voter.agreement),
+            f"with most others, of {many(voter.compared, 'image')} that others labelled too",
+        )
         tile(
             "Believed",
             share(conduct.believed),
@@ -192,8 +199,10 @@ def _draw_figures(voter: Voter) -> None:
         )
         tile("Weight", share(voter.weight), "with which the champion has learnt a label, on average")
         aim = conduct.target
-        note = f"{aim.count} of the {aim.of} labels that others doubt" if aim is not None else "no label is doubted"
-        tile("Doubted aim at", aim.label if aim is not None else "nothing", note)
+        note = (
+            f"{aim.count:,} of the {aim.of:,} labels that model and others thought wrong" if aim else "none is doubted"
+        )
+        tile("Most often doubted", f"“{aim.label}”" if aim is not None else "nothing", note)
 
 
 def _draw_vote(vote: CastVote) -> None:
@@ -207,7 +216,7 @@ def _draw_vote(vote: CastVote) -> None:
             elif vote.agrees is False:
                 Words(f"stands as {vote.believed}", "badge bad", "span")
             if vote.support is not None:
-                Words(f"others gave it {share(vote.support)}", "note")
+                Words(f"{share(vote.support)} likely, said model and others", "note")
             Words(ago(vote.at, datetime.now(UTC)), "note")
 
 

@@ -169,9 +169,13 @@ class Reviewer:
         if shown is None and waiting:
             self.current = waiting[0]
         self._next = tuple(item for item in waiting if self.current is None or item.sample != self.current.sample)
-        self._desktop.count(self.decided, self._earlier or 0, taken.left, (time.monotonic() - self._began) / 60)
         if self.current is not shown or shown is None:
-            await self._show()
+            await self._show(taken.left)
+        else:
+            self._count(taken.left)
+
+    def _count(self, left: int) -> None:
+        self._desktop.count(self.decided, self._earlier or 0, left, (time.monotonic() - self._began) / 60)
 
     def note_sign(self) -> None:
         """Somebody is in front of the page."""
@@ -292,13 +296,15 @@ class Reviewer:
             made.on("hide", lambda: self._desktop.acts.be_quiet(False))  # before it is gone, and all its handlers
         self._desktop.acts.be_quiet(True)
 
-    async def _show(self) -> None:
-        """Puts the current doubt on the desk, and looks up what the next one needs."""
+    async def _show(self, left: int | None = None) -> None:
+        """Puts the current doubt on the desk, with how many are left, and looks up what the next one needs."""
         doubt = self.current
         beside = await self._look_up(doubt) if doubt is not None else None
         following = self._next[:2]
         preload = [f"/ui/pictures/{item.sample}?side={_BIG}" for item in following]
         self._desktop.show(doubt, beside, tuple(preload))
+        if left is not None:
+            self._count(left)
         self._beside = {name: found for name, found in self._beside.items() if doubt and name == doubt.sample}
         for item in following[:1]:
             near = await self._look_up(item)

@@ -110,8 +110,10 @@ class _Question:
             self._look()
             raise
         self._dialog.close()
-        notify(f"{found.model.ref} is the champion of {found.model.name}")
+        notify(f"model {found.model.ref} is the champion of {found.model.name}")
         await self._done()
+        if not self._dialog.is_deleted:
+            self._dialog.delete()  # a browser that is short of time may not have hidden it yet
 
 
 def show_verdict(verdict: Verdict) -> None:

@@ -24,6 +24,8 @@ _LOOKS = {
     Kind.DRIFT: ("waves", "Drift"),
     Kind.GATE: ("gavel", "The gate"),
     Kind.FORGOTTEN: ("person_remove", "Forgotten votes"),
+    Kind.TRAINING: ("school", "Trainings"),
+    Kind.REVIEW: ("fact_check", "Reviews"),
     Kind.ACT: ("touch_app", "Other acts"),
 }
 

@@ -78,7 +78,7 @@ def _two(refs: Sequence[str], before: str, after: str, chosen: DatasetVersion) -
     place = refs.index(chosen.ref)
     before = before if before in refs else refs[min(place + 1, len(refs) - 1)]
     after = after if after in refs else chosen.ref
-    with ui.element("div").classes("row"):
+    with ui.element("div").classes("row pickers"):
         one = ui.select(list(refs), value=before, label="From").props("outlined dense")
         two = ui.select(list(refs), value=after, label="To").props("outlined dense")
 
@@ -98,10 +98,12 @@ def _changes(found: Diff, dialog: StoryDialog) -> None:
     heading(3, f"{found.before.ref} to {found.after.ref}: {number:,} {differ}")
     if found.new_classes:
         Words(f"New classes: {', '.join(found.new_classes)}")
-    moves = Counter(f"{_label(item.before)} → {_label(item.after)}" for item in found.differences)
+    moves = Counter(move(item.before, item.after) for item in found.differences)
     with ui.element("div").classes("row"):
         for words, count in moves.most_common(_MOVES):
             Words(f"{words}: {count:,}", "badge", "span")
+        if len(moves) > _MOVES:
+            Words(f"and {len(moves) - _MOVES:,} other kinds of change", "note", "span")
     Listing(found.differences, functools.partial(_draw, dialog=dialog), "differences", at_once=_AT_ONCE)
 
 
@@ -110,8 +112,22 @@ def _draw(item: Difference, dialog: StoryDialog) -> None:
         picture(item.sample, f"Open the picture, {_label(item.after)}", _SIDE)
     button.on("click", told(lambda: dialog.open(item.sample)))
     with ui.element("div"):
-        Words(f"{_label(item.before)} → {_label(item.after)}", "change")
+        Words(move(item.before, item.after), "change")
         Words(item.why, "note")
+
+
+def move(before: Row | None, after: Row | None) -> str:
+    """What became of a row, in a few words; where the label stayed, what else is another."""
+    old, new = _label(before), _label(after)
+    if old != new or before is None or after is None:
+        return f"{old} → {new}"
+    if before.split != after.split:
+        return f"{new}, {before.split} → {after.split}"
+    if before.status != after.status:
+        return f"{new}, now {after.status.replace('_', ' ')}"
+    if before.trust != after.trust:
+        return f"{new}, believed {'less' if after.trust < before.trust else 'more'}"
+    return f"{new}, another reason"
 
 
 def _link(words: str, query: Sequence[tuple[str, str]]) -> None:

@@ -13,11 +13,14 @@ from pellucid.flow.grid import Grid, submit
 from pellucid.flow.offer import MAX_SEED, Forecast, Offer, forecast, form_grid, offer
 from pellucid.flow.queue import see_queue
 from pellucid.types import Right
-from pellucid.web.formats import many, short_spec
+from pellucid.web.formats import many
+from pellucid.web.pages.grid_words import about_extractor, about_model, about_settings
 from pellucid.web.parts import Words, card, empty
 from pellucid.web.view import View, notify, said_of, told
+from pellucid.web.worker_call import call_for_worker
 
 _VERSIONS = 30  # that are shown; older ones on the command line
+_FRESH = 3.0  # seconds for which it is taken as known whether a worker is there
 _WAIT = 0.4  # seconds after the last change until the forecast is made
 
 
@@ -42,6 +45,7 @@ class _Form:
         self._settings: dict[tuple[str, str], ui.input] = {}
         self._grid: Grid | None = None
         self._changes = 0
+        self._alone = False
         begin = offered.chosen
         newest = {version.dataset: version.ref for version in reversed(offered.versions)}
         wanted = {newest.get(ref, ref) for ref in begin.datasets}
@@ -51,8 +55,8 @@ class _Form:
                 shown = offered.versions[:_VERSIONS]
                 names = {item.ref: f"{item.ref} · {item.counts.get('train', 0):,} images" for item in shown}
                 self._versions = self._boxes(names, wanted)
-            with card("Seen through", "What turns images into vectors; those of this project."):
-                self._extractors = self._boxes({spec: short_spec(spec) for spec in offered.extractors}, extractors)
+            with card("Seen through", "The extractor: what turns an image into the numbers that a model learns from."):
+                self._extractors = self._boxes({spec: about_extractor(spec) for spec in offered.extractors}, extractors)
         with card(
             "Models", "Values of a setting are separated by commas: each is tried. An empty field keeps the default."
         ):
@@ -60,9 +64,13 @@ class _Form:
             with ui.element("div").classes("choices"):
                 for model, settings in offered.models.items():
                     self._models[model] = self._model(model, settings, begin)
-        with card("Order"), ui.element("div").classes("row"):
-            self._priority = self._number("Priority", 0, "Higher is trained first", low=-1000, high=1000)
-            self._seed = self._number("Seed", begin.seed, "Decides every random choice", low=0, high=MAX_SEED)
+        with (
+            card("Order", "Higher priority is trained first. The seed decides every random choice."),
+            ui.element("div").classes("row"),
+        ):
+            self._priority = self._number("Priority", 0, low=-1000, high=1000)
+            self._seed = self._number("Seed", begin.seed, low=0, high=MAX_SEED)
+        self._call = ui.element("div")
         with card(classes="verdict"):
             self._words = Words("", "", "p").props('role="status" aria-live="polite"')
             self._start = ui.button("Start", on_click=told(self.start)).props("no-caps unelevated")
@@ -70,6 +78,7 @@ class _Form:
                 Words("Starting a grid wants the role admin.", "note")
         self._start.disable()
         ui.timer(0.01, told(self.look), once=True)
+        ui.timer(_FRESH, told(self.watch))
 
     def _boxes(self, names: Mapping[str, str], chosen: Any) -> dict[str, ui.checkbox]:
         with ui.element("div").classes("boxes"):
@@ -78,20 +87,27 @@ class _Form:
                 for value, name in names.items()
             }
 
-    def _number(self, name: str, value: int, hint: str, *, low: int, high: int) -> ui.number:
+    def _number(self, name: str, value: int, *, low: int, high: int) -> ui.number:
         field = ui.number(name, value=value, precision=0, min=low, max=high, on_change=told(self.changed))
-        return field.props(f'dense outlined hint="{hint}"')
+        return field.props("dense outlined")
 
     def _model(self, model: str, settings: Mapping[str, Any], begin: Grid) -> ui.checkbox:
         with ui.element("div").classes("choice"):
             box = ui.checkbox(model, value=model in begin.models, on_change=told(self.changed)).props("dense")
-            with ui.element("div").classes("row") as fields:
+            unable = self._offer.lacking.get(model, "")
+            Words(f"Cannot be trained here: it {unable}" if unable else about_model(model), "note")
+            if unable:
+                box.value = False
+                box.disable()
+            with ui.element("div").classes("row fields") as fields:
                 for name, default in settings.items():
                     values = begin.settings.get(f"{model}.{name}", begin.settings.get(name, ()))
                     field = ui.input(name, value=", ".join(map(str, values)), placeholder=str(default))
                     field.props("dense outlined stack-label").on_value_change(told(self.changed))
                     field.props["aria-label"] = f"{model}: {name}"
                     self._settings[model, name] = field
+                if words := about_settings(settings):
+                    Words(words, "note")
             fields.bind_visibility_from(box, "value")
         return box
 
@@ -125,6 +141,17 @@ class _Form:
         if found.starts and self._view.may(Right.ADMIN):
             self._grid = grid
             self._start.enable()
+
+    async def watch(self) -> None:
+        """Says beforehand where nobody is there to train."""
+        alone = not (await self._view.desk.cached(see_queue, seconds=_FRESH)).workers
+        if alone == self._alone:
+            return
+        self._alone = alone
+        self._call.clear()
+        if alone:
+            with self._call:
+                call_for_worker(self._view, "No worker is alive: what is started here waits until there is one.")
 
     async def start(self) -> None:
         """Puts the jobs into the queue, as they were foretold."""

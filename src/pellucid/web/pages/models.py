@@ -102,7 +102,7 @@ class _Models:
         with card("Registry", "Newest first; accuracy on each model's own test images, with its 95 % interval."):
             if not admin:
                 Words("Promoting and rolling back want the role admin.", "note")
-            columns = ("Model", "Accuracy", "Macro F1", "Log loss", "Head", "Trained on", "Gate", "Made", "")
+            columns = ("Model", "Accuracy", "Macro F1", "Log loss", "Head", "Trained on dataset", "Gate", "Made", "")
             with tables.table("Registered models", columns):
                 for model in self._registry.models:
                     with tables.row("champion" if CHAMPION in model.aliases else ""):
@@ -217,4 +217,10 @@ async def _card(view: View, ref: str) -> None:
         return read_card(view.desk.workspace, model)
 
     text = await view.desk.read(read)
-    _show(f"Model card of {ref}", lambda: markdown(text))
+
+    def content() -> None:
+        markdown(text)
+        with ui.element("p"):
+            ui.link("See its most confident mistakes", f"/training?view=mistakes&model={ref}")
+
+    _show(f"Card of model {ref}", content)

@@ -98,7 +98,8 @@ class _Monitor:
                     (
                         "Database",
                         size(storage.database),
-                        f"{storage.answers:,} answers, {storage.votes:,} votes so far",
+                        f"{storage.answers:,} answers and {storage.votes:,} votes of all datasets, also those "
+                        "of folders and those taken back",
                     ),
                     ("Disk", used, f"of it is used; {disk}"),
                 )
@@ -210,6 +211,14 @@ def _alarms(followed: StreamDrift | str | None) -> str:
     return f"{told}, has called {many(len(followed.alarms), 'drift')}, the last {ago} ago."
 
 
+_ASPECTS = {
+    "features": "how pictures look",
+    "confidence": "how sure the model is",
+    "classes": "which classes are answered",
+    "trust": "how far labels are believed",
+}
+
+
 def _draw_drift(shown: tuple[DriftReport | str | None, tuple[Answer, ...]]) -> None:
     report, answers = shown
     if report is None:
@@ -218,10 +227,12 @@ def _draw_drift(shown: tuple[DriftReport | str | None, tuple[Answer, ...]]) -> N
     if isinstance(report, str):
         Words(f"{report}.", "note")
         return
-    with tables.table("What has moved", ("What", "Moved", "Effect", "p", "How"), numbers=("Effect", "p")):
+    with tables.table(
+        "What has moved", ("What", "Moved", "Effect", "By chance", "How"), numbers=("Effect", "By chance")
+    ):
         for aspect, shift in report.shifts.items():
             with tables.row():
-                tables.head(aspect)
+                tables.head(_ASPECTS.get(aspect, aspect))
                 with tables.cell():
                     Words("moved" if shift.drifted else "no", f"badge {'bad' if shift.drifted else 'good'}", "span")
                 tables.number(f"{shift.effect:.2f}")
@@ -229,7 +240,9 @@ def _draw_drift(shown: tuple[DriftReport | str | None, tuple[Answer, ...]]) -> N
                 tables.text(f"{shift.direction}: {shift.detail}" if shift.direction else shift.detail)
     windows = f"{report.n_current:,} answers against {report.n_reference:,} test images."
     rule = (
-        "An aspect has moved where chance would hardly do it and the effect (0 none, 1 all) is large enough to matter."
+        "Current are the answers, reference the test images. Something has moved where chance would hardly do it (by "
+        "chance: how often it alone would show as much, 0 to 1) and the effect (0 none, 1 all) is large enough to "
+        "matter."
     )
     Words(f"{windows} {rule}", "note")
     if answers:

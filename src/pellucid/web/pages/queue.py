@@ -14,6 +14,7 @@ from pellucid.web.dialogs import close_button, dialog
 from pellucid.web.formats import clock, moment, settings_in_words
 from pellucid.web.parts import Words, card, empty, meter, tile
 from pellucid.web.view import View, notify, told
+from pellucid.web.worker_call import call_for_worker
 
 REFRESH = 3.0  # seconds between two looks; all viewers share one
 _ENDED = 20  # jobs that are shown of those that have ended
@@ -38,6 +39,7 @@ class _Board:
     def __init__(self, view: View, queue: Queue) -> None:
         self._view = view
         self._shape: Any = None
+        self._stuck = False
         self._running: dict[int, tuple[Words, ui.element]] = {}
         with ui.element("div").classes("tiles"):
             self._tiles = [tile(name, "") for name in ("Running", "Waiting", "Done", "Failed", "Workers")]
@@ -60,7 +62,7 @@ class _Board:
         ended = queue.ended[:_ENDED]
         shape = [(job.id, job.state, job.priority) for job in (*queue.open, *ended)], queue.stuck
         if shape != self._shape:
-            self._shape = shape
+            self._shape, self._stuck = shape, queue.stuck
             self._running.clear()
             self._box.clear()
             with self._box:
@@ -78,10 +80,7 @@ class _Board:
             )  # fmt: skip
             return
         if queue.stuck:
-            with ui.element("div").classes("warning").props('role="status"'):
-                Words("Jobs wait, and no worker is alive to take them. Start one beside this server:")
-                Words("pellucid worker --watch", "command", "code")
-                Words("or start the server and its workers together: pellucid up", "note")
+            call_for_worker(self._view, "Jobs wait, and no worker is alive to take them.")
         if not self._view.may(Right.ADMIN):
             Words("Who may not cancel or retry sees how it goes; both want the role admin.", "note")
         with card("Runs and waits", "In the order of work: newer versions, higher priority, then age."):
@@ -97,7 +96,7 @@ class _Board:
                 self._table(ended, "Jobs that have ended", "Result")
 
     def _table(self, jobs: tuple[Job, ...], label: str, last: str) -> None:
-        columns = ("Job", "State", "Trained on", "Model", "Settings", "Priority", last, "")
+        columns = ("Job", "State", "Trained on dataset", "Model", "Settings", "Priority", last, "")
         with tables.table(label, columns, numbers=("Priority",), classes="queue"):
             for job in jobs:
                 with tables.row():
@@ -120,7 +119,8 @@ class _Board:
         elif job.result:
             ui.link(job.result, f"/training?view=compare&a={job.result}")
         else:
-            Words(job.message or ("waits for its turn" if job.finished_at is None else "cancelled"), "note", "div")
+            waits = "waits for a worker" if self._stuck else "waits for its turn"
+            Words(job.message or (waits if job.finished_at is None else "cancelled"), "note", "div")
         if job.finished_at is not None:
             Words(moment(job.finished_at), "note", "div")
 

@@ -12,7 +12,7 @@ from pellucid.flow.runs import Pair, Run, compare_runs, read_run
 from pellucid.flow.steer import Registry, see_registry
 from pellucid.web import tables
 from pellucid.web.charts import Axis, Series, chart, percent
-from pellucid.web.formats import interval, metric, points, settings_in_words, share
+from pellucid.web.formats import interval, many, metric, points, settings_in_words, share
 from pellucid.web.parts import Words, card, empty
 from pellucid.web.view import View, told
 
@@ -77,13 +77,13 @@ def choose(label: str, registry: Registry, chosen: str, address: Callable[[str],
 def _test(pair: Pair) -> None:
     found = pair.comparison
     a, b = pair.first.model.ref, pair.second.model.ref
-    with card("Paired test", f"On the {found.n:,} test images of {pair.first.model.dataset}, image by image."):
+    with card("Paired test", f"On the {found.n:,} test images of dataset {pair.first.model.dataset}, image by image."):
         Words(found.verdict, "said")
         with tables.table("The paired test", ("What", "Value"), numbers=("Value",)):
             for name, value in (
                 (f"accuracy of {a} less that of {b}, with 95 % interval", points(found.difference)),
-                (f"only {a} is right on", f"{found.only_a:,} images"),
-                (f"only {b} is right on", f"{found.only_b:,} images"),
+                (f"only {a} is right on", many(found.only_a, "image")),
+                (f"only {b} is right on", many(found.only_b, "image")),
                 ("p value (exact McNemar test)", f"{found.p_value:.2g}"),
             ):
                 with tables.row():

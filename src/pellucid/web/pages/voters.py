@@ -21,14 +21,26 @@ _SHOWN = 50  # voters at once
 
 # By column: its heading, what it tells, and what it is sorted by; what is not known comes last.
 _COLUMNS: tuple[tuple[str, str, Callable[[Voter], float | None]], ...] = (
-    ("Voter", "who, and in what role", lambda voter: 0),
-    ("Reliability", "share of the labels that are right", lambda voter: getattr(voter.reliability, "value", None)),
-    ("Votes", "that count", lambda voter: voter.votes),
-    ("Agrees", "with most others on the same images", lambda voter: voter.agreement),
-    ("Believed", "labels that stand in the newest version", lambda voter: voter.conduct.believed),
-    ("Two labels", "images given more than one label", lambda voter: voter.conduct.wavers),
-    ("Fastest", "votes within one minute", lambda voter: voter.conduct.burst),
-    ("Suspected", "reasons to look closer", lambda voter: len(voter.conduct.suspicions)),
+    ("Voter", "who, and in what role; a folder that was ingested is a voter too", lambda voter: 0),
+    (
+        "Reliability",
+        "share of the labels that are right, as far as model and others can tell; new voters begin with what is usual",
+        lambda voter: getattr(voter.reliability, "value", None),
+    ),
+    ("Votes", "labels that count; what was taken back stands below", lambda voter: voter.votes),
+    (
+        "Agrees",
+        "share of the images that others labelled too on which most of them say the same; – where there are none",
+        lambda voter: voter.agreement,
+    ),
+    (
+        "Believed",
+        "share of the labels that stand in the newest dataset version; – where all were said after it was made",
+        lambda voter: voter.conduct.believed,
+    ),
+    ("Two labels", "images to which this voter has given more than one label", lambda voter: voter.conduct.wavers),
+    ("Fastest", "the most votes within any one minute, folders left out", lambda voter: voter.conduct.burst),
+    ("Suspected", "why somebody should look closer; empty for most", lambda voter: len(voter.conduct.suspicions)),
 )
 _UP_FIRST = {"Voter", "Reliability", "Agrees", "Believed"}  # columns whose low end is what one looks for
 
@@ -65,6 +77,12 @@ class _Voters:
                 "little. Forgetting one takes back all that was said, and the model unlearns it exactly.",
                 "note",
             )
+            with ui.element("details").classes("legend"):
+                Words("What the columns mean", tag="summary")
+                with ui.element("dl"):
+                    for column, about, _ in _COLUMNS:
+                        Words(column, tag="dt")
+                        Words(about, tag="dd").props["id"] = _about(column)
             self._table = Redrawn(self._draw, "scroll")
             self._more = ui.button("Show more", on_click=told(self._show_more), color=None).props("outline")
             self._more.visible = False
@@ -134,9 +152,15 @@ class _Voters:
         with head, ui.element("button").classes("sort").on("click", told(sort)) as button:
             button.props["type"] = "button"
             button.props["title"] = about
+            button.props["aria-describedby"] = _about(column)
             Words(column, tag="span")
             arrow = "arrow_downward" if high_first else "arrow_upward"
             ui.icon(arrow if column == sorted_by else "unfold_more").props('aria-hidden="true"')
+
+
+def _about(column: str) -> str:
+    """The id of what explains the column."""
+    return f"about-{column.lower().replace(' ', '-')}"
 
 
 def _row(voter: Voter) -> None:
@@ -156,13 +180,18 @@ def _row(voter: Voter) -> None:
                 span(found.low, found.value, found.high, f"reliability {share(found.value)}, {between(found)}")
         taken = f"{voter.retracted:,} taken back" if voter.retracted else ""
         _cell(f"{voter.votes:,}", taken)
-        _cell(share(voter.agreement) if voter.agreement is not None else "–", "")
-        _cell(share(conduct.believed) if conduct.believed is not None else "–", "")
+        _cell(*_part(voter.agreement, voter.compared))
+        _cell(*_part(conduct.believed, conduct.judged))
         _cell(f"{conduct.wavers:,}", f"of {voter.images:,}" if conduct.wavers else "")
-        _cell(f"{conduct.burst:,}" if conduct.burst else "–", "")
+        _cell(f"{conduct.burst:,}" if conduct.burst else "–", "in a minute" if conduct.burst else "")
         with ui.element("td"):
             for reason in conduct.suspicions:
                 Words(reason, "badge bad why", "span")
+
+
+def _part(part: float | None, of: int) -> tuple[str, str]:
+    """A share, and of how many; both as they stand in a cell."""
+    return ("–", "") if part is None else (share(part), f"of {of:,}")
 
 
 def _cell(value: str, note: str) -> None:
