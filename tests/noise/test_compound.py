@@ -39,6 +39,7 @@ def test_it_finds_labels_that_are_lost_both_ways(world: Callable[..., Any], f1: 
     assert all(verdict.worth is not None and both.worth > verdict.worth + 10 for verdict in alone)
     assert f1(both.suspect, wrong) > max(f1(verdict.suspect, wrong) for verdict in alone) + 0.02
     assert auto(evidence).rule == "compound"
+    assert auto(replace(evidence, taught_back=True)).rule != "compound"
 
 
 def test_of_an_overconfident_model_auto_believes_no_doubt(world: Callable[..., Any]) -> None:

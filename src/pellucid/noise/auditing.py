@@ -116,7 +116,7 @@ def audit(
     voters = None if voter is None else check_codes(voter, n, "voter")
     targets = np.eye(K)[labels.index]
     machine, scores = held_out(features, weight, codes, targets)
-    evidence = Evidence(_calibrated(scores, targets, weight), labels.index, weight, known)
+    evidence = Evidence(_calibrated(scores, targets, weight), labels.index, weight, known, taught_back=True)
     unknown = _unknown(labels.index, np.arange(n) if codes is None else codes, weight) & ~known
     verdict = _judged(evidence, rule, voters, unknown)
     gain = _GAIN_A_ROW * weight.sum()

@@ -8,12 +8,12 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from pellucid.errors import UsageError
-from pellucid.noise.compound import compound, fit_compound
+from pellucid.noise.compound import Compound, compound, fit_compound
 from pellucid.noise.cutoffs import argmax, percentile
 from pellucid.noise.evidence import Evidence, Verdict
-from pellucid.noise.instance import fit_instance, instance
+from pellucid.noise.instance import Instance, fit_instance, instance
 from pellucid.noise.mixture import mixture
-from pellucid.noise.transition import fit_transition, transition
+from pellucid.noise.transition import Transition, fit_transition, transition
 
 Rule = Callable[[Evidence], Verdict]
 
@@ -31,10 +31,15 @@ def auto(evidence: Evidence) -> Verdict:
     Three explanations compete, and all have "no label is wrong" within them: that the rate of wrong labels depends
     on the class (`transition`), on how unsure the model is (`instance`), or on both (`compound`, unless the model is
     overconfident). Of those that are as good as even with the best, the one that suspects fewest labels is taken.
+
+    `compound` does not compete where the answer is learnt back: it ranks better there too, but what it suspects more
+    costs the learner more than it brings (0.4 points on trashnet with 30 % of labels of the next class).
     """
     by_class, by_doubt = fit_transition(evidence), fit_instance(evidence)
-    both = fit_compound(evidence, by_class, by_doubt)
-    fits = (by_class, by_doubt) if both.flattened else (by_class, by_doubt, both)
+    fits: list[Transition | Instance | Compound] = [by_class, by_doubt]
+    if not evidence.taught_back:
+        both = fit_compound(evidence, by_class, by_doubt)
+        fits += [] if both.flattened else [both]
     best, *others = sorted((fit.verdict(evidence) for fit in fits), key=_worth, reverse=True)
     enough = CONTAINED if best.rule == "compound" else EVEN
     even = [other for other in others if _worth(best) - _worth(other) < enough]
