@@ -9,7 +9,7 @@ import pytest
 
 from pellucid.noise.evidence import DOUBT, Evidence, entropy, logs_of, tempered
 from pellucid.noise.inject import inject_labels
-from pellucid.noise.instance import Instance, _joint, _log_likelihood, fit_instance, instance
+from pellucid.noise.instance import Instance, _log_likelihood, _parts, fit_instance, instance
 
 
 def test_the_joint_by_hand() -> None:
@@ -65,13 +65,12 @@ def test_the_slopes_are_those_of_the_likelihood(parameters: tuple[float, ...]) -
     )
     logs = logs_of(evidence.p)
     unsure, at = rng.random(300), np.array(parameters)
-    value, slopes = _log_likelihood(at, logs, unsure, evidence)
-    joint = _joint(at, logs, unsure, evidence)
+    emission = rng.random((300, 5))
+    value, slopes = _log_likelihood(at, logs, unsure, evidence, emission)
+    joint = np.add(*_parts(at, logs, unsure, evidence, emission))
     doubt = entropy(tempered(logs, float(np.exp(at[0]))))
     assert value == pytest.approx(evidence.weight @ (np.log(joint.sum(axis=1)) - DOUBT * doubt))
     steps = 1e-5 * np.eye(4)
-    differences = [
-        (_log_likelihood(at + s, logs, unsure, evidence)[0] - _log_likelihood(at - s, logs, unsure, evidence)[0]) / 2e-5
-        for s in steps
-    ]
+    values = [[_log_likelihood(at + s * sign, logs, unsure, evidence, emission)[0] for sign in (1, -1)] for s in steps]
+    differences = [(up - down) / 2e-5 for up, down in values]
     np.testing.assert_allclose(slopes, differences, rtol=1e-4, atol=1e-3)

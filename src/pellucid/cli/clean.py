@@ -36,7 +36,9 @@ def clean(
         str,
         typer.Option(help="What becomes of suspects: relabel, weigh or drop. The others are weighed by their trust."),
     ] = "relabel",
-    rule: Annotated[str, typer.Option(help="auto, mixture, argmax, transition, instance or percentile.")] = "auto",
+    rule: Annotated[
+        str, typer.Option(help="auto, mixture, argmax, transition, instance, compound or percentile.")
+    ] = "auto",
     include_test: Annotated[
         bool,
         typer.Option("--include-test", help="Clean test labels too; what is measured on them then flatters the audit."),

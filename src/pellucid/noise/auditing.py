@@ -74,9 +74,9 @@ def audit(
     """Audit labels ``y`` (n,) by features ``X`` (n, d), by what ridge learns from all the other rows.
 
     Held-out scores come from one factorisation, nothing is cross-validated. Where the rule is a model of the
-    wrong labels (``auto``, ``transition``, ``instance``) its posterior is learnt in place of the labels and they
-    are judged again, as long as that explains them better. Up to 256 features are also tried through a random
-    lift, which makes the learner non-linear. Time n d^2 + d^3, memory d^2 and a copy of the rows.
+    wrong labels (``auto``, ``transition``, ``instance``, ``compound``) its posterior is learnt in place of the labels
+    and they are judged again, as long as that explains them better. Up to 256 features are also tried through a
+    random lift, which makes the learner non-linear. Time n d^2 + d^3, memory d^2 and a copy of the rows.
 
     ``sample_weight`` (n,), 0 or more: a row of weight 0 is judged, but nothing is learnt from it. ``groups``
     (n,) names what shows the same thing (a burst, a patient): the rows of a group are held out together, since
@@ -116,7 +116,7 @@ def audit(
     voters = None if voter is None else check_codes(voter, n, "voter")
     targets = np.eye(K)[labels.index]
     machine, scores = held_out(features, weight, codes, targets)
-    evidence = Evidence(_calibrated(scores, targets, weight), labels.index, weight, known)
+    evidence = Evidence(_calibrated(scores, targets, weight), labels.index, weight, known, taught_back=True)
     unknown = _unknown(labels.index, np.arange(n) if codes is None else codes, weight) & ~known
     verdict = _judged(evidence, rule, voters, unknown)
     gain = _GAIN_A_ROW * weight.sum()

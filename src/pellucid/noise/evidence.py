@@ -25,6 +25,7 @@ class Evidence:
     weight: NDArray[np.float64]  # (n,) 0 or more; a row of weight 0 is judged, but nothing is inferred from it
     trusted: NDArray[np.bool_]  # (n,) True where the given label is known to be right
     learnt_given: bool = True  # the model learnt labels as wrong as these are; False where it learnt corrected ones
+    taught_back: bool = False  # what is found here is learnt in place of the labels, which are then judged again
 
     @property
     def margin(self) -> NDArray[np.float64]:

@@ -53,19 +53,22 @@ class Transition:
 
     def joint(self, evidence: Evidence, q: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
         """P(true class, given label) of each row, (n, K); ``q`` are the `beliefs`, where they are at hand."""
-        return np.asarray((self.beliefs(evidence) if q is None else q) * _emission(self.matrix, evidence))
+        return np.asarray((self.beliefs(evidence) if q is None else q) * emission_of(self.matrix, evidence))
+
+    def verdict(self, evidence: Evidence) -> Verdict:
+        """The posterior that this matrix gives."""
+        q = self.beliefs(evidence)
+        joint = self.joint(evidence, q)
+        posterior = joint / joint.sum(axis=1, keepdims=True)
+        sent = 1 - float(np.diag(self.matrix).mean())
+        why = f"what a label is depends on the true class alone, of which it loses {sent:.1%} on average"
+        value = worth(joint, q, evidence, self.moved + 1)
+        return Verdict("transition", posterior, by_trust(posterior, evidence.index), why, value)
 
 
 def transition(evidence: Evidence) -> Verdict:
     """Judge by the posterior under the most likely transition matrix."""
-    fitted = fit_transition(evidence)
-    q = fitted.beliefs(evidence)
-    joint = fitted.joint(evidence, q)
-    posterior = joint / joint.sum(axis=1, keepdims=True)
-    sent = 1 - float(np.diag(fitted.matrix).mean())
-    why = f"what a label is depends on the true class alone, of which it loses {sent:.1%} on average"
-    value = worth(joint, q, evidence, fitted.moved + 1)
-    return Verdict("transition", posterior, by_trust(posterior, evidence.index), why, value)
+    return fit_transition(evidence).verdict(evidence)
 
 
 def fit_transition(evidence: Evidence) -> Transition:
@@ -86,20 +89,29 @@ def fit_transition(evidence: Evidence) -> Transition:
     best = max(fits, key=lambda fit: fit[0])[1]
     share = best.joint(sample)
     share *= counted / share.sum(axis=1, keepdims=True)
-    moved = int(((share.T @ given) * (1 - np.eye(K)) >= 1).sum())
-    return replace(best, moved=moved)
+    return replace(best, moved=moved(share, given))
+
+
+def matrix_of(share: NDArray[np.float64], given: NDArray[np.float64]) -> NDArray[np.float64]:
+    """T (K, K) of rows that are each true class by ``share`` (n, K) and have the labels ``given`` (n, K), one-hot."""
+    counts = share.T @ given + _KEPT * np.eye(share.shape[1]) + _SENT
+    return np.asarray(counts / counts.sum(axis=1, keepdims=True))
+
+
+def moved(share: NDArray[np.float64], given: NDArray[np.float64]) -> int:
+    """How many cells off the diagonal of T have at least one label."""
+    return int(((share.T @ given) * (1 - np.eye(share.shape[1])) >= 1).sum())
 
 
 def _climb(
     sample: Evidence, T: NDArray[np.float64], given: NDArray[np.float64], counted: NDArray[np.float64]
 ) -> tuple[float, Transition]:
-    prior = _KEPT * np.eye(len(T)) + _SENT
     best, last = (-np.inf, Transition(T, None, 1.0, 0)), -np.inf
     for number in range(_ROUNDS):
         # the first round takes p as it is: the T it starts from is a guess, and no reason to change p
         mixing = T if number and sample.learnt_given else None
         logs = logs_of(sample.p if mixing is None else deconvolve(sample.p, mixing))
-        emission = _emission(T, sample)
+        emission = emission_of(T, sample)
         temperature, value = _sharpest(logs, emission, sample.weight)
         if value > best[0]:
             best = value, Transition(T, mixing, temperature, 0)
@@ -108,11 +120,9 @@ def _climb(
         last = value
         q = tempered(logs, temperature)
         for _ in range(_STEPS):
-            share = q * _emission(T, sample)
+            share = q * emission_of(T, sample)
             share *= counted / share.sum(axis=1, keepdims=True)
-            counts = share.T @ given
-            T = counts + prior
-            T /= T.sum(axis=1, keepdims=True)
+            T = matrix_of(share, given)
     return best
 
 
@@ -137,7 +147,7 @@ def deconvolve(p: NDArray[np.float64], T: NDArray[np.float64]) -> NDArray[np.flo
     return q
 
 
-def _emission(T: NDArray[np.float64], evidence: Evidence) -> NDArray[np.float64]:
+def emission_of(T: NDArray[np.float64], evidence: Evidence) -> NDArray[np.float64]:
     """P(given label | each true class), (n, K); of trusted rows the label is the class."""
     emission = T.T[evidence.index]
     emission[evidence.trusted] = np.eye(len(T))[evidence.index[evidence.trusted]]
