@@ -44,7 +44,7 @@ def test_the_main_job_from_python(tmp_path: Path, class_folders: Folders, pictur
         assert project.model(first.ref) == first
         assert project.report_path(first).is_file()
         assert project.report(first.ref) == project.report_path(first).parent
-        assert project.card(first.ref).startswith("# pets@1")
+        assert "trained on dataset version pets@1" in project.card(first.ref).splitlines()[0]
         assert project.train("pets", models="ridge", settings={"lambda": 0.5}) == [
             found for found in (first, second) if found.settings == {"lambda": 0.5}
         ]

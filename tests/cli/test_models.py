@@ -104,9 +104,9 @@ def test_list_show_compare_and_export(cli: Cli, three: Path, monkeypatch: pytest
     lines = [line.split() for line in cli("models", "list", "pets").out.splitlines()]
     assert [line[0] for line in lines] == ["model", "pets@3", "pets@2", "pets@1"]
     shown = cli("models", "show", "pets@1")
-    assert shown.out.startswith("# pets@1")
+    assert "trained on dataset version pets@1" in shown.out.splitlines()[0]
     assert "report.html" in shown.err
-    assert cli("models", "show", "pets@1", "--json").json["card"].startswith("# pets@1")
+    assert cli("models", "show", "pets@1", "--json").json["card"].startswith("# ")
     compared = cli("models", "compare", "pets@1", "pets@2")
     assert "pets@1" in compared.out.splitlines()[0]
     assert "accuracy of A less that of B" in compared.out

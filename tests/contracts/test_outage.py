@@ -132,7 +132,7 @@ def test_while_it_is_away_that_is_said_and_then_all_goes_on(server: Server, pets
     image: dict[str, Any] = {"content": picture("cat", 610), "headers": {"content-type": "image/png"}}
     with Served(pets, tokens) as served:
         first = served.predict(picture("cat", 611))
-        said = {"prediction": first["id"], "label": "dog", "id": f"away-{uuid.uuid4().hex}"}
+        said = {"prediction": first["id"], "label": "cat", "id": f"away-{uuid.uuid4().hex}"}
         with away(server):
             refused = until(lambda: unless(served.ask("POST", "/predict", **image), 200))
             for answer in (refused, served.ask("POST", "/feedback", json=said), served.ask("GET", "/history")):

@@ -292,7 +292,8 @@ def watched(
 
                 def up() -> bool:
                     with suppress(httpx.TransportError):
-                        return bool(found.prom("query", query="pellucid_http_requests_total"))
+                        ready = httpx.get(f"{found.prometheus}/-/ready", trust_env=False, timeout=30).status_code == 200
+                        return ready and bool(found.prom("query", query="pellucid_http_requests_total"))
                     return False
 
                 until(up)

@@ -18,6 +18,7 @@ from pellucid.flow.live import LiveModel
 from pellucid.store.blobs import digest_of
 from pellucid.store.ledger import entries_after
 from pellucid.store.votes import find_votes
+from pellucid.types import Role
 
 
 @pytest.fixture
@@ -51,8 +52,8 @@ def test_several_are_heard_in_one_transaction_as_they_are_one_by_one(
     live: LiveModel, shown: list[str], make_project: Callable[..., Project]
 ) -> None:
     alone = LiveModel(live.workspace, live.model)
-    words = [Said(name, "cat" if n % 3 else "dog", "ann") for n, name in enumerate(shown)]
-    words += [Said(shown[0], "cat", "ann"), Said(shown[0], "dog", "ann")]
+    words = [Said(name, "cat" if n % 3 else "dog", "ann", Role.GROUND_TRUTH) for n, name in enumerate(shown)]
+    words += [Said(shown[0], label, "ann", Role.GROUND_TRUTH) for label in ("cat", "dog")]
     with drafting(live) as draft, live.workspace.database.write() as connection:
         heard = [hear_within(draft, connection, said) for said in words]
         assert live.answerer.ledger == 0, "nobody sees it before it is committed"
@@ -66,7 +67,7 @@ def test_several_are_heard_in_one_transaction_as_they_are_one_by_one(
 
 
 def test_what_is_not_committed_is_undone_in_memory_too(live: LiveModel, shown: list[str]) -> None:
-    hear(live, Said(shown[0], "cat", "ann"))
+    hear(live, Said(shown[0], "dog", "ann"))
     before, stands, ledger = probabilities(live), dict(live.learnt()), live.ledger
     with (  # noqa: PT012 - what is learnt before the error is the point
         pytest.raises(ZeroDivisionError),
@@ -86,7 +87,7 @@ def test_what_is_not_committed_is_undone_in_memory_too(live: LiveModel, shown: l
 
 def test_one_that_is_refused_leaves_those_before_it(live: LiveModel, shown: list[str]) -> None:
     with drafting(live) as draft, live.workspace.database.write() as connection:
-        hear_within(draft, connection, Said(shown[0], "cat", "ann"))
+        hear_within(draft, connection, Said(shown[0], "dog", "ann"))
         stands = dict(live.learnt())
         for said, error in (
             (Said(shown[1], "zebra", "ann"), UsageError),
@@ -104,7 +105,7 @@ def test_one_that_is_refused_leaves_those_before_it(live: LiveModel, shown: list
 
 def test_others_entries_are_taken_in_once_and_are_not_undone(live: LiveModel, shown: list[str]) -> None:
     other = LiveModel(live.workspace, live.model)
-    hear(other, Said(shown[0], "cat", "bob"))
+    hear(other, Said(shown[0], "dog", "bob"))
     with (  # noqa: PT012 - what is learnt before the error is the point
         pytest.raises(ZeroDivisionError),
         drafting(live) as draft,
@@ -118,7 +119,7 @@ def test_others_entries_are_taken_in_once_and_are_not_undone(live: LiveModel, sh
 
 
 def test_the_same_key_counts_once_within_a_transaction(live: LiveModel, shown: list[str]) -> None:
-    said = Said(shown[0], "cat", "ann", key="k")
+    said = Said(shown[0], "dog", "ann", key="k")
     with drafting(live) as draft, live.workspace.database.write() as connection:
         twice: list[Heard] = [hear_within(draft, connection, said, source="s") for _ in range(2)]
     assert twice[0] == twice[1] == hear(live, said, source="s")

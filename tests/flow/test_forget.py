@@ -73,9 +73,9 @@ def test_a_voter_taken_back_equals_one_never_heard(pets: Pets) -> None:
 
 def test_criteria_combine_and_remaining_votes_decide(pets: Pets) -> None:
     one, two = pets.show("cat", 0, 1)
-    pets.say(one, "dog", voter="ann")
+    pets.say(one, "dog", voter="ann", role=Role.GROUND_TRUTH)
     then = datetime.now(UTC)
-    pets.say(two, "dog", voter="ann")
+    pets.say(two, "dog", voter="ann", role=Role.GROUND_TRUTH)
     pets.say(one, "cat", voter="bob")
     report = pets.project.forget("pets", voter="ann", since=then)
     assert (report.votes, report.unlearnt) == (1, 1)
@@ -205,12 +205,15 @@ def test_another_champion_learns_what_was_said_meanwhile_once(pets: Pets) -> Non
 
 
 def test_votes_that_turn_out_wrong_are_unlearnt_exactly(pets: Pets) -> None:
-    """A liar speaks before anyone knows him; when others contradict him, all that he said loses its weight."""
+    """Some lie before anyone knows them; when others contradict them, all that they said loses its weight."""
     lies, checked = pets.show("cat", *range(6)), pets.rows(Split.TRUSTED)[:12]
-    for sample in lies:
-        pets.say(sample, "dog", voter="eve", role=Role.ANNOTATOR)
-    for row in checked:
-        pets.say(row.sample, "dog" if row.label == "cat" else "cat", voter="eve", role=Role.ANNOTATOR)
+    liars = ("eve", "kim", "lee", "moe")
+    for liar in liars:
+        for sample in lies:
+            pets.say(sample, "dog", voter=liar, role=Role.ANNOTATOR)
+    for liar in liars:
+        for row in checked:
+            pets.say(row.sample, "dog" if row.label == "cat" else "cat", voter=liar, role=Role.ANNOTATOR)
     before = sum(pets.live.stands(name)[1] for name in lies)
     for sample in lies[:3]:
         for voter in ("ann", "bob"):
@@ -221,8 +224,9 @@ def test_votes_that_turn_out_wrong_are_unlearnt_exactly(pets: Pets) -> None:
     assert [pets.live.classes[number] for number, _ in places[:3]] == ["cat"] * 3
     assert sum(weight for _, weight in places[3:]) < 0.2 < before
     np.testing.assert_allclose(pets.weights(), refit(pets.live), atol=1e-8)
-    again = reaudit(pets.live)
-    assert again.unlearnt + again.relabelled + again.reweighed + again.added == 0  # at rest
+    moved = [reaudit(pets.live) for _ in range(4)]  # what is unlearnt changes what is thought of the rest
+    again = moved[-1]
+    assert again.unlearnt + again.relabelled + again.reweighed + again.added == 0, "it comes to rest"
     assert dict(pets.again().learnt()) == dict(pets.live.learnt())
 
 

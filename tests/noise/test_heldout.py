@@ -42,7 +42,7 @@ def test_held_out_is_left_out_for_any_targets_weights_and_groups(n: int, d: int,
     best = min(errors, key=lambda l2: errors[l2])
     assert error == pytest.approx(errors[best], rel=1e-6)
     near = [s for l2, s in by_lambda.items() if errors[l2] == pytest.approx(errors[best], rel=1e-6)]
-    assert any(np.allclose(scores, s, atol=1e-6) for s in near)
+    assert any(np.allclose(scores, s, atol=1e-5) for s in near)
 
 
 @pytest.mark.parametrize("d", [4, 60])

@@ -102,7 +102,7 @@ def lead(posterior: NDArray[np.float64], label: int) -> float:
     Learnt with its probability as weight, a label that is probably wrong would still do harm: nothing of the other
     classes' probability is learnt against it, and many who lie alike in small doses would move the model.
 
-    >>> lead(np.array([0.2, 0.7, 0.1]), 1), lead(np.array([0.2, 0.7, 0.1]), 0)
+    >>> lead(np.array([0.25, 0.75]), 1), lead(np.array([0.25, 0.75]), 0)
     (0.5, 0.0)
     """
     rest = np.delete(posterior, label).max(initial=0.0)

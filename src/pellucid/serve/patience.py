@@ -116,6 +116,7 @@ async def while_connected(request: Request, work: Coroutine[Any, Any, R]) -> R:
         raise
     finally:
         leaving.cancel()
+        await asyncio.wait((leaving,))
 
 
 async def _left(request: Request) -> None:

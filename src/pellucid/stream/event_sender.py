@@ -55,9 +55,10 @@ class EventSender:
         common: dict[str, Any] = {"source": SOURCE, "time": at, "subject": visit.picture.name}
         image = image_event(shown.data, id=visit.id, media_type=shown.media_type, **common)
         said = Feedback(visit.said, visit.user, image=shown.data)
-        self._transport.publish(self._topics.images, [image])
+        self._transport.publish(self._topics.images, [image], key=visit.user)
         self._waiting.setdefault(hashlib.sha256(shown.data).hexdigest(), []).append(visit.id)
-        self._transport.publish(self._topics.feedback, [feedback_event(said, id=visit.id, **common)])
+        told = feedback_event(said, id=visit.id, **common)
+        self._transport.publish(self._topics.feedback, [told], key=visit.user)  # a user's words keep their order
         return Reply()
 
     def gather(self) -> dict[str, Reply]:
