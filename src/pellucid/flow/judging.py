@@ -74,7 +74,7 @@ def judge(
         belief = beliefs[name]
         believed = live.may_learn(name) and name in open_ and name not in refused
         if believed:
-            place: tuple[str | None, float] = (belief.label, belief.weight)
+            place: tuple[str | None, float] = (belief.label if belief.weight > 0 else None, belief.weight)
         else:
             number, weight = live.trained(name) if live.may_learn(name) else (-1, 0.0)
             place = (live.classes[number] if weight > 0 else None, weight)
