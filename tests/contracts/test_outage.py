@@ -21,6 +21,7 @@ from pellucid.flow.live import LiveModel
 from pellucid.flow.tokens import create_token
 from pellucid.flow.worker import work
 from pellucid.store.votes import find_votes
+from pellucid.store.workers import workers_alive
 from pellucid.types import JobState, Right
 
 from ..conftest import until
@@ -108,6 +109,11 @@ def pets(
         project.train("pets", models="ridge")
         project.promote("pets@1")
         yield project
+
+
+def is_watching(project: Project) -> bool:
+    with project.workspace.database.read() as connection:
+        return bool(workers_alive(connection))
 
 
 def unless(answer: Any, status: int) -> Any:
@@ -199,6 +205,7 @@ def test_a_watching_worker_lives_through_it_and_goes_on(
     with ThreadPoolExecutor(1) as pool:
         working = pool.submit(work, pets.workspace, watch=True, stop=stop)
         try:
+            until(lambda: is_watching(pets))
             with away(server):
                 until(lambda: "the worker tries again soon" in caplog.text)
             (job,) = pets.submit(Grid(("pets",), models=("ridge",), settings={"ridge.lambda": (0.25,)}))

@@ -51,7 +51,7 @@ def own_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]
     sys.modules.pop("a_users_module", None)
 
 
-CONTRACT = ["classical", "onnx", "timm", "own"]
+CONTRACT = ["classical", "onnx", "openvino", "timm", "own"]
 
 
 @pytest.fixture(params=CONTRACT)
@@ -61,6 +61,7 @@ def any_extractor(
     specs = {
         "classical": "classical",
         "onnx": f"onnx:{make_onnx()}",
+        "openvino": f"openvino:{make_onnx()}",
         "timm": f"timm:test_resnet?weights={tiny_weights}",
         "own": f"{own_module}:MeanColour",
     }

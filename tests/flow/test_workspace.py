@@ -8,7 +8,8 @@ import sqlalchemy as sa
 
 from pellucid import Project
 from pellucid.errors import ConfigError, NotFoundError, StorageError, UsageError, VersionError
-from pellucid.flow.workspace import init_workspace, open_workspace, usable_cores
+from pellucid.features.pipeline import usable_cores
+from pellucid.flow.workspace import init_workspace, open_workspace
 from pellucid.store.database import VERSION_TABLE
 
 

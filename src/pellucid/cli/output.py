@@ -113,7 +113,7 @@ def short_spec(extractor: str) -> str:
     ('onnx:mobilenetv2_100.onnx', 'classical')
     """
     kind, colon, place = extractor.partition(":")
-    return f"{kind}:{Path(place).name}" if colon and kind == "onnx" else extractor
+    return f"{kind}:{Path(place).name}" if colon and kind in ("onnx", "openvino") else extractor
 
 
 def _are_numbers(values: Sequence[Any]) -> bool:

@@ -4,6 +4,7 @@ A person names an extractor by a *spec*:
 
 - ``classical``: no weights, works offline;
 - ``onnx:PATH`` and ``hf://REPO/FILE``: a network in ONNX form;
+- ``openvino:PATH``: the same, run by OpenVINO; ``?precision=bf16`` for processors that have it;
 - ``timm:NAME``: a network of the timm library, exported to ONNX once;
 - ``package.module:Class``: a class of one's own, see `Weightless` in `pellucid.features.weightless` for the
   short way.
@@ -35,6 +36,7 @@ ENTRY_POINTS = "pellucid.extractors"  # the group in which an installed package 
 EXTRACTORS: dict[str, str] = {
     "classical": "pellucid.features.classical:Classical",
     "onnx": "pellucid.features.onnx:OnnxExtractor",
+    "openvino": "pellucid.features.openvino:OpenVinoExtractor",
     "timm": "pellucid.features.timm:TimmExtractor",
 }
 
@@ -136,7 +138,7 @@ def open_extractor(spec: str, *, base: Path | None = None, cache: Path | None = 
         return _load(spec).open("", base=base, cache=cache)
     raise UsageError(
         f"{spec!r} names no extractor; wanted hf://REPO/FILE, package.module:Class or one of the kinds "
-        f"{', '.join(sorted(kinds))} (onnx:PATH, timm:NAME)"
+        f"{', '.join(sorted(kinds))} (onnx:PATH, openvino:PATH, timm:NAME)"
     )
 
 

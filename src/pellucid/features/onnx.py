@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,11 +25,23 @@ VERSION = 1  # count it up whenever the same file and preprocessing give other v
 MODEL = "model"  # the role of the one weight file
 
 
+class Network(Protocol):
+    """A network of one image input and one output, loaded; safe to share between threads."""
+
+    size: tuple[int, int] | None  # height and width that it takes, None where they are free
+
+    def __call__(self, pixels: NDArray[np.float32]) -> NDArray[Any]:
+        """The output for pixels (1, 3, height, width). Raises SourceError where it does not run."""
+        ...
+
+
 class OnnxExtractor:
     """One input (n, 3, height, width) float32 of any name, one output (n, d) or (n, d, 1, 1) float32, in one file.
 
     ``PATH.json`` beside ``PATH`` holds the preprocessing (`Preprocess.to_dict`) where it is not the default.
     """
+
+    kind = "onnx"
 
     def __init__(self, path: Path, spec: str, preprocess: Preprocess | None = None, description: str = "") -> None:
         """Raises NotFoundError, SourceError (no usable model) or UsageError (unfit preprocessing)."""
@@ -39,8 +51,8 @@ class OnnxExtractor:
             raise NotFoundError(f"cannot read the ONNX model {path}: {error.strerror}") from error
         self.spec = spec
         self.files: Mapping[str, Path] = {MODEL: path}
-        self._session = _session(content, path)
-        self._input, size = _image_input(self._session, path)
+        self._network = self._load(content, path)
+        size = self._network.size
         self.preprocess = preprocess or Preprocess(size=size or (224, 224))
         if size and self.preprocess.size != size:
             raise UsageError(f"{path} takes pictures of {size}; its preprocessing makes {self.preprocess.size}")
@@ -53,13 +65,10 @@ class OnnxExtractor:
     @classmethod
     def open(cls, argument: str, *, base: Path | None, cache: Path | None) -> Self:
         """From a path, or from ``hf://REPO/FILE``."""
-        if argument.startswith("hf://"):
-            path, sidecar = _download(argument, cache)
-            return cls(path, argument, _read_sidecar(sidecar))
         if not argument:
             raise UsageError("'onnx' wants a file: onnx:PATH or hf://REPO/FILE")
-        path = (base or Path()) / argument
-        return cls(path, f"onnx:{argument}", _read_sidecar(path.with_name(path.name + ".json")))
+        path, preprocess = locate(argument, base, cache)
+        return cls(path, argument if argument.startswith("hf://") else f"onnx:{argument}", preprocess)
 
     @classmethod
     def restore(cls, record: Mapping[str, Any], files: Mapping[str, Path]) -> Self:
@@ -74,13 +83,14 @@ class OnnxExtractor:
     def record(self) -> dict[str, Any]:
         """As `Extractor` says."""
         identity = {
-            "kind": "onnx",
+            "kind": self.kind,
             "version": VERSION,
             "preprocess": self.preprocess.to_dict(),
             "dim": self.dim,
             "files": {MODEL: self._digest},
+            **self._traits(),
         }
-        return {"kind": "onnx", "spec": self.spec, "description": self.description, "identity": identity}
+        return {"kind": self.kind, "spec": self.spec, "description": self.description, "identity": identity}
 
     @property
     def fingerprint(self) -> str:
@@ -91,21 +101,21 @@ class OnnxExtractor:
         """Vectors (n, dim). Raises SourceError where the network gives values that are not finite."""
         out = np.empty((len(images), self.dim), dtype=np.float32)
         for row, image in zip(out, images, strict=True):
-            row[:] = self._run(self.preprocess(image)).reshape(-1)
+            row[:] = self._network(self.preprocess(image)[None]).reshape(-1)
         if not np.isfinite(out).all():
             raise SourceError(f"{self.spec} gives values that are not finite; use weights in float32")
         return out
 
-    def _run(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-        result: NDArray[np.float32] = self._session.run(None, {self._input: pixels[None]})[0]
-        return result
+    def _load(self, content: bytes, path: Path) -> Network:
+        return _Session(content, path)
+
+    def _traits(self) -> Mapping[str, Any]:
+        """What else changes a vector."""
+        return {}
 
     def _probe(self, path: Path) -> int:
         """The size of a vector, from a dry run."""
-        try:
-            result = self._run(np.zeros((3, *self.preprocess.size), dtype=np.float32))
-        except _runtime_errors() as error:
-            raise SourceError(f"{path} does not run on pixels {self.preprocess.size}: {_line(error)}") from error
+        result = self._network(np.zeros((1, 3, *self.preprocess.size), dtype=np.float32))
         size = np.size(result)
         if np.shape(result) not in ((1, size), (1, size, 1, 1)) or size == 0 or result.dtype != np.float32:
             raise SourceError(
@@ -113,6 +123,33 @@ class OnnxExtractor:
                 "(1, d, 1, 1): export it without its classifier, pooled"
             )
         return size
+
+
+class _Session:
+    """By onnxruntime, on the thread that calls."""
+
+    def __init__(self, content: bytes, path: Path) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 4  # errors are raised; nothing is to be printed beside them
+        # Weights in further files would escape the digest: they are looked for where nothing can be.
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
+        try:
+            self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        except _runtime_errors() as error:
+            raise SourceError(f"{path} is no ONNX model that can be run: {line(error)}") from error
+        self._input, self.size = _image_input(self._session, path)
+        self._path = path
+
+    def __call__(self, pixels: NDArray[np.float32]) -> NDArray[Any]:
+        try:
+            result: NDArray[Any] = self._session.run(None, {self._input: pixels})[0]
+        except _runtime_errors() as error:
+            raise SourceError(f"{self._path} does not run on pixels {pixels.shape[2:]}: {line(error)}") from error
+        return result
 
 
 def _runtime_errors() -> tuple[type[Exception], ...]:
@@ -129,21 +166,6 @@ def _runtime_errors() -> tuple[type[Exception], ...]:
     )
 
 
-def _session(content: bytes, path: Path) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # errors are raised; nothing is to be printed beside them
-    # Weights in further files would escape the digest: they are looked for where nothing can be.
-    options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
-    try:
-        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except _runtime_errors() as error:
-        raise SourceError(f"{path} is no ONNX model that can be run: {_line(error)}") from error
-
-
 def _image_input(session: Any, path: Path) -> tuple[str, tuple[int, int] | None]:
     """The name of the image input, and height and width where they are fixed."""
     inputs, outputs = session.get_inputs(), session.get_outputs()
@@ -157,6 +179,20 @@ def _image_input(session: Any, path: Path) -> tuple[str, tuple[int, int] | None]
         raise SourceError(f"{path} takes {batch} pictures at a time; export it with a batch of 1 or a free one")
     fixed = all(isinstance(side, int) for side in sides)
     return inputs[0].name, (sides[0], sides[1]) if fixed else None
+
+
+def locate(place: str, base: Path | None, cache: Path | None) -> tuple[Path, Preprocess | None]:
+    """The file of ``PATH`` or ``hf://REPO/FILE``, and the preprocessing that lies beside it.
+
+    Raises:
+        UsageError: that preprocessing is none.
+        NotFoundError: the repository does not have it, or cannot be reached.
+    """
+    if place.startswith("hf://"):
+        path, sidecar = _download(place, cache)
+        return path, _read_sidecar(sidecar)
+    path = (base or Path()) / place
+    return path, _read_sidecar(path.with_name(path.name + ".json"))
 
 
 def _read_sidecar(path: Path | None) -> Preprocess | None:
@@ -186,14 +222,15 @@ def _download(address: str, cache: Path | None) -> tuple[Path, Path | None]:
     try:
         path = Path(hf_hub_download(repo_id, file, cache_dir=cache))
     except (HfHubHTTPError, EntryNotFoundError, OSError, ValueError) as error:
-        raise NotFoundError(f"cannot get {address}: {_line(error)}") from error
+        raise NotFoundError(f"cannot get {address}: {line(error)}") from error
     try:
         return path, Path(hf_hub_download(repo_id, f"{file}.json", cache_dir=cache))
     except LocalEntryNotFoundError as error:
-        raise NotFoundError(f"cannot tell whether {address} has a preprocessing: {_line(error)}") from error
+        raise NotFoundError(f"cannot tell whether {address} has a preprocessing: {line(error)}") from error
     except EntryNotFoundError:
         return path, None
 
 
-def _line(error: BaseException) -> str:
+def line(error: BaseException) -> str:
+    """What an error of another library says, in one line."""
     return " ".join(str(error).split())

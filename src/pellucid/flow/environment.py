@@ -16,6 +16,7 @@ _PACKAGES = (
     "scikit-learn",
     "scikit-image",
     "onnxruntime",
+    "openvino",
     "pillow",
     "safetensors",
     "torch",

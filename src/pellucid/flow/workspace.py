@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from pellucid.config import CONFIG_NAME, STATE_NAME, Settings, config_template, 
 from pellucid.errors import StorageError, UsageError
 from pellucid.features.decode import Limits
 from pellucid.features.extractor import Extractor, open_extractor
+from pellucid.features.pipeline import usable_cores
 from pellucid.store.blobs import Blobs
 from pellucid.store.database import Database
 from pellucid.store.images import Images
@@ -61,11 +61,6 @@ class Workspace:
     def extractor(self, spec: str | None = None) -> Extractor:
         """The extractor of that specification, or the project's own; relative paths start at the project."""
         return open_extractor(spec or self.settings.extractor, base=self.root, cache=self.cache / "extractors")
-
-
-def usable_cores() -> int:
-    """The cores that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def init_workspace(folder: Path) -> Path:

@@ -153,7 +153,7 @@ def short_spec(extractor: str) -> str:
     ('onnx:mobilenetv2_100.onnx', 'classical')
     """
     kind, colon, place = extractor.partition(":")
-    return f"{kind}:{place.rpartition('/')[2]}" if colon and kind == "onnx" else extractor
+    return f"{kind}:{place.rpartition('/')[2]}" if colon and kind in ("onnx", "openvino") else extractor
 
 
 def settings_in_words(settings: Mapping[str, Any]) -> str:
