@@ -37,6 +37,7 @@ from archive import fill
 from bench import Figure, program, say
 from load import distinct
 from material import backbone, photographs
+from pellucid.errors import PellucidError
 from pellucid.flow.embed import embed_samples
 from pellucid.flow.predict import open_predictor
 from pellucid.flow.tokens import create_token
@@ -45,6 +46,7 @@ from pellucid.store.manifests import read_manifest
 
 HERE = Path(__file__).resolve().parent
 NAME, CONNECTIONS, SWAP_IMAGES = "trashnet", 16, 40
+OTHERS = {"OpenVINO, f32": "openvino:{}", "OpenVINO, bf16": "openvino:{}?precision=bf16"}  # extractors by name
 LOOPS = {"batch 1": (1, 0), "batch 1, decoding ahead": (1, 1), "batch 4, decoding ahead": (4, 1)}
 MANY, FEW = (1_000_000, 200_000), (1_000, 200)  # predictions and votes
 
@@ -217,8 +219,8 @@ def spent(speed: float, cpu: float) -> str:
     return f"processor {cpu:.2f} ms each, {speed * cpu / 10:.0f} % of the core"
 
 
-def speeds(project: Path, images: Path, seconds: float, rounds: int) -> Iterator[Figure]:
-    """Bare loops, plain endpoints and the server in turn."""
+def speeds(project: Path, others: Mapping[str, Path], images: Path, seconds: float, rounds: int) -> Iterator[Figure]:
+    """Bare loops, plain endpoints, and the servers of the project and of others with another runtime in turn."""
     bare: dict[str, list[float]] = {name: [] for name in LOOPS}
     cost: dict[str, list[float]] = {name: [] for name in LOOPS}
     versions = peers.versions()
@@ -226,6 +228,7 @@ def speeds(project: Path, images: Path, seconds: float, rounds: int) -> Iterator
         ours = stack.enter_context(server(project))
         contenders = {"ours": ours, "plain": stack.enter_context(endpoint())}
         contenders |= {name: stack.enter_context(peer(name)) for name in versions}
+        contenders |= {name: stack.enter_context(server(folder)) for name, folder in others.items()}
         loads: dict[str, list[Load]] = {name: [] for name in contenders}
         for served in contenders.values():
             served.press(1.0, images)
@@ -268,19 +271,41 @@ def speeds(project: Path, images: Path, seconds: float, rounds: int) -> Iterator
     yield Figure(
         "head and bookkeeping, of a request", share, at_most=0.1, remark="processor time beyond the cheapest loop's"
     )
-    failed = sum(item.failed for item in loads["ours"])
+    failed = sum(item.failed for name in ("ours", *others) for item in loads[name])
     yield Figure("failed requests", failed, at_most=0)
+    for name in others:
+        own = min(item.cpu for item in loads[name])
+        yield Figure(f"pellucid serve, {name}", best[name], "images/s", remark=spent(best[name], own))
+        yield Figure("... / plain FastAPI endpoint", best[name] / best["plain"], at_least=1.2)
+        yield Figure("... by processor time", cpu / own, at_least=1.2)
 
 
-def correct(served: Served, images: Sequence[bytes], classes: Sequence[str]) -> tuple[list[float], list[float]]:
-    """ms of /predict and /feedback, one after the other; each feedback says another class than the answer."""
+def train_others(trained: Path) -> dict[str, Path]:
+    """Copies of the project, each with a champion of another runtime that this machine has."""
+    made: dict[str, Path] = {}
+    with Project(trained) as project:
+        first = project.choose_model(NAME)
+    for name, spec in OTHERS.items():
+        folder = Path(shutil.copytree(trained, trained.with_name(f"other-{len(made)}")))
+        with Project(folder) as project:
+            try:
+                (model,) = project.train(first.dataset, extractors=spec.format(backbone()))
+            except PellucidError as error:
+                say(f"{name} is not measured: {error}")
+                continue
+            project.promote(model.ref, force=True)
+        made[name] = folder
+    return made
+
+
+def confirm(served: Served, images: Sequence[bytes]) -> tuple[list[float], list[float]]:
+    """ms of /predict and /feedback, one after the other; each feedback confirms the answer, so it is learnt."""
     asking, telling = [], []
     for data in images:
         began = time.perf_counter()
         (answer,) = served.post("/predict", distinct(data), "image/jpeg")["predictions"]
         asked = time.perf_counter()
-        other = next(name for name in classes if name != answer["label"])
-        heard = served.post("/feedback", json.dumps({"prediction": answer["id"], "label": other}).encode())
+        heard = served.post("/feedback", json.dumps({"prediction": answer["id"], "label": answer["label"]}).encode())
         telling.append((time.perf_counter() - asked) * 1000)
         asking.append((asked - began) * 1000)
         if heard["action"] not in ("learnt", "undone") or heard["ledger"] <= answer["ledger"]:
@@ -299,7 +324,7 @@ def feedback(folder: Path, images: Path, number: int) -> Iterator[Figure]:
         X = embed_samples(project.workspace, predictor.extractor, [row.sample for row in rows])
         y = np.array([model.classes.index(str(row.label)) for row in rows])
     with server(folder) as served:
-        _, times = correct(served, [file.read_bytes() for file in files], model.classes)
+        _, times = confirm(served, [file.read_bytes() for file in files])
     with tempfile.TemporaryDirectory() as scratch:
         np.savez(Path(scratch) / "rows.npz", X=X, y=y)
         whole = child(("rivals.py", "refit", Path(scratch) / "rows.npz"), core=0)
@@ -343,15 +368,13 @@ def sizes(folder: Path, images: Path, seconds: float, rounds: int, many: tuple[i
     speed: dict[str, list[float]] = {"few": [], "many": []}
     told: dict[str, list[float]] = {"few": [], "many": []}
     cost: dict[str, list[float]] = {"few": [], "many": []}
-    with Project(folder) as project:
-        classes = project.choose_model(NAME).classes
     with server(folder) as few, server(big) as full:
         for turn in range(rounds):
             for name, served in (("few", few), ("many", full))[:: 1 if turn % 2 else -1]:
                 load = served.press(seconds, images)
                 speed[name].append(load.speed)
                 cost[name].append(load.cpu)
-                told[name].append(statistics.median(correct(served, data[turn * 20 :][:20], classes)[1]))
+                told[name].append(statistics.median(confirm(served, data[turn * 20 :][:20])[1]))
             say(f"full database, round {turn + 1}: {speed['few'][-1]:.0f} and {speed['many'][-1]:.0f} images/s")
     shown = f"{many[0]:,} predictions, {many[1]:,} votes"
     ratio = max(speed["many"]) / max(speed["few"])
@@ -382,7 +405,7 @@ def measure(quick: bool) -> list[Figure]:
             return Path(shutil.copytree(trained, Path(scratch) / name))
 
         return [
-            *speeds(fresh("speeds"), images, seconds, rounds),
+            *speeds(fresh("speeds"), train_others(trained), images, seconds, rounds),
             *feedback(fresh("feedback"), images, 20 if quick else 200),
             *swap(fresh("swap"), images, 12 * seconds),  # between two of them a model has to be loaded
             *sizes(fresh("sizes"), images, seconds, rounds, many),
