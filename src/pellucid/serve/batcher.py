@@ -33,6 +33,7 @@ class BatchStats:
     refused: int  # not taken because the queue was full
     waiting: int  # in the queue at this moment
     sizes: Mapping[int, int]  # how many batches had how many items
+    seconds: float  # that they took in all
 
 
 @dataclass(slots=True)
@@ -96,6 +97,7 @@ class Batcher(Generic[T, R]):
         self._sizes: Counter[int] = Counter()
         self._dropped = self._refused = 0
         self._seconds = _FIRST_GUESS  # that a batch takes
+        self._total = 0.0  # seconds that all took
         self._began: float | None = None  # when the batch at work was begun; None where none is
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
@@ -119,6 +121,7 @@ class Batcher(Generic[T, R]):
                 refused=self._refused,
                 waiting=len(self._queue),
                 sizes=MappingProxyType(dict(sorted(self._sizes.items()))),
+                seconds=self._total,
             )
 
     @property
@@ -214,6 +217,7 @@ class Batcher(Generic[T, R]):
             self._sizes[len(batch)] += 1
             self._askers = len(batch) + len(self._queue)
             spent = time.monotonic() - began
+            self._total += spent
             first = self._sizes.total() == 1
             self._seconds = spent if first else _MEMORY * self._seconds + (1 - _MEMORY) * spent
         for entry, outcome in zip(batch, outcomes, strict=True):

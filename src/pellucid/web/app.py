@@ -52,6 +52,7 @@ def add_pages(app: FastAPI, doors: Doors) -> None:
         app, title="Pellucid", favicon="🔎", dark=None, language="en-US", tailwind=False, show_welcome_message=False,
         gzip_middleware_factory=None, binding_refresh_interval=None,
     )  # fmt: skip
+    core.app.on_shutdown(desk.close)
     app.add_middleware(_Safe)
 
 

@@ -17,6 +17,7 @@ from pellucid.flow.gallery import Gallery
 from pellucid.flow.live import LiveModel
 from pellucid.flow.review import Queue, Taken, glance, renew_queue
 from pellucid.flow.shelf import Shelf
+from pellucid.flow.voters import Voter, list_voters
 from pellucid.flow.workspace import Workspace
 from pellucid.serve.app import Doors
 from pellucid.store.acts import begin_act, drop_act, end_act
@@ -29,6 +30,8 @@ T = TypeVar("T")
 
 _REVIEW_SECONDS = 30.0  # at least, between two looks at whether there is something else to review
 _GLANCE_SECONDS = 120.0  # the same where nobody reviews, and it is counted only
+_SHARE = 0.005  # of the time that each thing that the pages look up again and again may take
+_MANNERLY = 0.3  # the same of work with manners, most of whose time is rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +47,18 @@ class Desk:
     shelf: Shelf = field(default_factory=Shelf)  # the dataset versions that are looked at
     # What takes long and is not waited for, so that no page has to wait behind it.
     slow: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "pellucid-page-slow"))
-    # What is made of the live model, which may take minutes: neither reading nor slow work waits behind it.
-    makers: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(2, "pellucid-page-make"))
+    # What may take minutes, with manners: neither reading nor slow work waits behind it.
+    makers: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(3, "pellucid-page-make"))
     galleries: Cache = field(default_factory=lambda: Cache(most=1))  # by live model, as the next one
-    reviews: Cache = field(default_factory=lambda: Cache(most=1, share=0.05))
-    cache: Cache = field(default_factory=Cache)  # what the pages show, by the work that finds it and its words
+    reviews: Cache = field(default_factory=lambda: Cache(most=1, share=_MANNERLY))
+    ballots: Cache = field(default_factory=lambda: Cache(most=20, share=_MANNERLY))  # what voters are worth, by dataset
+    cache: Cache = field(
+        default_factory=lambda: Cache(share=_SHARE)
+    )  # what the pages show, by the work that finds it and its words
     began: datetime = field(default_factory=lambda: datetime.now(UTC))  # when the server started
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "manners", Manners(lambda: self.doors.service.stats.items))
+        object.__setattr__(self, "manners", Manners(lambda: self.doors.service.stats.seconds))
 
     @property
     def workspace(self) -> Workspace:
@@ -94,6 +100,15 @@ class Desk:
     def forget(self, work: Callable[..., object], *words: Hashable) -> None:
         """What the work has found with these words is no longer true."""
         self.cache.forget((work, words))
+
+    async def voters(self, dataset: str, *, seconds: float) -> list[Voter] | None:
+        """All who have said something of the dataset; None while they are weighed for the first time.
+
+        Args:
+            seconds: how old it may be, before it is looked up anew beside the viewers.
+        """
+        weigh = functools.partial(_run, self.makers, list_voters, self.workspace, dataset, self.manners)
+        return await self.ballots.glimpse(dataset, weigh, seconds=seconds)
 
     async def gallery(self) -> Gallery:
         """What the live model has learnt, to be shown beside an image; made once for each model."""
@@ -147,6 +162,10 @@ class Desk:
         heard = await self.doors.service.hear(replace(said, voter=caller.name), f"page:{caller.name}")
         self.doors.metrics.note_heard(heard)
         return heard
+
+    def close(self) -> None:
+        """The server is to end: what is being computed for pages does not rest any more."""
+        self.manners.close()
 
     def _carry_out(self, actor: str, verb: str, subject: str, work: Callable[[], T], detail: Mapping[str, Any]) -> T:
         database = self.workspace.database

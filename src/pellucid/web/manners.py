@@ -6,37 +6,45 @@ import threading
 import time
 from collections.abc import Callable
 
-_SHARE = 0.04  # of the time that such work may take where requests are being answered
-_LONGEST = 2.0  # seconds of one rest
+_SHARE = 0.02  # of a core that such work may take where requests take all the time there is
 
 
 class Manners:
-    """Called between pieces of work: where requests were answered meanwhile, it sleeps until the work had its share.
+    """Called between pieces of work: the more of the time answers took meanwhile, the longer it rests.
 
-    Where nobody asks anything, work goes on at once.
+    Where nobody asks anything, work goes on at once; where requests are answered without a pause, it takes a small
+    share of a core; else in between.
 
     Args:
-        answered: how many requests have been answered so far.
+        busy: seconds that answering has taken so far.
         spent: seconds of processor time that the thread which asks has used.
-        sleep: waits for so many seconds.
+        clock: seconds that only grow.
+        sleep: waits for so many seconds; until `close` where None.
     """
 
     def __init__(
         self,
-        answered: Callable[[], int],
+        busy: Callable[[], float],
         *,
         spent: Callable[[], float] = time.thread_time,
-        sleep: Callable[[float], object] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], object] | None = None,
     ) -> None:
-        self._answered = answered
+        self._busy = busy
         self._spent = spent
-        self._sleep = sleep
+        self._clock = clock
+        self._closed = threading.Event()
+        self._sleep = sleep or self._closed.wait
         self._last = threading.local()
 
     def __call__(self) -> None:
         """Rests, or does not."""
-        spent, answered = self._spent(), self._answered()
-        began, before = getattr(self._last, "look", (spent, answered))
-        if answered != before:
-            self._sleep(min(_LONGEST, (spent - began) * (1 / _SHARE - 1)))
-        self._last.look = spent, self._answered()
+        now = self._spent(), self._busy(), self._clock()
+        spent, busy, passed = (new - old for new, old in zip(now, getattr(self._last, "look", now), strict=True))
+        self._last.look = now
+        if busy > 0 and passed > 0:
+            self._sleep(spent * (1 / _SHARE - 1) * min(1.0, busy / passed))
+
+    def close(self) -> None:
+        """Ends all rests, and those to come: the server is to end."""
+        self._closed.set()

@@ -9,7 +9,7 @@ from nicegui import ui
 
 from pellucid.errors import PellucidError
 from pellucid.flow.forget import Forgotten, Shift, forget
-from pellucid.flow.voters import Voter, list_voters
+from pellucid.flow.voters import Voter
 from pellucid.flow.votes import CastVote, newest_votes
 from pellucid.types import Right
 from pellucid.web.formats import ago, between, many, share
@@ -50,7 +50,7 @@ class OneVoter:
 
     async def _show_figures(self) -> None:
         try:
-            found = await self._desk.glimpse(list_voters, self._dataset, self._desk.manners, seconds=10.0, slow=True)
+            found = await self._desk.voters(self._dataset, seconds=10.0)
         except PellucidError as error:
             complain(error)
             return
@@ -161,7 +161,7 @@ class OneVoter:
 
     async def _done(self, done: Forgotten) -> None:
         self._is_over = True
-        self._desk.forget(list_voters, self._dataset, self._desk.manners)
+        self._desk.ballots.forget(self._dataset)
         self._forget.clear()
         with self._forget:
             heading(2, "Forgotten")

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from nicegui import ui
 
 from pellucid.errors import PellucidError
-from pellucid.flow.voters import Voter, list_voters
+from pellucid.flow.voters import Voter
 from pellucid.web.formats import between, share
 from pellucid.web.one_voter import OneVoter
 from pellucid.web.parts import Words, card, empty, meter
@@ -58,8 +58,7 @@ async def build(view: View) -> None:
 
 async def voters_of(view: View) -> list[Voter] | None:
     """All voters; None while they are being weighed for the first time."""
-    desk = view.desk
-    return await desk.glimpse(list_voters, desk.dataset, desk.manners, seconds=_KEEP, slow=True)
+    return await view.desk.voters(view.desk.dataset, seconds=_KEEP)
 
 
 class _Voters:
