@@ -28,7 +28,7 @@ format: $(VENV)/.dev  ## format and mend what can be mended
 	$(BIN)/ruff check --fix .
 
 bench: $(VENV)/.dev  ## the figures of docs/benchmarks.md; needs PELLUCID_DATA, a folder with data/ and weights/
-	$(BIN)/python -m benchmarks
+	$(BIN)/python benchmarks/run.py
 
 screenshots: $(VENV)/.dev  ## the pictures of the pages, of what `make demo` left
 	$(BIN)/python examples/screenshots.py

@@ -28,6 +28,7 @@ NAMES = (
     "ingest",
     "rerun",
     "embedding",
+    "runtimes",
     "quality",
     "ridge",
     "audit",

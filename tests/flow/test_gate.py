@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from pellucid import Project
-from pellucid.errors import ConfigError, GateError
+from pellucid.errors import ConfigError, GateError, StorageError
 from pellucid.flow import gate as module
 from pellucid.flow.embed import embed_samples
 from pellucid.labels.halves import halve
+from pellucid.store.ledger import Entry, add_entries
 from pellucid.store.votes import add_votes
 from pellucid.types import Role, Split, Vote
 
@@ -88,6 +89,32 @@ def test_the_gate_judges_on_its_own_half(gated: Project, monkeypatch: pytest.Mon
     assert set(seen) == set(mine)
     assert verdict.figures["trusted"]["n"] == len(mine)
     assert gated.verdicts() == []
+
+
+def test_the_champion_is_judged_as_it_answers_now(gated: Project) -> None:
+    """pets@2 takes every cat for a dog; a champion that has learnt to do so is no better."""
+    champion = gated.model("pets@1")
+    other = {"cat": "dog", "dog": "cat"}
+    rows = [row for row in gated.inspect("pets@1").rows if row.split is Split.TRAIN]
+    entries = [Entry(row.sample, other[str(row.label)], 1.0, "learn", "a test") for row in rows]
+    with gated.workspace.database.write() as connection:
+        newest = add_entries(connection, champion, entries)
+    verdict = gated.gate("pets@2")
+    assert verdict.figures["trusted"]["comparison"]["difference"]["value"] == 0
+    assert verdict.figures["learnt"] == newest
+
+
+def test_a_champion_whose_images_are_gone_is_judged_as_it_was_trained(
+    gated: Project, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def gone(*_: object) -> None:
+        raise StorageError("3 images of its training are gone")
+
+    monkeypatch.setattr(module, "LiveModel", gone)
+    verdict = gated.gate("pets@2")
+    assert verdict.figures["trusted"]["comparison"]["difference"]["value"] == -1
+    assert verdict.figures["learnt"] is None
+    assert "as it was trained" in caplog.text
 
 
 def test_recent_votes_are_reported_beside_where_neither_model_has_learnt_the_image(gated: Project) -> None:

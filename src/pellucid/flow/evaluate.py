@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,7 +47,12 @@ def judge(
     with workspace.database.read() as connection:
         version = get_version(connection, dataset or model.dataset)
     material = gather(workspace, version, predictor.extractor, progress=progress)
-    return Judgement(model, material, predictor, aligned(model, predictor, version, material.test.X))
+    return Judgement(
+        model,
+        material,
+        predictor,
+        aligned(model, predictor.classes, predictor.predict_vectors(material.test.X), version),
+    )
 
 
 def compare_models(
@@ -109,18 +115,21 @@ def _stored(workspace: Workspace, model: ModelVersion, name: str) -> str:
     return read_text(workspace.artifacts.fetch_folder("models", model.id, workspace.cache / "models"), model.id, name)
 
 
-def aligned(model: ModelVersion, predictor: Predictor, version: DatasetVersion, X: NDArray[np.float32]) -> Answers:
-    """The model's probabilities for vectors (n, d), (n, K) in the order of the dataset version's classes.
+def aligned(model: ModelVersion, classes: Sequence[str], answers: Answers, version: DatasetVersion) -> Answers:
+    """The model's probabilities, (n, K) in the order of the dataset version's classes.
+
+    Args:
+        classes: that the model tells apart.
+        answers: its probabilities, (n, C) in their order.
 
     Raises:
         DataError: the model does not know a single class of that dataset.
     """
-    answers = predictor.predict_vectors(X)
     wanted = version.class_to_idx
-    if tuple(predictor.classes) == version.classes:
+    if tuple(classes) == version.classes:
         return answers
     found = np.zeros((len(answers), len(wanted)))
-    for column, name in enumerate(predictor.classes):
+    for column, name in enumerate(classes):
         if name in wanted:
             found[:, wanted[name]] = answers[:, column]
     total = found.sum(axis=1, keepdims=True)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from pellucid.config import Settings
-from pellucid.errors import ConfigError
+from pellucid.errors import ConfigError, PellucidError
 from pellucid.evaluate.gate import FALL, MARGIN, GateReport
 from pellucid.evaluate.gate import judge as judge_gate
+from pellucid.flow.answerer import Answerer
 from pellucid.flow.embed import embed_samples
 from pellucid.flow.environment import current_user
 from pellucid.flow.evaluate import aligned
+from pellucid.flow.live import LiveModel
 from pellucid.flow.predict import open_predictor
 from pellucid.flow.workspace import Progress, Workspace, no_progress
 from pellucid.labels.consensus import HEARD
@@ -25,6 +28,7 @@ from pellucid.store.verdicts import Verdict, add_verdict
 from pellucid.store.votes import votes_of
 from pellucid.types import TRUST_SCALE, DatasetVersion, ModelVersion, Role, Row, Split, Status
 
+_LOG = logging.getLogger(__name__)
 _BELIEVED = 0.9  # trust from which on a vote's label may speak for or against a model
 
 
@@ -37,6 +41,9 @@ def gate(
     progress: Progress = no_progress,
 ) -> Verdict:
     """Judges a candidate against the champion of its name, by the rule of ``pellucid.evaluate.gate.judge``.
+
+    The champion is judged as it answers now, with all that it has learnt from feedback; as it was trained, where the
+    images that it learnt are gone. The verdict tells which.
 
     What decides are the trusted images of the dataset's newest version, the gate's half of them: the other half is the
     guard's of online learning. Beside them the verdict reports, and does not weigh, the same comparison on what votes
@@ -66,14 +73,16 @@ def gate(
         rows = _usable(workspace, version)
         trusted = [row for row in rows if row.split is Split.TRUSTED]
         half = set(halve([row.sample for row in trusted], [row.group for row in trusted])[1])
+        now = _as_it_answers(workspace, champion)
         pair = _Pair(workspace, target, champion, version, rules, progress)
-        report = pair.judge([row for row in trusted if row.sample in half])
-        recent = pair.judge(_voted(workspace, target, champion, rows))
+        report = pair.judge([row for row in trusted if row.sample in half], now)
+        recent = pair.judge(_voted(workspace, target, champion, rows))  # which it has learnt from by now
         passed = report.passed
         figures = {
             "judged": report.n > 0,
             "summary": report.summary + (f", the gate's half of {len(trusted)} trusted ones" if report.n else ""),
             "reasons": list(report.reasons),
+            "learnt": None if now is None else now.ledger,
             "dataset": version.ref,
             "trusted": report.to_dict(),
             "votes": recent.to_dict() if recent.n else None,
@@ -137,6 +146,18 @@ def _voted(workspace: Workspace, candidate: ModelVersion, champion: ModelVersion
     ]
 
 
+def _as_it_answers(workspace: Workspace, champion: ModelVersion) -> Answerer | None:
+    """The champion with all that its ledger says; None where that cannot be had, as without its images."""
+    try:
+        live = LiveModel(workspace, champion)
+        with workspace.database.read() as connection:
+            live.follow(connection)
+    except PellucidError as error:
+        _LOG.warning("the gate judges %s as it was trained, without what it has learnt since: %s", champion.ref, error)
+        return None
+    return live.answerer
+
+
 class _Pair:
     """Candidate and champion, opened once."""
 
@@ -155,22 +176,19 @@ class _Pair:
         self._rules = rules
         self._progress = progress
 
-    def judge(self, rows: Sequence[Row]) -> GateReport:
-        """The gate's report on the rows."""
+    def judge(self, rows: Sequence[Row], champion: Answerer | None = None) -> GateReport:
+        """The gate's report on the rows, with the champion in that state; as it was trained where None."""
         index, ids = self._version.class_to_idx, [row.sample for row in rows]
         groups = [row.group for row in rows]
-        first, second = (
-            aligned(
-                model,
-                predictor,
-                self._version,
-                embed_samples(self._workspace, predictor.extractor, ids, progress=self._progress),
-            )
-            for model, predictor in self._models
-        )
+        found = []
+        for (model, predictor), state in zip(self._models, (None, champion), strict=True):
+            X = embed_samples(self._workspace, predictor.extractor, ids, progress=self._progress)
+            classes = predictor.classes if state is None else state.classes
+            answers = predictor.predict_vectors(X) if state is None else state.reply(X)[0]
+            found.append(aligned(model, classes, answers, self._version))
         return judge_gate(
-            first,
-            second,
+            found[0],
+            found[1],
             [index[row.label] for row in rows if row.label is not None],
             self._version.classes,
             groups if len(set(groups)) < len(groups) else None,
