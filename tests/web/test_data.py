@@ -120,6 +120,27 @@ def test_filters_narrow_and_the_address_keeps_them(person: Come) -> None:
     expect(page.locator(".wall-note")).to_contain_text("601 pictures")
 
 
+def test_a_class_renamed_meanwhile_leaves_the_version_as_it_is_and_its_old_name_finds_nothing_in_the_next(
+    site: Site, person: Come, tmp_path: Path, class_folders: Callable[..., Path]
+) -> None:
+    with Project(site.folder) as project:
+        project.ingest(class_folders(tmp_path, {"cat": 4, "eel": 6}), "few")
+        page = person().open("/data?version=few@1&label=eel")
+        expect(page.locator(".wall-note")).to_contain_text("6 of 10")
+        rows = [row.sample for row in project.inspect("few@1").rows if row.label == "eel"]
+        assert project.settle("few", rows, "conger", voter="ann").ref == "few@2"
+    page.reload()
+    expect(page.locator(".wall-note")).to_contain_text("6 of 10")
+    page.get_by_role("combobox", name="Version").click()
+    page.get_by_role("option", name="few@2").click()
+    expect(page.locator(".wall-note")).to_contain_text("10 pictures")
+    expect(page.get_by_role("button", name="conger 6")).to_be_visible()
+    page.goto(f"{site.url}/data?version=few@2&label=eel")  # as from a bookmark
+    expect(page.locator(".wall-note")).to_contain_text("No picture fits")
+    page.get_by_role("button", name="Take all filters away").click()
+    expect(page.locator(".wall-note")).to_contain_text("10 pictures")
+
+
 def test_hostile_words_are_text(person: Come) -> None:
     page = person().open("/data?version=many@2&text=bold")
     cell = page.get_by_role("option", name=f"label {HOSTILE}")
