@@ -27,11 +27,11 @@ from threadpoolctl import threadpool_limits
 from bench import Figure, program, say
 from material import backbone, extract
 from pellucid.evaluate.figures import LIGHT
-from pellucid.flow.answerer import Views
-from pellucid.flow.learn import gather
-from pellucid.flow.live import LiveModel
-from pellucid.flow.pictures import source_pictures
-from pellucid.flow.simulate import MONDAY, TUESDAY, Play, Traffic, Visit, draw_traffic
+from pellucid.flow.online.answerer import Views
+from pellucid.flow.online.live import LiveModel
+from pellucid.flow.production.pictures import source_pictures
+from pellucid.flow.production.simulate import MONDAY, TUESDAY, Play, Traffic, Visit, draw_traffic
+from pellucid.flow.training.learn import gather
 from pellucid.project import Project
 from pellucid.protocol.methods import find_method
 from pellucid.protocol.problem import Part, Problem

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from bench import Figure, program, say, usable_cores
 from material import backbone, find
-from pellucid.flow.monday_tuesday import Plan, run_benchmark
+from pellucid.flow.training.monday_tuesday import Plan, run_benchmark
 from pellucid.project import Project
 from pellucid.protocol.methods import METHODS, choose_methods, missing_library
 from pellucid.protocol.table import REFERENCE, Line

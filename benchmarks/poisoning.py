@@ -26,12 +26,12 @@ from threadpoolctl import threadpool_limits
 
 from bench import Figure, program, say
 from material import backbone, extract
-from pellucid.flow.answer import Asked, answer
-from pellucid.flow.answerer import Views
-from pellucid.flow.feedback import Said, hear
-from pellucid.flow.forget import forget
-from pellucid.flow.live import LiveModel
-from pellucid.flow.reaudit import reaudit
+from pellucid.flow.online.answer import Asked, answer
+from pellucid.flow.online.answerer import Views
+from pellucid.flow.online.feedback import Said, hear
+from pellucid.flow.online.forget import forget
+from pellucid.flow.online.live import LiveModel
+from pellucid.flow.online.reaudit import reaudit
 from pellucid.project import Project
 from pellucid.serve.service import REAUDIT_AFTER
 from pellucid.store.ledger import Entry

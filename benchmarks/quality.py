@@ -33,8 +33,8 @@ from sklearn.preprocessing import StandardScaler
 from bench import Figure, program, say
 from material import backbone, extract, find, write_pngs
 from pellucid.features.similar import MAX_DISTANCE, perceptual_hash
-from pellucid.flow.ingest import IngestReport
-from pellucid.flow.learn import gather
+from pellucid.flow.data.ingest import IngestReport
+from pellucid.flow.training.learn import gather
 from pellucid.heads.head import build_head
 from pellucid.project import Project
 from pellucid.store.samples import sketches_of

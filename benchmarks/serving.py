@@ -38,9 +38,9 @@ from bench import Figure, program, say
 from load import distinct
 from material import backbone, photographs
 from pellucid.errors import PellucidError
-from pellucid.flow.embed import embed_samples
-from pellucid.flow.predict import open_predictor
+from pellucid.flow.data.embed import embed_samples
 from pellucid.flow.tokens import create_token
+from pellucid.flow.training.predict import open_predictor
 from pellucid.project import Project
 from pellucid.store.manifests import read_manifest
 

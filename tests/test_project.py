@@ -13,7 +13,7 @@ import typer
 from pellucid import PellucidError, Project
 from pellucid.cli.app import app
 from pellucid.errors import NotFoundError, TrainingError, UsageError
-from pellucid.flow.grid import Grid
+from pellucid.flow.training.grid import Grid
 from pellucid.types import JobState
 
 Folders = Callable[..., Path]

@@ -9,8 +9,8 @@ import pytest
 import sqlalchemy as sa
 
 from pellucid import Project
-from pellucid.flow.answer import Asked, answer
-from pellucid.flow.live import LiveModel
+from pellucid.flow.online.answer import Asked, answer
+from pellucid.flow.online.live import LiveModel
 from pellucid.store.schema import prediction
 
 from ..conftest import shade_bytes, shade_folders

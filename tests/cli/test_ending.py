@@ -167,7 +167,7 @@ def test_a_full_disk_in_the_middle_of_ingest_loses_nothing(
 
     with monkeypatch.context() as full:
         full.setattr(Blobs, "put", put_while_there_is_room)
-        full.setattr("pellucid.flow.ingest._BATCH", 2)
+        full.setattr("pellucid.flow.data.ingest._BATCH", 2)
         ended = cli("ingest", source, "-d", "pets")
         assert ended.code == 10
         assert "No space left on device" in ended.error

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from pellucid import Project
-from pellucid.flow.answer import Asked, answer
-from pellucid.flow.feedback import Said, hear
-from pellucid.flow.live import LiveModel
-from pellucid.flow.predict import open_predictor
-from pellucid.flow.shadow import answer_in_shadow
+from pellucid.flow.online.answer import Asked, answer
+from pellucid.flow.online.feedback import Said, hear
+from pellucid.flow.online.live import LiveModel
+from pellucid.flow.production.shadow import answer_in_shadow
+from pellucid.flow.training.predict import open_predictor
 from pellucid.types import Answer
 
 from ..conftest import picture_bytes

@@ -10,8 +10,8 @@ import pytest
 import sqlalchemy as sa
 
 from pellucid import Project
-from pellucid.flow.answer import Asked, answer
-from pellucid.flow.live import LiveModel
+from pellucid.flow.online.answer import Asked, answer
+from pellucid.flow.online.live import LiveModel
 from pellucid.store.schema import live_vector, prediction
 
 from .conftest import Cli

@@ -23,8 +23,8 @@ import psutil
 import pytest
 
 from pellucid import Project
-from pellucid.flow.answer import look
-from pellucid.flow.live import LiveModel
+from pellucid.flow.online.answer import look
+from pellucid.flow.online.live import LiveModel
 from pellucid.types import Right
 
 from ..conftest import PATIENCE, until
@@ -85,7 +85,7 @@ def test_it_serves_until_it_is_told_to_end(
 
 
 def test_what_is_under_way_is_answered_before_it_ends(start: Start, champion: Path, picture: Any) -> None:
-    process = start("serve", "--port", "0", "--open", cwd=champion, at="pellucid.flow.answer:add_answers")
+    process = start("serve", "--port", "0", "--open", cwd=champion, at="pellucid.flow.online.answer:add_answers")
     url = address(process)
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(ask, url, picture("cat", 51))

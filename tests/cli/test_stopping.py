@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from pellucid import Project
-from pellucid.flow.predict import open_predictor
+from pellucid.flow.training.predict import open_predictor
 from pellucid.types import JobState
 
 from ..conftest import PATIENCE, until
@@ -65,8 +65,8 @@ def source(tmp_path: Path, class_folders: Callable[..., Path]) -> Path:
     ("at", "how"),
     [
         ("pellucid.store.blobs:Blobs.put", INT),
-        ("pellucid.flow.ingest:add_rejected", KILL),
-        ("pellucid.flow.ingest:commit_votes", TERM),
+        ("pellucid.flow.data.ingest:add_rejected", KILL),
+        ("pellucid.flow.data.ingest:commit_votes", TERM),
     ],
 )
 def test_a_stopped_ingest_counts_for_nothing_and_goes_on(
@@ -84,7 +84,7 @@ def test_a_stopped_ingest_counts_for_nothing_and_goes_on(
 
 def test_a_killed_second_ingest_leaves_the_first_version(cli: Cli, start: Start, trained: Path, source: Path) -> None:
     before = cli("datasets", "show", "pets", "--rows", "--json").json
-    stop(start("ingest", source, "-d", "pets", cwd=trained, at="pellucid.flow.ingest:commit_votes"), KILL, trained)
+    stop(start("ingest", source, "-d", "pets", cwd=trained, at="pellucid.flow.data.ingest:commit_votes"), KILL, trained)
     assert cli("datasets", "show", "pets", "--rows", "--json").json == before
     assert cli("ingest", source, "-d", "pets", "--json").json["ref"] == "pets@2"
 
@@ -100,10 +100,10 @@ def test_a_stopped_embedding_goes_on(cli: Cli, start: Start, trained: Path) -> N
 @pytest.mark.parametrize(
     ("at", "how"),
     [
-        ("pellucid.flow.job:learn", TERM),
-        ("pellucid.flow.job:register_model", KILL),
-        ("pellucid.flow.job:finish", INT),
-        ("pellucid.flow.job:write_report", KILL),
+        ("pellucid.flow.training.job:learn", TERM),
+        ("pellucid.flow.training.job:register_model", KILL),
+        ("pellucid.flow.training.job:finish", INT),
+        ("pellucid.flow.training.job:write_report", KILL),
     ],
 )
 def test_a_stopped_training_goes_on_and_registers_each_model_once(
@@ -124,7 +124,7 @@ def test_a_stopped_training_goes_on_and_registers_each_model_once(
 
 def test_a_stopped_prediction_has_answered_or_not(cli: Cli, start: Start, trained: Path, source: Path) -> None:
     words = ("predict", source / "cat", "-m", "pets@1", "--json")
-    stop(start(*words, cwd=trained, at="pellucid.flow.predict:add_predictions"), INT, trained)
+    stop(start(*words, cwd=trained, at="pellucid.flow.training.predict:add_predictions"), INT, trained)
     check_whole(trained)
     assert len(cli(*words).lines) == 20
 
@@ -133,7 +133,7 @@ def test_a_killed_worker_s_job_is_done_by_another_exactly_once(
     cli: Cli, start: Start, trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cli("train", "-d", "pets", "-s", "lambda=1", "--detach")
-    stop(start("worker", cwd=trained, at="pellucid.flow.job:finish"), KILL, trained)
+    stop(start("worker", cwd=trained, at="pellucid.flow.training.job:finish"), KILL, trained)
     monkeypatch.setenv("PELLUCID_LEASE_SECONDS", "0.5")
     until(lambda: cli("worker").code == 0 and cli("queue", "list").out == "")
     done_once(cli, 2)
@@ -192,7 +192,7 @@ def test_two_stopped_processes_give_their_jobs_back(
 
 def test_two_ingests_at_once_both_count(cli: Cli, start: Start, here: Path, class_folders: Callable[..., Path]) -> None:
     sources = [class_folders(here / name, {"cat": 6, "dog": 6}, start=at) for name, at in (("one", 0), ("two", 6))]
-    first = start("ingest", sources[0], "-d", "pets", cwd=here, at="pellucid.flow.ingest:commit_votes")
+    first = start("ingest", sources[0], "-d", "pets", cwd=here, at="pellucid.flow.data.ingest:commit_votes")
     until((here / "halted").exists, first)
     assert cli("ingest", sources[1], "-d", "pets", "--json").json["ref"] == "pets@1"
     (here / "released").touch()

@@ -115,7 +115,12 @@ def test_without_a_champion_nothing_is_consumed(cli: Cli, trained: Path, picture
 @pytest.mark.parametrize(("how", "code", "words"), [(signal.SIGINT, 130, [STOP_WORDS]), (signal.SIGTERM, 0, [])])
 @pytest.mark.parametrize(
     "at",
-    ["", "pellucid.stream.effects:add_answers", "pellucid.flow.feedback:add_vote", "pellucid.stream.consume:_commit"],
+    [
+        "",
+        "pellucid.stream.effects:add_answers",
+        "pellucid.flow.online.feedback:add_vote",
+        "pellucid.stream.consume:_commit",
+    ],
 )
 def test_a_stopped_consumer_goes_on(
     cli: Cli,

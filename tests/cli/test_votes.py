@@ -10,7 +10,7 @@ import pytest
 
 from pellucid import Project
 from pellucid.cli.votes import _answers
-from pellucid.flow.forget import Forgotten
+from pellucid.flow.online.forget import Forgotten
 from pellucid.store.votes import add_votes
 from pellucid.types import Role, Vote
 

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from pellucid import Project
 from pellucid.errors import ConcurrencyError
-from pellucid.flow.triggers import due
+from pellucid.flow.production.triggers import due
 from pellucid.flow.workspace import Workspace
 from pellucid.store.database import Database
 from pellucid.store.firings import (

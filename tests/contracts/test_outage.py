@@ -17,9 +17,9 @@ import pytest
 import sqlalchemy as sa
 
 from pellucid import Project
-from pellucid.flow.live import LiveModel
+from pellucid.flow.online.live import LiveModel
 from pellucid.flow.tokens import create_token
-from pellucid.flow.worker import work
+from pellucid.flow.training.worker import work
 from pellucid.store.votes import find_votes
 from pellucid.store.workers import workers_alive
 from pellucid.types import JobState, Right
@@ -103,8 +103,8 @@ def pets(
     url = server.url.set(database=name).render_as_string(hide_password=False)
     settings = {"database_url": url, "threads": 2, "poll_seconds": 0.02}
     with pytest.MonkeyPatch.context() as patch, Project(root / "project", settings=settings, environ={}) as project:
-        patch.setattr("pellucid.flow.job._try_to_complete", lambda workspace, model: False)
-        patch.setattr("pellucid.flow.worker.complete_all", lambda workspace, **options: 0)
+        patch.setattr("pellucid.flow.training.job._try_to_complete", lambda workspace, model: False)
+        patch.setattr("pellucid.flow.training.worker.complete_all", lambda workspace, **options: 0)
         project.ingest(class_folders(root / "source", {"cat": 30, "dog": 30}), "pets", test_fraction=0.2)
         project.train("pets", models="ridge")
         project.promote("pets@1")
@@ -199,7 +199,7 @@ def test_of_votes_in_a_storm_of_restarts_none_that_was_heard_is_lost_and_none_co
 def test_a_watching_worker_lives_through_it_and_goes_on(
     server: Server, pets: Project, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from pellucid.flow.grid import Grid
+    from pellucid.flow.training.grid import Grid
 
     stop = threading.Event()
     with ThreadPoolExecutor(1) as pool:

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 import pellucid.stream
 from pellucid.errors import ConfigError, StorageError, UsageError
-from pellucid.flow.simulate import Picture, Shown, Visit
+from pellucid.flow.production.simulate import Picture, Shown, Visit
 from pellucid.store.database import Database
 from pellucid.stream.event_sender import EventSender
 from pellucid.stream.http_sender import HttpSender
@@ -228,7 +228,7 @@ def test_what_is_no_table_and_no_database_is_refused(tmp_path: Any) -> None:
 
 def test_a_database_that_fails_ends_the_simulation(tmp_path: Any, shown: Any) -> None:
     from pellucid.features.decode import DEFAULT_LIMITS
-    from pellucid.flow.simulate import Play, Traffic
+    from pellucid.flow.production.simulate import Play, Traffic
 
     sender = TableSender(f"sqlite:///{tmp_path / 'rows.db'}")
     sender.table.drop(sender._engine)

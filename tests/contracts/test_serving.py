@@ -27,7 +27,7 @@ def pets(
     tmp_path: Path, settings: dict[str, Any], class_folders: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Project]:
     """A project on the database: 30 cats and 30 dogs, the champion pets@1 and another model, pets@2."""
-    monkeypatch.setattr("pellucid.flow.job._try_to_complete", lambda workspace, model: False)
+    monkeypatch.setattr("pellucid.flow.training.job._try_to_complete", lambda workspace, model: False)
     Project.init(tmp_path / "project").close()
     with Project(tmp_path / "project", settings=settings, environ={}) as project:
         source = class_folders(tmp_path / "source", {"cat": 30, "dog": 30})

@@ -26,7 +26,7 @@ import sqlalchemy as sa
 
 from pellucid import Project
 from pellucid.errors import StorageError
-from pellucid.flow.live import LiveModel
+from pellucid.flow.online.live import LiveModel
 from pellucid.store.blobs import digest_of
 from pellucid.store.database import Database
 from pellucid.store.offsets import next_offsets
@@ -156,9 +156,9 @@ MakeStage = Callable[..., Stage]
 def without_mirror() -> Iterator[None]:
     """Neither reports nor a mirror in MLflow."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pellucid.flow.job._try_to_complete", lambda workspace, model: False)
-        patch.setattr("pellucid.flow.worker.complete_all", lambda workspace, **options: 0)
-        patch.setattr("pellucid.flow.promote.mirror_aliases", lambda workspace, name: None)
+        patch.setattr("pellucid.flow.training.job._try_to_complete", lambda workspace, model: False)
+        patch.setattr("pellucid.flow.training.worker.complete_all", lambda workspace, **options: 0)
+        patch.setattr("pellucid.flow.production.promote.mirror_aliases", lambda workspace, name: None)
         yield
 
 

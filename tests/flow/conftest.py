@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pellucid import Project
-from pellucid.flow.answer import Asked, answer
-from pellucid.flow.feedback import Heard, Said, hear
-from pellucid.flow.live import LiveModel
+from pellucid.flow.online.answer import Asked, answer
+from pellucid.flow.online.feedback import Heard, Said, hear
+from pellucid.flow.online.live import LiveModel
 from pellucid.heads.statistic import design
 from pellucid.types import Answer, Row, Split
 
@@ -72,8 +72,8 @@ def burst() -> Callable[[int, int], list[bytes]]:
 @pytest.fixture
 def no_reports(monkeypatch: pytest.MonkeyPatch) -> None:
     """Trains without reports and without a mirror in MLflow, which take most of the time."""
-    monkeypatch.setattr("pellucid.flow.job._try_to_complete", lambda workspace, model: False)
-    monkeypatch.setattr("pellucid.flow.worker.complete_all", lambda workspace, **options: 0)
+    monkeypatch.setattr("pellucid.flow.training.job._try_to_complete", lambda workspace, model: False)
+    monkeypatch.setattr("pellucid.flow.training.worker.complete_all", lambda workspace, **options: 0)
 
 
 @pytest.fixture
@@ -165,7 +165,7 @@ def live_folder(tmp_path_factory: pytest.TempPathFactory, class_folders: Callabl
     """40 cats and 40 dogs, some for testing and some trusted; the ridge pets@1 is the champion. Work on a copy."""
     root = tmp_path_factory.mktemp("live")
     with pytest.MonkeyPatch.context() as patch, Project.init(root / "project") as made:
-        patch.setattr("pellucid.flow.job._try_to_complete", lambda workspace, model: False)
+        patch.setattr("pellucid.flow.training.job._try_to_complete", lambda workspace, model: False)
         source = class_folders(root / "source", {"cat": 40, "dog": 40})
         made.ingest(source, "pets", test_fraction=0.2, trusted_fraction=0.3)
         made.train("pets", models="ridge")

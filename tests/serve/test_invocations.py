@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pellucid.flow.predictor import load_predictor
-from pellucid.flow.pyfunc import PellucidModel
+from pellucid.flow.training.predictor import load_predictor
+from pellucid.flow.training.pyfunc import PellucidModel
 
 from .conftest import Picture, Served, good
 

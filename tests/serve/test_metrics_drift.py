@@ -7,7 +7,7 @@ from collections.abc import Callable
 import sqlalchemy as sa
 
 from pellucid import Project
-from pellucid.flow.drift_stream import follow_stream
+from pellucid.flow.online.drift_stream import follow_stream
 from pellucid.serve.metrics_drift import DriftCollector
 from pellucid.store.schema import prediction
 

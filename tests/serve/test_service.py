@@ -19,9 +19,9 @@ import sqlalchemy as sa
 
 from pellucid import Project
 from pellucid.errors import BusyError, ImageError, NotReadyError, PellucidError, StorageError
-from pellucid.flow.answer import Asked
-from pellucid.flow.feedback import Said
-from pellucid.flow.live import LiveModel
+from pellucid.flow.online.answer import Asked
+from pellucid.flow.online.feedback import Said
+from pellucid.flow.online.live import LiveModel
 from pellucid.serve import service as module
 from pellucid.serve.service import Service
 from pellucid.types import Answer
@@ -167,7 +167,7 @@ def shares_of(project: Project, ref: str, images: list[bytes]) -> list[dict[str,
     """What that model says, without any server."""
     with project:
         live = LiveModel(project.workspace, project.model(ref))
-        from pellucid.flow.answer import look
+        from pellucid.flow.online.answer import look
 
         extractor = live.predictor.extractor
         vectors = [look(project.workspace, extractor, data).vector for data in images]
@@ -365,7 +365,7 @@ def test_what_waits_at_the_end_is_answered(ready_project: Project, picture: Pict
 
 
 def test_a_kept_answer_is_what_was_answered(service: Service, picture: Picture) -> None:
-    from pellucid.flow.chain import chain
+    from pellucid.flow.production.chain import chain
 
     (found,) = answers(service, picture("dog", 84))
     assert chain(service.workspace, found.uid).answer == found

@@ -11,9 +11,9 @@ import pytest
 
 from pellucid import Project
 from pellucid.errors import StorageError
-from pellucid.flow.answer import Asked, answer
-from pellucid.flow.live import LiveModel
-from pellucid.flow.shadow import answer_in_shadow, is_drawn
+from pellucid.flow.online.answer import Asked, answer
+from pellucid.flow.online.live import LiveModel
+from pellucid.flow.production.shadow import answer_in_shadow, is_drawn
 from pellucid.serve import shadowing as module
 from pellucid.serve.shadowing import Shadowing
 from pellucid.store.shadows import running_shadow

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pellucid.errors import AccessError, NotFoundError, RightError, StorageError, UsageError
-from pellucid.flow.simulate import Picture, Shown, Visit
+from pellucid.flow.production.simulate import Picture, Shown, Visit
 from pellucid.stream.http_sender import HttpSender
 from pellucid.stream.sender import Halted, Reply
 

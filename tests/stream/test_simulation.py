@@ -13,7 +13,7 @@ import pytest
 
 from pellucid.errors import ImageError, StorageError, UsageError
 from pellucid.features.decode import DEFAULT_LIMITS
-from pellucid.flow.simulate import Picture, Play, Shown, Traffic, Visit
+from pellucid.flow.production.simulate import Picture, Play, Shown, Traffic, Visit
 from pellucid.stream.sender import Halted, Reply
 from pellucid.stream.simulation import parse_duration, parse_rate, play
 from pellucid.stream.tally import Report

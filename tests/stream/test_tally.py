@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pellucid.flow.simulate import Picture, Visit
+from pellucid.flow.production.simulate import Picture, Visit
 from pellucid.stream.sender import Reply
 from pellucid.stream.tally import COLUMNS, Outcome, Report, tally
 

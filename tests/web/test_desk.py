@@ -9,7 +9,7 @@ import pytest
 
 from pellucid import Project
 from pellucid.errors import NotFoundError, StorageError
-from pellucid.flow.timeline import tell
+from pellucid.flow.production.timeline import tell
 from pellucid.store.acts import UNSURE, Act, newest_acts
 from pellucid.web.desk import Desk
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from playwright.sync_api import expect
 
-from pellucid.flow.drift_stream import Alarm, StreamDrift
+from pellucid.flow.online.drift_stream import Alarm, StreamDrift
 from pellucid.web.pages.monitor import _alarms
 
 from ..conftest import PATIENCE

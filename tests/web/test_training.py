@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from pellucid import Project
-from pellucid.flow.grid import Grid
+from pellucid.flow.training.grid import Grid
 from pellucid.store.acts import newest_acts
 from pellucid.types import JobState
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from pellucid.flow.pending import Labels
-from pellucid.flow.review import Taken
+from pellucid.flow.online.review import Taken
+from pellucid.flow.production.pending import Labels
 from pellucid.serve.service import Readiness
 from pellucid.web.vitals import Vitals
 from pellucid.web.waiting import waiting

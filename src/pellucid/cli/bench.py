@@ -14,7 +14,7 @@ from pellucid.cli.progress import progress_bar
 from pellucid.errors import MissingExtraError, TrainingError, UsageError
 
 if TYPE_CHECKING:
-    from pellucid.flow.monday_tuesday import Benchmark
+    from pellucid.flow.training.monday_tuesday import Benchmark
     from pellucid.protocol.table import Line
 
 _RATE = 0.3  # share of wrong labels where nothing else is said
@@ -130,7 +130,7 @@ def monday_tuesday(
     for name in named:
         if name in absent:
             raise MissingExtraError(f"{name} needs {absent[name]}, which is not installed; {_CURES[absent[name]]}")
-    from pellucid.flow.monday_tuesday import Plan
+    from pellucid.flow.training.monday_tuesday import Plan
 
     plan = Plan(
         dataset=dataset,

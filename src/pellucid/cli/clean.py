@@ -13,7 +13,7 @@ from pellucid.errors import SourceError
 from pellucid.types import Split
 
 if TYPE_CHECKING:
-    from pellucid.flow.clean import CleanReport
+    from pellucid.flow.data.clean import CleanReport
 
 _SHOWN = 10  # suspects printed; the page and --export have more
 
@@ -54,7 +54,7 @@ def clean(
     Votes are never changed, test and trusted images are left alone, and `pellucid datasets revert` takes it back.
     """
     if export is not None:
-        from pellucid.flow.suspects import check_target
+        from pellucid.flow.data.suspects import check_target
 
         check_target(export)  # before a version is made, not after
     with open_project(context) as project:

@@ -13,8 +13,8 @@ from pellucid.cli.output import one_line, plain, print_json, print_table, put
 from pellucid.errors import UsageError
 
 if TYPE_CHECKING:
-    from pellucid.flow.inspect import Inspection
-    from pellucid.flow.lineage import Difference, Impact
+    from pellucid.flow.data.inspect import Inspection
+    from pellucid.flow.data.lineage import Difference, Impact
 
 app = typer.Typer(help="List, show, compare, trace and export datasets.", no_args_is_help=True)
 

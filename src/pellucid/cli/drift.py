@@ -10,7 +10,7 @@ from pellucid.cli.context import MORE, JsonOption, open_project
 from pellucid.cli.output import one_line, plain, print_json, put
 
 if TYPE_CHECKING:
-    from pellucid.flow.drift_stream import StreamDrift
+    from pellucid.flow.online.drift_stream import StreamDrift
 
 _SHOWN = 5  # newest alarms that are listed
 

@@ -10,7 +10,7 @@ from pellucid.cli.context import MORE, JsonOption, open_project, say
 from pellucid.cli.output import one_line, plain, print_json, put
 
 if TYPE_CHECKING:
-    from pellucid.flow.retrain import Outlook
+    from pellucid.flow.production.retrain import Outlook
 
 
 def add_commands(app: typer.Typer) -> None:

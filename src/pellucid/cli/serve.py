@@ -80,7 +80,7 @@ def up(
     `worker --watch` and `stream consume`.
     """
     from pellucid.errors import NotFoundError
-    from pellucid.flow.predict import choose_model
+    from pellucid.flow.training.predict import choose_model
     from pellucid.serve.access import check_open
     from pellucid.serve.supervisor import Part, supervise
 

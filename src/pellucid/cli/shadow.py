@@ -11,7 +11,7 @@ from pellucid.cli.output import one_line, plain, print_json, print_table, put
 from pellucid.errors import UsageError
 
 if TYPE_CHECKING:
-    from pellucid.flow.shadow import Judged, ShadowReport
+    from pellucid.flow.production.shadow import Judged, ShadowReport
     from pellucid.store.shadows import Shadow
 
 

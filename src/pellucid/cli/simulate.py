@@ -19,7 +19,7 @@ from pellucid.cli.progress import progress_bar
 from pellucid.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from pellucid.flow.simulate import Play, Traffic
+    from pellucid.flow.production.simulate import Play, Traffic
     from pellucid.stream.sender import Sender
     from pellucid.stream.simulation import Played
     from pellucid.stream.tally import DayTally, Tally, Window
@@ -130,7 +130,7 @@ def simulate(
     The images are those that no model was trained on; name DATASET@NUMBER where training goes on meanwhile. A live
     model learns nothing from a dataset's own test images, which is what Monday shows; it does from those of --from.
     """
-    from pellucid.flow.simulate import Play
+    from pellucid.flow.production.simulate import Play
     from pellucid.stream.simulation import parse_duration, parse_rate, play
     from pellucid.stream.tally import Report, tally
 
@@ -192,8 +192,8 @@ def _traffic(
     context: typer.Context, dataset: str | None, folder: Path | None, split: Split | None, plan: Play
 ) -> Iterator[Traffic]:
     """The traffic, while what it reads from is open."""
-    from pellucid.flow.pictures import Pool, dataset_pictures, held_samples, source_pictures
-    from pellucid.flow.simulate import draw_traffic
+    from pellucid.flow.production.pictures import Pool, dataset_pictures, held_samples, source_pictures
+    from pellucid.flow.production.simulate import draw_traffic
 
     if folder is not None and split is not None:
         raise UsageError("--split chooses from the dataset and --from from a folder; give one of them")

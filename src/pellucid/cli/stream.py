@@ -64,7 +64,7 @@ def consume(
     Each event counts once, whatever is killed when: run the same command again and it goes on. What cannot be used is
     set aside with its reason; `pellucid stream show NAME` lists it.
     """
-    from pellucid.flow.predict import wait_for_champion
+    from pellucid.flow.training.predict import wait_for_champion
     from pellucid.stream.consume import consume as consume_events
     from pellucid.stream.effects import Effects
     from pellucid.stream.housekeeping import Housekeeping

@@ -15,8 +15,8 @@ from pellucid.cli.queue import outcome, print_jobs
 from pellucid.errors import TrainingError
 
 if TYPE_CHECKING:
-    from pellucid.flow.grid import Grid
-    from pellucid.flow.retrain import Retraining
+    from pellucid.flow.production.retrain import Retraining
+    from pellucid.flow.training.grid import Grid
     from pellucid.project import Project
     from pellucid.types import Job, ModelVersion
 
@@ -104,7 +104,7 @@ def worker(
     json: JsonLinesOption = False,
 ) -> None:
     """Work off the queue; any number of workers may run, on any number of machines."""
-    from pellucid.flow.worker import run_workers
+    from pellucid.flow.training.worker import run_workers
 
     if jobs > 1:
         with open_project(context):
@@ -172,7 +172,7 @@ def _grid(
 ) -> Grid:
     from dataclasses import replace
 
-    from pellucid.flow.grid import Grid, grid_of, parse_settings
+    from pellucid.flow.training.grid import Grid, grid_of, parse_settings
 
     own = project.workspace.settings
     grid = grid_of(own) or Grid(datasets=(), seed=own.seed)

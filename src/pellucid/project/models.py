@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from pellucid.drift.watching import DriftReport
     from pellucid.evaluate.compare import Comparison
     from pellucid.evaluate.evaluation import Evaluation
-    from pellucid.flow.drift_stream import StreamDrift
-    from pellucid.flow.prune import Pruned
-    from pellucid.flow.shadow import ShadowReport
+    from pellucid.flow.online.drift_stream import StreamDrift
+    from pellucid.flow.production.prune import Pruned
+    from pellucid.flow.production.shadow import ShadowReport
     from pellucid.store.aliases import Change
     from pellucid.store.shadows import Shadow
     from pellucid.store.verdicts import Verdict
@@ -45,13 +45,13 @@ class ModelVerbs(Opened):
 
     def choose_model(self, ref: str | None = None) -> ModelVersion:
         """The model that is meant; the champion of the only name where None."""
-        from pellucid.flow.predict import choose_model
+        from pellucid.flow.training.predict import choose_model
 
         return choose_model(self.workspace, ref)
 
     def card(self, model: str) -> str:
         """The model card, Markdown."""
-        from pellucid.flow.evaluate import read_card
+        from pellucid.flow.training.evaluate import read_card
 
         return read_card(self.workspace, self.model(model))
 
@@ -66,8 +66,8 @@ class ModelVerbs(Opened):
             every: repeats every model, whether MLflow should have it or not: after ``mlflow_url`` has changed.
             dry_run: changes nothing.
         """
-        from pellucid.flow.job import complete_all
-        from pellucid.flow.promote import mirror_aliases
+        from pellucid.flow.training.job import complete_all
+        from pellucid.flow.training.mirror import mirror_aliases
         from pellucid.store.models import forget_mirrors, unmirrored
 
         if dry_run:
@@ -83,56 +83,56 @@ class ModelVerbs(Opened):
 
     def export_model(self, model: str, target: str | Path) -> ModelVersion:
         """Writes a model with its weights to a folder that MLflow loads anywhere."""
-        from pellucid.flow.portable import export_model
+        from pellucid.flow.training.portable import export_model
 
         return export_model(self.workspace, model, Path(target))
 
     def evaluate(self, model: str, dataset: str | None = None) -> Evaluation:
         """A model's metrics on the test images of a dataset version, its own where None."""
-        from pellucid.flow.evaluate import evaluate_model
+        from pellucid.flow.training.evaluate import evaluate_model
 
         return evaluate_model(self.workspace, model, dataset, progress=self._progress)
 
     def report(self, model: str, *, against: Sequence[str] = ()) -> Path:
         """Writes a model's report and returns its folder."""
-        from pellucid.flow.report import write_report
+        from pellucid.flow.training.report import write_report
 
         return write_report(self.workspace, self.model(model), against=against, progress=self._progress)
 
     def compare(self, first: str, second: str, dataset: str | None = None) -> Comparison:
         """A paired test of two models on the same test images."""
-        from pellucid.flow.evaluate import compare_models
+        from pellucid.flow.training.evaluate import compare_models
 
         return compare_models(self.workspace, first, second, dataset, progress=self._progress)
 
     def drift(self, model: str | None = None) -> DriftReport:
         """Whether what the champion is asked about has moved away from its test images."""
-        from pellucid.flow.drift import find_drift
+        from pellucid.flow.production.drift import find_drift
 
         return find_drift(self.workspace, model)
 
     def stream_drift(self, model: str | None = None) -> StreamDrift | None:
         """What the detector of [drift] says of the champion's newest confidences; None where none is named."""
-        from pellucid.flow.drift_stream import follow_stream
+        from pellucid.flow.online.drift_stream import follow_stream
 
         return follow_stream(self.workspace, model)
 
     def prune(self, days: float | None = None, *, dry_run: bool = False) -> Pruned:
         """Forgets answers older than so many days, the setting ``keep_days`` where None, that no vote names."""
-        from pellucid.flow.prune import prune
+        from pellucid.flow.production.prune import prune
 
         kept = self.workspace.settings.keep_days if days is None else days
         return prune(self.workspace, kept, dry_run=dry_run, progress=self._progress)
 
     def promote(self, model: str, **options: Any) -> Change:
-        """Makes a model the champion; options as of ``pellucid.flow.promote.promote``."""
-        from pellucid.flow.promote import promote
+        """Makes a model the champion; options as of ``pellucid.flow.production.promote.promote``."""
+        from pellucid.flow.production.promote import promote
 
         return promote(self.workspace, model, **options)
 
     def rollback(self, name: str, **options: Any) -> Change:
         """Makes the champion before the present one champion again."""
-        from pellucid.flow.promote import rollback
+        from pellucid.flow.production.promote import rollback
 
         with self.workspace.database.read() as connection:
             check_model_name(connection, name)
@@ -151,8 +151,8 @@ class ModelVerbs(Opened):
             return history_of(connection, name)
 
     def gate(self, candidate: str, **options: Any) -> Verdict:
-        """Judges a candidate against the champion; options as of ``pellucid.flow.gate.gate``."""
-        from pellucid.flow.gate import gate
+        """Judges a candidate against the champion; options as of ``pellucid.flow.production.gate.gate``."""
+        from pellucid.flow.production.gate import gate
 
         return gate(self.workspace, candidate, progress=self._progress, **options)
 
@@ -169,8 +169,8 @@ class ModelVerbs(Opened):
             return verdicts_of(connection, name)
 
     def begin_shadow(self, candidate: str, **options: Any) -> Shadow:
-        """Lets a candidate answer beside the champion; options as of ``pellucid.flow.shadow.begin_shadow``."""
-        from pellucid.flow.shadow import begin_shadow
+        """Lets a candidate answer beside the champion; options as of ``flow.production.shadow.begin_shadow``."""
+        from pellucid.flow.production.shadow import begin_shadow
 
         return begin_shadow(self.workspace, candidate, **options)
 
@@ -180,7 +180,7 @@ class ModelVerbs(Opened):
         Raises:
             NotFoundError: nothing is.
         """
-        from pellucid.flow.shadow import end_shadow
+        from pellucid.flow.production.shadow import end_shadow
 
         with self.workspace.database.read() as connection:
             check_model_name(connection, name)
@@ -188,9 +188,9 @@ class ModelVerbs(Opened):
 
     def shadow_report(self, ref: str, **options: Any) -> ShadowReport:
         """Where a candidate in the shadow differs from the champion; options as of
-        ``pellucid.flow.shadow.shadow_report``.
+        ``pellucid.flow.production.shadow.shadow_report``.
         """
-        from pellucid.flow.shadow import shadow_report
+        from pellucid.flow.production.shadow import shadow_report
 
         with self.workspace.database.read() as connection:
             check_model_name(connection, ref.partition("@")[0])
@@ -204,6 +204,6 @@ class ModelVerbs(Opened):
         self, paths: Iterable[str | Path], *, model: str | None = None, record: bool = True
     ) -> Iterator[Prediction]:
         """The same one by one, for more images than fit in memory."""
-        from pellucid.flow.predict import predict
+        from pellucid.flow.training.predict import predict
 
         return predict(self.workspace, paths, model=model, record=record, progress=self._progress)

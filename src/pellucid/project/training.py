@@ -11,10 +11,10 @@ from pellucid.project.opened import Opened, several
 from pellucid.types import Job, ModelVersion
 
 if TYPE_CHECKING:
-    from pellucid.flow.grid import Grid
-    from pellucid.flow.monday_tuesday import Benchmark, Plan
-    from pellucid.flow.retrain import Outlook, Retraining, Told
-    from pellucid.flow.worker import Watcher
+    from pellucid.flow.production.retrain import Outlook, Retraining, Told
+    from pellucid.flow.training.grid import Grid
+    from pellucid.flow.training.monday_tuesday import Benchmark, Plan
+    from pellucid.flow.training.worker import Watcher
 
 
 class TrainingVerbs(Opened):
@@ -22,7 +22,7 @@ class TrainingVerbs(Opened):
 
     def submit(self, grid: Grid) -> list[Job]:
         """Puts a grid of trainings into the queue."""
-        from pellucid.flow.grid import submit
+        from pellucid.flow.training.grid import submit
 
         return submit(self.workspace, grid)
 
@@ -47,8 +47,8 @@ class TrainingVerbs(Opened):
             UsageError, NotFoundError: a model, a setting or a dataset does not exist.
             TrainingError: a training failed; the others are done all the same.
         """
-        from pellucid.flow.grid import Grid
-        from pellucid.flow.train import train
+        from pellucid.flow.training.grid import Grid
+        from pellucid.flow.training.train import train
 
         grid = Grid(
             datasets=datasets,
@@ -60,8 +60,8 @@ class TrainingVerbs(Opened):
         return train(self.workspace, grid, progress=self._progress)
 
     def monday_tuesday(self, plan: Plan, folder: str | Path, *, jobs: int = 1, again: bool = False) -> Benchmark:
-        """Measures methods by the Monday/Tuesday protocol; see ``pellucid.flow.monday_tuesday.run_benchmark``."""
-        from pellucid.flow.monday_tuesday import run_benchmark
+        """Measures methods by the Monday/Tuesday protocol; see ``flow.training.monday_tuesday.run_benchmark``."""
+        from pellucid.flow.training.monday_tuesday import run_benchmark
 
         return run_benchmark(self.workspace, plan, Path(folder), jobs=jobs, again=again, progress=self._progress)
 
@@ -83,10 +83,10 @@ class TrainingVerbs(Opened):
             retrained: told of each retraining.
             progress: told how far a job is.
         """
-        from pellucid.flow.drift import DriftAlarm
-        from pellucid.flow.prune import DailyPrune
-        from pellucid.flow.retrain import Retrainings
-        from pellucid.flow.worker import work
+        from pellucid.flow.production.drift import DriftAlarm
+        from pellucid.flow.production.prune import DailyPrune
+        from pellucid.flow.production.retrain import Retrainings
+        from pellucid.flow.training.worker import work
 
         shown = progress or (lambda job: self._progress)
         retrainings = Retrainings(self.workspace, report=retrained, drift=DriftAlarm(), progress=self._progress)
@@ -100,13 +100,13 @@ class TrainingVerbs(Opened):
 
     def cancel(self, job: int) -> Job:
         """Takes a job out of the queue."""
-        from pellucid.flow.queue import cancel_job
+        from pellucid.flow.training.queue import cancel_job
 
         return cancel_job(self.workspace, job)
 
     def retry(self, job: int) -> Job:
         """Puts a failed or cancelled job back into the queue."""
-        from pellucid.flow.queue import retry_job
+        from pellucid.flow.training.queue import retry_job
 
         return retry_job(self.workspace, job)
 
@@ -118,13 +118,13 @@ class TrainingVerbs(Opened):
             return list_jobs(connection, ids)
 
     def retrain(self, dataset: str) -> Retraining:
-        """Retrains now, as pellucid.toml's [retrain] says; see ``pellucid.flow.retrain.retrain``."""
-        from pellucid.flow.retrain import retrain_now
+        """Retrains now, as pellucid.toml's [retrain] says; see ``pellucid.flow.production.retrain.retrain``."""
+        from pellucid.flow.production.retrain import retrain_now
 
         return retrain_now(self.workspace, dataset, progress=self._progress)
 
     def outlook(self, dataset: str) -> Outlook:
         """What a retraining would do now."""
-        from pellucid.flow.retrain import outlook
+        from pellucid.flow.production.retrain import outlook
 
         return outlook(self.workspace, dataset)

@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING, Any
 from pellucid.project.opened import Opened
 
 if TYPE_CHECKING:
-    from pellucid.flow.forget import Forgotten
-    from pellucid.flow.voters import Voter
+    from pellucid.flow.online.forget import Forgotten
+    from pellucid.flow.online.voters import Voter
 
 
 class VoteVerbs(Opened):
     """List voters, and forget what they said; see `pellucid.Project`."""
 
     def forget(self, dataset: str, **options: Any) -> Forgotten:
-        """Takes votes back, and the champion unlearns them exactly; options as of ``pellucid.flow.forget.forget``."""
-        from pellucid.flow.forget import forget
+        """Takes votes back, and the champion unlearns them exactly; options as of ``flow.online.forget.forget``."""
+        from pellucid.flow.online.forget import forget
 
         return forget(self.workspace, dataset, progress=self._progress, **options)
 
     def voters(self, dataset: str) -> list[Voter]:
         """Who has said how much, and how far each is right."""
-        from pellucid.flow.voters import list_voters
+        from pellucid.flow.online.voters import list_voters
 
         return list_voters(self.workspace, dataset)

@@ -14,9 +14,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from pellucid.errors import RequestError
-from pellucid.flow.answer import Asked
-from pellucid.flow.chain import chain
-from pellucid.flow.feedback import Heard, Said
+from pellucid.flow.online.answer import Asked
+from pellucid.flow.online.feedback import Heard, Said
+from pellucid.flow.production.chain import chain
 from pellucid.serve.access import TOKENS
 from pellucid.serve.docs import body_of
 from pellucid.serve.patience import while_connected

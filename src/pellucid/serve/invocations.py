@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
 from pellucid.errors import RequestError
-from pellucid.flow.answer import Asked
+from pellucid.flow.online.answer import Asked
 from pellucid.serve.access import TOKENS
 from pellucid.serve.docs import body_of
 from pellucid.serve.patience import while_connected

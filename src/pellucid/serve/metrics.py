@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.core import Metric
 
-from pellucid.flow.feedback import Heard
+from pellucid.flow.online.feedback import Heard
 from pellucid.serve.metrics_disk import DiskCollector
 from pellucid.serve.metrics_drift import DriftCollector
 from pellucid.serve.metrics_http import HttpMetrics

@@ -11,8 +11,8 @@ from prometheus_client.registry import Collector
 
 from pellucid.drift.watching import DriftReport
 from pellucid.errors import ConfigError, DataError, MissingExtraError, NotReadyError
-from pellucid.flow.drift import LEAST, find_drift
-from pellucid.flow.drift_stream import StreamDrift, follow_stream
+from pellucid.flow.online.drift_stream import StreamDrift, follow_stream
+from pellucid.flow.production.drift import LEAST, find_drift
 from pellucid.serve.metrics_cached import Cached
 from pellucid.serve.service import Service
 from pellucid.store.predictions import newest_answer

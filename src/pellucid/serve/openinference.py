@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from pellucid.errors import NotFoundError, RequestError
-from pellucid.flow.answer import Asked
+from pellucid.flow.online.answer import Asked
 from pellucid.serve.access import TOKENS
 from pellucid.serve.docs import body_of
 from pellucid.serve.operations import DOWN

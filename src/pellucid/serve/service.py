@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import cast
 
 from pellucid.errors import NotFoundError, NotReadyError, PellucidError, UsageError
-from pellucid.flow.answer import Asked, answer
-from pellucid.flow.answerer import Answerer
-from pellucid.flow.carry import carry_over
-from pellucid.flow.feedback import Heard, Said, hear
-from pellucid.flow.live import LiveModel
-from pellucid.flow.predict import choose_model
-from pellucid.flow.reaudit import reaudit
+from pellucid.flow.online.answer import Asked, answer
+from pellucid.flow.online.answerer import Answerer
+from pellucid.flow.online.carry import carry_over
+from pellucid.flow.online.feedback import Heard, Said, hear
+from pellucid.flow.online.live import LiveModel
+from pellucid.flow.online.reaudit import reaudit
+from pellucid.flow.training.predict import choose_model
 from pellucid.flow.workspace import Workspace
 from pellucid.serve.batcher import Batcher, BatchStats
 from pellucid.serve.kinds import kind_of, log_error
@@ -179,7 +179,7 @@ class Service:
         return answers
 
     async def hear(self, said: Said, source: str) -> Heard:
-        """Records what was said, and what the live model learns of it; errors are those of `pellucid.flow.feedback`."""
+        """Records what was said, and what the live model learns of it; errors are those of `flow.online.feedback`."""
         return await asyncio.get_running_loop().run_in_executor(self._learner, lambda: self._hear(said, source))
 
     def _hear(self, said: Said, source: str) -> Heard:

@@ -10,9 +10,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from pellucid.flow.predict import open_predictor
-from pellucid.flow.predictor import Predictor
-from pellucid.flow.shadow import answer_in_shadow, is_drawn
+from pellucid.flow.production.shadow import answer_in_shadow, is_drawn
+from pellucid.flow.training.predict import open_predictor
+from pellucid.flow.training.predictor import Predictor
 from pellucid.flow.workspace import Workspace
 from pellucid.serve.kinds import kind_of, log_error
 from pellucid.store.models import get_model
@@ -39,8 +39,8 @@ class ShadowStats:
 class Shadowing:
     """The candidate in the shadow of what a server answers. It has a thread of its own and never raises.
 
-    Begun and ended by `pellucid.flow.shadow`, which every server's thread notices by itself. What waits is bounded: the
-    rest is dropped and counted. A candidate that fails is reported in the log and in the shadow's row.
+    Begun and ended by `pellucid.flow.production.shadow`, which every server's thread notices by itself. What waits is
+    bounded: the rest is dropped and counted. A candidate that fails is reported in the log and in the shadow's row.
 
     Args:
         workspace: the project.

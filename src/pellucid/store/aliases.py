@@ -13,6 +13,7 @@ from pellucid.store.schema import alias_history
 
 CHAMPION = "champion"
 CANDIDATE = "candidate"
+ALIASES = (CHAMPION, CANDIDATE)
 
 
 @dataclass(frozen=True, slots=True)

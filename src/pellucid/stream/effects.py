@@ -11,11 +11,11 @@ from dataclasses import replace
 import sqlalchemy as sa
 
 from pellucid.errors import DataError, NotFoundError, PellucidError, UsageError
-from pellucid.flow.answer import Asked, Seen, give_answers, look_at, record_looks, store_images
-from pellucid.flow.draft import Draft, drafting
-from pellucid.flow.feedback import Said, hear_within
-from pellucid.flow.live import LiveModel
-from pellucid.flow.predict import choose_model
+from pellucid.flow.online.answer import Asked, Seen, give_answers, look_at, record_looks, store_images
+from pellucid.flow.online.draft import Draft, drafting
+from pellucid.flow.online.feedback import Said, hear_within
+from pellucid.flow.online.live import LiveModel
+from pellucid.flow.training.predict import choose_model
 from pellucid.flow.workspace import Workspace
 from pellucid.store.images import Place
 from pellucid.store.predictions import add_answers, answer_of

@@ -9,7 +9,7 @@ import time
 from datetime import datetime
 from typing import Any
 
-from pellucid.flow.simulate import Shown, Visit
+from pellucid.flow.production.simulate import Shown, Visit
 from pellucid.stream.event import PREDICTION, Event
 from pellucid.stream.payload import Feedback, feedback_event, image_event
 from pellucid.stream.sender import Reply

@@ -15,7 +15,7 @@ import httpx
 
 from pellucid.config import hide_secrets
 from pellucid.errors import AccessError, NotFoundError, RightError, StorageError, UsageError
-from pellucid.flow.simulate import Shown, Visit
+from pellucid.flow.production.simulate import Shown, Visit
 from pellucid.stream.sender import Halted, Reply
 
 TIMEOUT = 30.0  # seconds that a server may be silent in the middle of an answer

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from pellucid.errors import DataError, StorageError, UsageError
-from pellucid.flow.predict import read_bounded
+from pellucid.flow.training.predict import read_bounded
 from pellucid.store.foreign import Foreign
 
 

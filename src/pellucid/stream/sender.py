@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from pellucid.flow.simulate import Shown, Visit
+from pellucid.flow.production.simulate import Shown, Visit
 
 
 class Halted(Exception):  # noqa: N818 - no error: somebody wanted it to stop

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from pellucid.errors import ImageError, UsageError
-from pellucid.flow.simulate import Traffic, Visit
+from pellucid.flow.production.simulate import Traffic, Visit
 from pellucid.flow.workspace import Progress, no_progress
 from pellucid.stream.sender import Halted, Reply, Sender
 from pellucid.stream.tally import Outcome, Report

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from pellucid.config import hide_secrets
 from pellucid.errors import MissingExtraError, StorageError, UsageError
-from pellucid.flow.simulate import Shown, Visit
+from pellucid.flow.production.simulate import Shown, Visit
 from pellucid.store.database import parse_url
 from pellucid.stream.sender import Reply
 

@@ -14,7 +14,7 @@ from typing import Self
 
 import numpy as np
 
-from pellucid.flow.simulate import DAYS, Visit
+from pellucid.flow.production.simulate import DAYS, Visit
 from pellucid.stream.sender import Reply
 
 COLUMNS = (

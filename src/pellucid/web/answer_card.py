@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from nicegui import ui
 
 from pellucid.errors import UsageError
-from pellucid.flow.asking import choices, founds, shares_now
-from pellucid.flow.feedback import Heard, Said
-from pellucid.flow.gallery import Near
-from pellucid.flow.take_back import take_back
+from pellucid.flow.online.asking import choices, founds, shares_now
+from pellucid.flow.online.feedback import Heard, Said
+from pellucid.flow.online.gallery import Near
+from pellucid.flow.online.take_back import take_back
 from pellucid.types import Answer, Right, Role
 from pellucid.web.class_picker import class_picker
 from pellucid.web.formats import moment, share

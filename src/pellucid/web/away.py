@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 
 from pellucid.errors import AccessError, RequestError
-from pellucid.flow.meanwhile import meanwhile
+from pellucid.flow.production.meanwhile import meanwhile
 from pellucid.web.desk import Desk
 
 

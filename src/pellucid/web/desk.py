@@ -12,12 +12,12 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from pellucid.errors import PellucidError, StorageError
-from pellucid.flow.feedback import Heard, Said
-from pellucid.flow.gallery import Gallery
-from pellucid.flow.live import LiveModel
-from pellucid.flow.review import Queue, Taken, glance, renew_queue
-from pellucid.flow.shelf import Shelf
-from pellucid.flow.voters import Voter, list_voters
+from pellucid.flow.data.shelf import Shelf
+from pellucid.flow.online.feedback import Heard, Said
+from pellucid.flow.online.gallery import Gallery
+from pellucid.flow.online.live import LiveModel
+from pellucid.flow.online.review import Queue, Taken, glance, renew_queue
+from pellucid.flow.online.voters import Voter, list_voters
 from pellucid.flow.workspace import Workspace
 from pellucid.serve.app import Doors
 from pellucid.store.acts import begin_act, drop_act, end_act

@@ -8,7 +8,7 @@ from typing import Any
 
 from nicegui import ui
 
-from pellucid.flow.browse import Facets, Filter, Order
+from pellucid.flow.data.browse import Facets, Filter, Order
 from pellucid.types import TRUST_SCALE, Split, Status
 from pellucid.web.parts import Words
 from pellucid.web.view import told

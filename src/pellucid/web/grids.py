@@ -15,7 +15,7 @@ from nicegui.events import GenericEventArguments
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from pellucid.flow.browse import MOST, Filter, Item, browse
+from pellucid.flow.data.browse import MOST, Filter, Item, browse
 from pellucid.types import TRUST_SCALE
 from pellucid.web.desk import Desk
 from pellucid.web.doorman import Doorman

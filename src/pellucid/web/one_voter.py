@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from nicegui import ui
 
 from pellucid.errors import PellucidError
-from pellucid.flow.forget import Forgotten, Shift, forget
-from pellucid.flow.voters import Voter
-from pellucid.flow.votes import CastVote, newest_votes
+from pellucid.flow.online.forget import Forgotten, Shift, forget
+from pellucid.flow.online.voters import Voter
+from pellucid.flow.online.votes import CastVote, newest_votes
 from pellucid.types import Right
 from pellucid.web.formats import ago, between, many, share
 from pellucid.web.parts import Words, card, heading, picture, tile

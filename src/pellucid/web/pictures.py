@@ -12,7 +12,7 @@ from fastapi import APIRouter, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pellucid.flow.thumbnail import Thumbnails, kind_of
+from pellucid.flow.data.thumbnail import Thumbnails, kind_of
 from pellucid.web.desk import Desk
 from pellucid.web.doorman import Doorman
 

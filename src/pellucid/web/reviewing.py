@@ -11,11 +11,11 @@ from datetime import timedelta
 from nicegui import ui
 from nicegui.events import GenericEventArguments
 
-from pellucid.flow.asking import choices, founds
-from pellucid.flow.feedback import Said
-from pellucid.flow.gallery import Near
-from pellucid.flow.review import NOTE, Doubt, Taken, glance, reviewed_today, take
-from pellucid.flow.take_back import take_back
+from pellucid.flow.online.asking import choices, founds
+from pellucid.flow.online.feedback import Said
+from pellucid.flow.online.gallery import Near
+from pellucid.flow.online.review import NOTE, Doubt, Taken, glance, reviewed_today, take
+from pellucid.flow.online.take_back import take_back
 from pellucid.store.reservations import give_back
 from pellucid.store.votes import find_votes
 from pellucid.types import Right, Role

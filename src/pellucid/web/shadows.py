@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 from nicegui import ui
 
 from pellucid.errors import NotFoundError
-from pellucid.flow.shadow import Difference, Judged, ShadowReport, begin_shadow, end_shadow, shadow_report
-from pellucid.flow.steer import Registry
+from pellucid.flow.production.shadow import Difference, Judged, ShadowReport, begin_shadow, end_shadow, shadow_report
+from pellucid.flow.production.steer import Registry
 from pellucid.flow.workspace import Workspace
 from pellucid.store.aliases import CHAMPION
 from pellucid.types import Right

@@ -8,8 +8,8 @@ from typing import Any
 from nicegui import ui
 
 from pellucid.errors import ConcurrencyError
-from pellucid.flow.promote import promote, rollback
-from pellucid.flow.steer import Proposal
+from pellucid.flow.production.promote import promote, rollback
+from pellucid.flow.production.steer import Proposal
 from pellucid.store.verdicts import Verdict
 from pellucid.types import Right
 from pellucid.web import tables

@@ -8,7 +8,7 @@ from nicegui import ui
 
 from pellucid.errors import NotReadyError
 from pellucid.features.extractor import Extractor
-from pellucid.flow.story import Story, Word, story
+from pellucid.flow.production.story import Story, Word, story
 from pellucid.types import TRUST_SCALE, Row, Status
 from pellucid.web import tables
 from pellucid.web.formats import moment, share

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from nicegui import ui
 
-from pellucid.flow.timeline import Chapter, Happening, Kind, tell
+from pellucid.flow.production.timeline import Chapter, Happening, Kind, tell
 from pellucid.flow.workspace import Workspace
 from pellucid.web.formats import ago
 from pellucid.web.parts import Words, card

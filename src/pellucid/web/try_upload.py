@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from pellucid.errors import AccessError, RequestError, RightError
-from pellucid.flow.answer import Asked
+from pellucid.flow.online.answer import Asked
 from pellucid.serve.patience import while_connected
 from pellucid.types import Right
 from pellucid.web.desk import Desk

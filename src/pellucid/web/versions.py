@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from nicegui import ui
 
-from pellucid.flow.lineage import Diff, Difference, Step, diff, lineage
+from pellucid.flow.data.lineage import Diff, Difference, Step, diff, lineage
 from pellucid.types import DatasetVersion, ModelVersion, Row
 from pellucid.web.formats import moment
 from pellucid.web.listing import Listing

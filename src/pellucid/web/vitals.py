@@ -10,11 +10,11 @@ from typing import TypeVar
 
 from pellucid.drift.watching import DriftReport
 from pellucid.errors import ConfigError, DataError, MissingExtraError, NotFoundError, PellucidError
-from pellucid.flow.accuracy import LiveAccuracy, live_accuracy
-from pellucid.flow.drift import find_drift
-from pellucid.flow.drift_stream import StreamDrift, follow_stream
-from pellucid.flow.health import Health, look
-from pellucid.flow.pending import Labels, label_trust, refused_candidates
+from pellucid.flow.online.drift_stream import StreamDrift, follow_stream
+from pellucid.flow.production.accuracy import LiveAccuracy, live_accuracy
+from pellucid.flow.production.drift import find_drift
+from pellucid.flow.production.health import Health, look
+from pellucid.flow.production.pending import Labels, label_trust, refused_candidates
 from pellucid.flow.workspace import Workspace
 from pellucid.serve.pulse import Beat
 from pellucid.serve.service import Readiness

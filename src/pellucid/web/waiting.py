@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from pellucid.drift.watching import DriftReport
-from pellucid.flow.pending import Labels
-from pellucid.flow.review import Taken
+from pellucid.flow.online.review import Taken
+from pellucid.flow.production.pending import Labels
 from pellucid.web.formats import many
 from pellucid.web.vitals import Vitals
 

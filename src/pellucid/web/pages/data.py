@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from nicegui import ui
 
 from pellucid.errors import NotReadyError
-from pellucid.flow.browse import Facets, Filter, facets
+from pellucid.flow.data.browse import Facets, Filter, facets
 from pellucid.flow.workspace import Workspace
 from pellucid.store.datasets import list_versions
 from pellucid.types import DatasetVersion

@@ -9,9 +9,9 @@ from typing import Any
 from nicegui import ui
 
 from pellucid.errors import PellucidError
-from pellucid.flow.grid import Grid, submit
-from pellucid.flow.offer import MAX_SEED, Forecast, Offer, forecast, form_grid, offer
-from pellucid.flow.queue import see_queue
+from pellucid.flow.training.grid import Grid, submit
+from pellucid.flow.training.offer import MAX_SEED, Forecast, Offer, forecast, form_grid, offer
+from pellucid.flow.training.queue import see_queue
 from pellucid.types import Right
 from pellucid.web.formats import many
 from pellucid.web.pages.grid_words import about_extractor, about_model, about_settings

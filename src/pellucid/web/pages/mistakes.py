@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nicegui import ui
 
-from pellucid.flow.runs import Mistake, worst_mistakes
+from pellucid.flow.training.runs import Mistake, worst_mistakes
 from pellucid.web.formats import share
 from pellucid.web.pages.runs import choose, registry_for
 from pellucid.web.parts import Words, card, empty, picture

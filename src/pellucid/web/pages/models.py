@@ -7,8 +7,8 @@ from collections.abc import Callable
 from nicegui import ui
 
 from pellucid.evaluate.evaluation import Estimate
-from pellucid.flow.evaluate import read_card
-from pellucid.flow.steer import Proposal, Registry, propose_promotion, propose_rollback, see_registry
+from pellucid.flow.production.steer import Proposal, Registry, propose_promotion, propose_rollback, see_registry
+from pellucid.flow.training.evaluate import read_card
 from pellucid.store.aliases import CHAMPION, Change
 from pellucid.types import ModelVersion, Right
 from pellucid.web import tables

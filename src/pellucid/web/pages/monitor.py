@@ -10,10 +10,10 @@ from nicegui import ui
 
 from pellucid.drift.watching import DriftReport
 from pellucid.errors import PellucidError
-from pellucid.flow.drift import moved_answers
-from pellucid.flow.drift_stream import StreamDrift
+from pellucid.flow.online.drift_stream import StreamDrift
+from pellucid.flow.production.drift import moved_answers
+from pellucid.flow.production.traffic import Traffic, read_traffic
 from pellucid.flow.storage import measure_storage
-from pellucid.flow.traffic import Traffic, read_traffic
 from pellucid.serve.pulse import Beat
 from pellucid.types import Answer
 from pellucid.web import tables

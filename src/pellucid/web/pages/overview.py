@@ -8,7 +8,7 @@ from nicegui import ui
 
 from pellucid.drift.watching import DriftReport
 from pellucid.errors import PellucidError
-from pellucid.flow.review import Taken
+from pellucid.flow.online.review import Taken
 from pellucid.web.formats import between, lasted, many, share, took
 from pellucid.web.parts import Words, card, empty, tile
 from pellucid.web.redrawn import Redrawn, refresh_often

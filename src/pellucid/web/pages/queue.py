@@ -7,7 +7,7 @@ from typing import Any
 
 from nicegui import ui
 
-from pellucid.flow.queue import MOST, Queue, cancel_job, part_done, retry_job, see_log, see_queue
+from pellucid.flow.training.queue import MOST, Queue, cancel_job, part_done, retry_job, see_log, see_queue
 from pellucid.types import Job, JobState, Right
 from pellucid.web import tables
 from pellucid.web.dialogs import close_button, dialog

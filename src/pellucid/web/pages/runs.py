@@ -8,8 +8,8 @@ from nicegui import ui
 
 from pellucid.evaluate import reading
 from pellucid.evaluate.evaluation import HIGHER_IS_BETTER
-from pellucid.flow.runs import Pair, Run, compare_runs, read_run
-from pellucid.flow.steer import Registry, see_registry
+from pellucid.flow.production.steer import Registry, see_registry
+from pellucid.flow.training.runs import Pair, Run, compare_runs, read_run
 from pellucid.web import tables
 from pellucid.web.charts import Axis, Series, chart, percent
 from pellucid.web.formats import interval, many, metric, points, settings_in_words, share

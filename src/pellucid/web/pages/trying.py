@@ -9,7 +9,7 @@ from typing import Any
 from nicegui import ui
 from nicegui.events import GenericEventArguments
 
-from pellucid.flow.asking import answers_of
+from pellucid.flow.online.asking import answers_of
 from pellucid.store.predictions import answer_of
 from pellucid.types import Answer, Right
 from pellucid.web.answer_card import AnswerCard

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from nicegui import ui
 
 from pellucid.errors import PellucidError
-from pellucid.flow.voters import Voter
+from pellucid.flow.online.voters import Voter
 from pellucid.web.formats import between, share
 from pellucid.web.one_voter import OneVoter
 from pellucid.web.parts import Words, card, empty, meter

@@ -1,5 +1,0 @@
-"""The file that MLflow copies into every model it registers, and runs to load it: models-from-code, no pickle."""
-
-from pellucid.flow.pyfunc import offer
-
-offer()

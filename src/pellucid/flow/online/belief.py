@@ -1,0 +1,206 @@
+"""What the votes on samples say together, beside the live model and by the record of every voter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+
+from pellucid.flow.online.answerer import Views
+from pellucid.flow.online.live import LiveModel
+from pellucid.labels.consensus import derive, last_words
+from pellucid.noise.reliability import Jury, hear_all, reliability, weigh_many
+from pellucid.store.votes import supports_of
+from pellucid.types import KEEPER, Role, Vote
+
+RECORD = 500  # newest votes that a voter's record is made of
+
+# Right and wrong votes that a new voter begins with.
+PRIORS: Mapping[Role, tuple[float, float]] = {Role.USER: (2.0, 2.0), Role.ANNOTATOR: (18.0, 2.0)}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Belief:
+    """What is believed of a sample."""
+
+    label: str | None  # None where nobody has said anything that counts
+    trust: float  # 0..1: P(the label is right)
+    weight: float  # 0..1: with which it is learnt; see `lead`
+    support: Mapping[str, float]  # by voter: P(the voter's label is right) by model and other voters
+
+
+def believe_votes(
+    live: LiveModel, connection: sa.Connection, sample: str, view: Views, votes: Sequence[Vote]
+) -> Belief:
+    """The label with the highest probability among those that were said, and that probability.
+
+    Ground truth is believed outright. Everything else is weighed against what the model says without the sample.
+
+    Args:
+        view: the sample, and no other.
+        votes: all votes on it that count, oldest first.
+    """
+    return believe_all(live, connection, {sample: votes}, view)[sample]
+
+
+def believe_all(
+    live: LiveModel,
+    connection: sa.Connection,
+    votes: Mapping[str, Sequence[Vote]],
+    views: Views,
+    *,
+    together: bool = False,
+    settled: Mapping[str, str] | None = None,
+) -> dict[str, Belief]:
+    """`believe_votes` of many samples at once.
+
+    Args:
+        votes: by sample, in the order of the views.
+        together: judges the voters anew by these very votes, rather than by what was on record when they were said.
+        settled: the label of samples for which it is known; only for ``together``.
+    """
+    case = _Case(live, votes, settled or {})
+    others, known = _others(live, list(votes), views, case.classes)
+    if together:
+        jury = _hear_all(case, others, known)
+        posterior, support = jury.posterior, jury.support
+    else:
+        K = len(case.classes)
+        rates = np.array([voter_rate(connection, case.dataset, *voter, K) for voter in case.voters], np.float64)
+        posterior, support = weigh_many(others, case.rows, case.labels, rates[case.who])
+    # Nobody can have foreseen a class that the model has never seen, so votes for it get no support.
+    given: dict[int, dict[str, float]] = {}
+    said: dict[int, list[int]] = {}
+    for place, vote in enumerate(case.heard):
+        row, label = int(case.rows[place]), int(case.labels[place])
+        said.setdefault(row, []).append(label)
+        if known[label]:
+            given.setdefault(row, {})[vote.voter] = float(support[place])
+    found = {}
+    for row, name in enumerate(votes):
+        if name in case.spoken:
+            label_said = case.spoken[name]
+            certain = 1.0 if label_said is not None else 0.0
+            found[name] = Belief(label_said, certain, certain, {})
+        elif row in said:
+            best = max(dict.fromkeys(said[row]), key=lambda label, row=row: posterior[row, label])  # type: ignore[misc]
+            believed, trust = case.classes[best], float(posterior[row, best])
+            # Of a class that came after its training the model knows too little to speak against it.
+            weight = lead(posterior[row], best) if believed in live.predictor.classes else trust
+            found[name] = Belief(believed, trust, weight, given.get(row, {}))
+        else:
+            found[name] = Belief(None, 0.0, 0.0, {})
+    return found
+
+
+def lead(posterior: NDArray[np.float64], label: int) -> float:
+    """What speaks for a class beyond what speaks for the likeliest other one, 0..1: the weight to learn it with.
+
+    Learnt with its probability as weight, a label that is probably wrong would still do harm: nothing of the other
+    classes' probability is learnt against it, and many who lie alike in small doses would move the model.
+
+    >>> lead(np.array([0.25, 0.75]), 1), lead(np.array([0.25, 0.75]), 0)
+    (0.5, 0.0)
+    """
+    rest = np.delete(posterior, label).max(initial=0.0)
+    return max(0.0, float(posterior[label] - rest))
+
+
+def weigh_together(
+    live: LiveModel,
+    votes: Mapping[str, Sequence[Vote]],
+    classes: Sequence[str],
+    others: NDArray[np.float64],
+    *,
+    settled: Mapping[str, str],
+) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+    """What is believed of every class of samples: voters and votes are judged together, as `believe_all` may do.
+
+    Args:
+        votes: by sample.
+        classes: (C,) that the model knows.
+        others: (n, C) what it says of each sample without that sample.
+        settled: the label of samples for which it is known.
+
+    Returns:
+        The classes (K,), those of the model and whatever else was said, and P(true class) (n, K).
+    """
+    case = _Case(live, votes, settled)
+    columns = [case.classes.index(name) for name in classes if name in case.classes]
+    p, known = np.zeros((len(votes), len(case.classes))), np.zeros(len(case.classes), np.bool_)
+    p[:, columns] = others[:, [place for place, name in enumerate(classes) if name in case.classes]]
+    known[columns] = True
+    return tuple(case.classes), _hear_all(case, p, known).posterior
+
+
+def voter_rate(connection: sa.Connection, dataset: str, voter: str, role: Role, n_classes: int) -> float:
+    """How often the voter is right, 0..1, by what others gave the voter's newest labels."""
+    return reliability(supports_of(connection, dataset, voter, RECORD), max(2, n_classes), PRIORS[role])
+
+
+@dataclass(slots=True)
+class _Case:
+    """Votes as arrays."""
+
+    live: LiveModel
+    votes: Mapping[str, Sequence[Vote]]
+    settled: Mapping[str, str]
+    heard: list[Vote] = field(default_factory=list)  # (v,) that are weighed
+    voters: list[tuple[str, Role]] = field(default_factory=list)
+    spoken: dict[str, str | None] = field(default_factory=dict)  # ground truth by sample; None where it contradicts
+    truth: list[int] = field(default_factory=list)  # (n,) class number where it is known, else -1
+    classes: list[str] = field(default_factory=list)  # (K,)
+    rows: NDArray[np.intp] = field(init=False)  # (v,)
+    labels: NDArray[np.intp] = field(init=False)  # (v,)
+    who: NDArray[np.intp] = field(init=False)  # (v,)
+
+    def __post_init__(self) -> None:
+        index = {name: number for number, name in enumerate(self.live.known())}
+        voters: dict[tuple[str, Role], int] = {}
+        places: list[tuple[int, int, int]] = []
+        for row, (name, votes) in enumerate(self.votes.items()):
+            current = last_words(vote for vote in votes if vote.voter != KEEPER)
+            if any(vote.role is Role.GROUND_TRUTH for vote in current):
+                self.spoken[name] = derive(current).label
+            known = self.spoken.get(name) or self.settled.get(name)
+            self.truth.append(-1 if known is None else index.setdefault(known, len(index)))
+            for vote in current:
+                if vote.role in PRIORS:
+                    who = voters.setdefault((vote.voter, vote.role), len(voters))
+                    places.append((row, index.setdefault(vote.label, len(index)), who))
+                    self.heard.append(vote)
+        self.voters, self.classes = list(voters), list(index)
+        self.rows, self.labels, self.who = np.array(places, np.intp).reshape(-1, 3).T
+
+    @property
+    def dataset(self) -> str:
+        """Whose votes they are."""
+        return self.live.model.name
+
+
+def _hear_all(case: _Case, others: NDArray[np.float64], known: NDArray[np.bool_]) -> Jury:
+    counts = np.array([vote.import_id is None for vote in case.heard], np.bool_) & known[case.labels]
+    priors = np.array([PRIORS[role] for _, role in case.voters], np.float64).reshape(-1, 2)
+    settled = np.array(case.truth, np.intp)
+    return hear_all(others, case.rows, case.labels, case.who, priors, counts=counts, settled=settled)
+
+
+def _others(
+    live: LiveModel, names: Sequence[str], views: Views, classes: Sequence[str]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """What the model says of each sample without it, (n, K), and which classes it knows, (K,)."""
+    index = {name: number for number, name in enumerate(classes)}
+    p, known = np.zeros((len(names), len(classes))), np.zeros(len(classes), np.bool_)
+    if live.learns:
+        columns = [index[live.classes[number]] for number in live.online.classes]
+        places = [live.stands(name) for name in names]
+        numbers, weights = np.array([at[0] for at in places], np.intp), np.array([at[1] for at in places], np.float64)
+        p[:, columns] = live.online.without(views.rows, numbers, weights)
+    else:
+        columns = [index[name] for name in live.answerer.classes]
+        p[:, columns] = live.answerer.probabilities_of(views)
+    known[columns] = True
+    return p, known

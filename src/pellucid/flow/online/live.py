@@ -1,0 +1,360 @@
+"""The live model: the champion as it was trained, and all that its ledger says it has learnt and unlearnt since.
+
+The trained model is the checkpoint and the ledger is the journal. Because learning and unlearning are exact and their
+order does not matter, every process that follows the ledger holds the same model, and one that was killed comes back
+to it: it takes the net effect of the ledger in one block.
+"""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+
+from pellucid.errors import StorageError
+from pellucid.flow.data.embed import embed_intact, embed_samples
+from pellucid.flow.online.answerer import Answerer, Views
+from pellucid.flow.online.recent import RecentVectors
+from pellucid.flow.training.learn import gather
+from pellucid.flow.training.predict import open_predictor
+from pellucid.flow.training.replay import REPLAY, replayed
+from pellucid.flow.workspace import Workspace
+from pellucid.heads.online import OnlineHead, Snapshot, Span, learns_online
+from pellucid.labels.halves import halve
+from pellucid.noise.copies import USUAL, copy_cosine
+from pellucid.store.datasets import get_version
+from pellucid.store.ledger import Entry, entries_after
+from pellucid.store.live_vectors import vectors_of
+from pellucid.store.manifests import read_manifest
+from pellucid.types import TRUST_SCALE, ModelVersion, Row, Split, Status
+
+UNLEARNT = (-1, 0.0)
+RECENT = 2000  # images among which copies are looked for, the newest
+HURTS = 0.01  # of the guard's accuracy: a step that takes it lower than so far below the champion's is undone
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Undo:
+    """How samples stood before a step."""
+
+    places: Mapping[str, tuple[int, float]]  # class number and weight of each that was moved
+    views: Views  # of them, in that order
+    classes: tuple[str, ...]  # that there were
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Guard:
+    """One half of the trusted images: what no feedback touches, and an online step must not hurt."""
+
+    rows: NDArray[np.floating[Any]]  # (n, p) lifted
+    y: NDArray[np.intp]  # (n,) class numbers
+
+    def accuracy(self, snapshot: Snapshot) -> float:
+        """The share of the guard that is answered rightly, 0..1."""
+        return float((snapshot.classes[snapshot.scores(self.rows).argmax(axis=1)] == self.y).mean())
+
+
+class LiveModel:
+    """Learns and unlearns by `apply` and `follow`, one caller at a time; `answerer` may be read by any thread.
+
+    Args:
+        workspace: the project.
+        model: the version that goes on learning, as a rule the champion.
+
+    Raises:
+        IntegrityError, NotFoundError: the model cannot be loaded.
+        NeverLearntError: it was trained on other rows than its dataset version has.
+    """
+
+    def __init__(self, workspace: Workspace, model: ModelVersion) -> None:
+        self.workspace = workspace
+        self.model = model
+        self.lock = threading.RLock()
+        self.predictor = open_predictor(workspace, model)
+        self.classes = self.predictor.classes
+        self._online: OnlineHead | None = None
+        self._span: Span | None = None
+        self._trained: dict[str, tuple[int, float]] = {}  # class number and weight of each sample of the training
+        self._stands: dict[str, tuple[int, float]] = {}  # the same of each sample that is learnt
+        self._recent = RecentVectors(self.predictor.extractor.dim, RECENT)
+        self._ledger = 0
+        self._version = 0  # of the dataset: the newest whose splits are known
+        self.lost: frozenset[str] = frozenset()  # samples that were left out because their images are gone
+        self.rows: Mapping[str, Row] = {}
+        self.copy_cosine = USUAL  # of two vectors, above which they are taken for copies of one image
+        self.guard: Guard | None = None
+        self.best: float | None = None  # the accuracy on the guard of the model as it was trained
+        with workspace.database.read() as connection:
+            self.version = get_version(connection, model.dataset)
+            if learns_online(self.predictor.head):
+                self._resume(read_manifest(workspace.blobs, self.version.content_id))
+            self._first = self.online.snapshot() if self.learns else None
+            self.refresh(connection)
+        self.answerer = self.newest()
+
+    @property
+    def learns(self) -> bool:
+        """Whether the model learns single rows; logistic regression and networks wait for the next training."""
+        return self._online is not None
+
+    @property
+    def ledger(self) -> int:
+        """The newest entry of the ledger that is learnt."""
+        return self._ledger
+
+    @property
+    def online(self) -> OnlineHead:
+        """The head that learns. Raises StorageError where there is none."""
+        if self._online is None:
+            raise StorageError(f"{self.model.ref} has a head that cannot learn single rows; train `kernel` or `ridge`")
+        return self._online
+
+    def stands(self, sample: str) -> tuple[int, float]:
+        """The class number and weight with which the model has learnt the sample; -1 and 0 where it has not."""
+        return self._stands.get(sample, UNLEARNT)
+
+    def trained(self, sample: str) -> tuple[int, float]:
+        """The same as it was trained, before all learning since."""
+        return self._trained.get(sample, UNLEARNT)
+
+    def learnt(self) -> Mapping[str, tuple[int, float]]:
+        """Every sample that is learnt, with its class number and weight."""
+        return self._stands
+
+    def class_number(self, label: str) -> int:
+        """The number of the class; a new one is appended."""
+        if label not in self.classes:
+            self.classes = (*self.classes, label)
+        return self.classes.index(label)
+
+    def known(self) -> tuple[str, ...]:
+        """The classes of the dataset, and those learnt since of which something stands."""
+        more = self._online.classes[self._online.classes >= len(self.predictor.classes)] if self._online else ()
+        return (*self.predictor.classes, *(self.classes[number] for number in more))
+
+    def refresh(self, connection: sa.Connection) -> None:
+        """Takes in the splits of the dataset's newest version: what is tested on and what is trusted."""
+        newest = get_version(connection, self.version.dataset)
+        if newest.number == self._version:
+            return
+        rows = {row.sample: row for row in read_manifest(self.workspace.blobs, newest.content_id)}
+        self.rows, self._version = rows, newest.number
+        if self._first is not None:
+            self.guard = self._guard(list(rows.values()))
+            self.best = self.guard.accuracy(self._first) if self.guard is not None else None
+
+    def may_learn(self, sample: str) -> bool:
+        """Whether feedback may touch the sample: what is tested on or trusted it may not."""
+        row = self.rows.get(sample)
+        return row is None or row.split is Split.TRAIN
+
+    def look_up(self, connection: sa.Connection, ids: Sequence[str]) -> Views:
+        """How the model sees samples, with the errors of `embed_samples`: as in training those that it was trained on,
+        and as they came all others.
+        """
+        return self._views(self.vectors(connection, ids))
+
+    def look_up_intact(self, connection: sa.Connection, ids: Sequence[str]) -> tuple[list[str], Views]:
+        """The same of those whose images can be had, with their names, each once; the others are then `lost`."""
+        kept = self._kept(connection, ids)
+        kept |= embed_intact(self.workspace, self.predictor.extractor, [name for name in ids if name not in kept])
+        names = [name for name in dict.fromkeys(ids) if name in kept]
+        with self.lock:
+            self.lost = self.lost.difference(names).union(name for name in ids if name not in kept)
+        return names, self._views(self._stack([kept[name] for name in names]))
+
+    def vectors(self, connection: sa.Connection, ids: Sequence[str]) -> NDArray[np.float32]:
+        """The vectors of samples, (n, d), as `look_up` has them, with its errors."""
+        kept = self._kept(connection, ids)
+        missing = [name for name in dict.fromkeys(ids) if name not in kept]
+        if missing:
+            made = embed_samples(self.workspace, self.predictor.extractor, missing)
+            kept |= dict(zip(missing, made, strict=True))
+        return self._stack([kept[name] for name in ids])
+
+    def recent(self) -> Mapping[str, NDArray[np.float32]]:
+        """The unit vectors of the samples that moved last, at most ``RECENT``; from any thread."""
+        return self._recent.vectors()
+
+    def follow(self, connection: sa.Connection) -> int:
+        """Takes in what others have added to the ledger; returns how many entries there were."""
+        if self._online is None:
+            return 0
+        with self.lock:
+            entries = entries_after(connection, self.model, self._ledger)
+            if entries:
+                for item in entries:  # in one order everywhere, also of those that stand no more
+                    if item.label is not None:
+                        self.class_number(item.label)
+                net = {item.sample: item for item in entries}
+                names, views = self.look_up_intact(connection, list(net))
+                self.apply([net[name] for name in names], views)
+                self.publish(entries[-1].id)
+            return len(entries)
+
+    def fork(self) -> LiveModel:
+        """A copy in which steps can be tried out; under the ``lock``, which the copy does not share."""
+        fork = copy.copy(self)
+        fork.lock = threading.RLock()
+        fork._online = None if self._online is None else self._online.copy()
+        fork._stands, fork._recent = dict(self._stands), self._recent.copy()
+        return fork
+
+    def apply(self, entries: Sequence[Entry], views: Views) -> Undo:
+        """Puts samples, each named once, where the entries say; what it returns undoes it.
+
+        Nobody sees it until `publish`.
+        """
+        classes = self.classes
+        after = {
+            item.sample: (self.class_number(item.label), item.weight)
+            if item.label is not None and item.weight > 0
+            else UNLEARNT
+            for item in entries
+        }
+        moved = np.array([self.stands(name) != place for name, place in after.items()], np.bool_)
+        names = [name for name, is_new in zip(after, moved, strict=True) if is_new]
+        undo = Undo({name: self.stands(name) for name in names}, views.only(moved), classes)
+        try:
+            self._move(undo.views, undo.places, after)
+        except BaseException:
+            self.classes = classes
+            raise
+        return undo
+
+    def restore(self, undo: Undo) -> None:
+        """Samples stand as they stood before the step."""
+        self._move(undo.views, {name: self.stands(name) for name in undo.places}, undo.places)
+        self.classes = undo.classes
+
+    def publish(self, ledger: int) -> None:
+        """What is learnt by now answers from now on."""
+        self._ledger = ledger
+        self.answerer = self.newest()
+
+    def guarded(self) -> float | None:
+        """The accuracy on the guard as the model now is, 0..1; None without trusted images."""
+        if self.guard is None or self._online is None:
+            return None
+        return self.guard.accuracy(self._online.snapshot())
+
+    def hurt(self, before: float | None) -> str:
+        """Why a step has to be undone; empty where it may stay.
+
+        Args:
+            before: the accuracy on the guard without it; what was bad before it is not its fault.
+        """
+        now = self.guarded()
+        if now is None or before is None or self.guard is None or self.best is None:
+            return ""
+        allowed = max(HURTS, 1 / len(self.guard.y))
+        if now >= min(before, self.best - allowed) - 1e-9:
+            return ""
+        return f"the accuracy on {len(self.guard.y)} trusted images would fall from {before:.3f} to {now:.3f}"
+
+    def weights_of_copies(self, names: Sequence[str], X: NDArray[np.float32]) -> NDArray[np.float64]:
+        """The weight, 0 or more, with which near-copies of each vector, (n, d), have been learnt from feedback, (n,).
+
+        All copies of an image together get the weight of one, so that nobody gains by repeating a picture.
+
+        Args:
+            names: samples that are left out of account.
+        """
+        out = set(names)
+        others, alike = self._recent.alike(unit(X), self.copy_cosine)
+        weights = [
+            self.stands(name)[1] if name not in out and self.stands(name) != self.trained(name) else 0.0
+            for name in others
+        ]
+        return np.asarray(alike @ np.array(weights, np.float64))
+
+    def _move(self, views: Views, old: Mapping[str, tuple[int, float]], new: Mapping[str, tuple[int, float]]) -> None:
+        """Learns first and forgets then, all of it or nothing: a statistic never runs empty on the way.
+
+        Args:
+            old: where the samples of the views stand, in that order.
+            new: where they are to stand.
+        """
+        names = list(old)
+        come, gone = (_places(views, [places[name] for name in names]) for places in (new, old))
+        if come is not None:
+            self.online.learn(*come)
+        try:
+            if gone is not None:
+                self.online.forget(*gone)
+        except BaseException:
+            if come is not None:
+                self.online.forget(*come)
+            raise
+        for name in names:
+            if new[name][1] > 0:
+                self._stands[name] = new[name]
+            else:
+                self._stands.pop(name, None)
+        self._recent.put(names, unit(views.X))
+
+    def _resume(self, rows: Sequence[Row]) -> None:
+        train = [row for row in rows if row.split is Split.TRAIN and row.status is Status.OK and row.label is not None]
+        memory = self.model.settings.get(REPLAY)
+        if memory is not None:  # it was trained on a part of them
+            material = gather(self.workspace, self.version, self.predictor.extractor)
+            train = list(replayed(self.workspace, material, memory).train.rows)
+        learnt = [row for row in train if row.trust]
+        X = embed_samples(self.workspace, self.predictor.extractor, [row.sample for row in learnt])
+        y = np.array([self.classes.index(str(row.label)) for row in learnt], np.intp)
+        weight = np.array([row.trust / TRUST_SCALE for row in learnt], np.float64)
+        self._online = OnlineHead.resume(self.predictor.head, X, y, weight)
+        self._span = self._online.span(self._online.lift(X))
+        self.copy_cosine = copy_cosine(X, [row.group for row in learnt])
+        self._trained = {
+            row.sample: (int(number), float(share)) for row, number, share in zip(learnt, y, weight, strict=True)
+        }
+        self._stands = dict(self._trained)
+
+    def _guard(self, rows: Sequence[Row]) -> Guard | None:
+        trusted = [
+            row for row in rows if row.split is Split.TRUSTED and row.status is Status.OK and row.label in self.classes
+        ]
+        mine = halve([row.sample for row in trusted], [row.group for row in trusted])[0]
+        found = embed_intact(self.workspace, self.predictor.extractor, mine)
+        there = [row for row in trusted if row.sample in found]
+        if not there:
+            return None
+        X = self._stack([found[row.sample] for row in there])
+        return Guard(self.online.lift(X), np.array([self.classes.index(str(row.label)) for row in there], np.intp))
+
+    def _kept(self, connection: sa.Connection, ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        """The vectors of images as they came, of those that the model was not trained on."""
+        return vectors_of(connection, self.model.fingerprint, [name for name in ids if name not in self._trained])
+
+    def _stack(self, vectors: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        return np.stack(vectors) if vectors else np.empty((0, self.predictor.extractor.dim), np.float32)
+
+    def _views(self, X: NDArray[np.float32]) -> Views:
+        return Views(X, self._online.lift(X) if self._online is not None and len(X) else X)
+
+    def newest(self) -> Answerer:
+        """The model as it now is, published or not."""
+        snapshot = self._online.snapshot() if self._online is not None else None
+        return Answerer(self.model, self.classes, self._ledger, self.predictor, snapshot, self._span)
+
+
+def _places(
+    views: Views, places: Sequence[tuple[int, float]]
+) -> tuple[NDArray[np.floating[Any]], NDArray[np.intp], NDArray[np.float64]] | None:
+    """Rows, class numbers and weights of those that are learnt at their places; None where none is."""
+    numbers = np.array([number for number, _ in places], np.intp)
+    weights = np.array([weight for _, weight in places], np.float64)
+    learnt = weights > 0
+    return (views.rows[learnt], numbers[learnt], weights[learnt]) if learnt.any() else None
+
+
+def unit(X: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Vectors (n, d) of length 1; a zero vector stays one."""
+    return np.asarray(X / np.maximum(np.linalg.norm(X, axis=1, keepdims=True), 1e-12), np.float32)

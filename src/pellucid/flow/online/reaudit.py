@@ -1,0 +1,75 @@
+"""Re-audit: every vote that stands in the live model is judged anew; what turns out wrong is unlearnt exactly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pellucid.flow.online.draft import drafting
+from pellucid.flow.online.judging import differ, judge, keep_views, learn_guarded, refused_samples
+from pellucid.flow.online.live import LiveModel
+from pellucid.store.votes import samples_said
+from pellucid.types import Split
+
+MOVED = 0.1  # of a sample's weight: what changes less is left alone, so that a cycle comes to rest
+
+
+@dataclass(frozen=True, slots=True)
+class Reaudit:
+    """What judging the votes anew has changed."""
+
+    model: str  # "NAME@VERSION"
+    judged: int  # samples with votes that were said directly, without the lost ones
+    unlearnt: int  # samples that are learnt no longer
+    relabelled: int  # learnt under another label now
+    reweighed: int  # learnt with another weight
+    added: int  # learnt now, and not before
+    undone: int  # changes that the guard has undone
+    lost: int  # samples that nobody could judge, because their images are gone
+    ledger: int  # the newest entry that the model then held
+
+
+def reaudit(live: LiveModel) -> Reaudit:
+    """Judges all votes that were said directly, and all who said them, together, and lets the live model follow.
+
+    Voters are judged by what the model, without the sample, and all others say of their words now, not when they were
+    said; votes on trusted images are checked against what is known of these. Near-copies share the weight of one image
+    evenly. A sample moves where its label changes or its weight by more than ``MOVED``; moves that hurt the guard are
+    undone. A model whose head cannot learn online is left alone. One transaction, with the model as before if it fails.
+
+    Raises:
+        StorageError, ConcurrencyError: nothing was changed.
+    """
+    if not live.learns:
+        return Reaudit(live.model.ref, 0, 0, 0, 0, 0, 0, 0, live.ledger)
+    with drafting(live) as draft, live.workspace.database.write() as connection:
+        draft.hold(connection)
+        names = sorted(samples_said(connection, live.model.name))
+        judged = judge(live, connection, names, action="audit", reason="votes judged anew", together=True)
+        refused = refused_samples(live, connection)
+        mine = [_follows(live, entry.sample) and entry.sample not in refused for entry in judged.entries]
+        moved = differ(live, judged.only(np.array(mine, np.bool_)), MOVED)
+        keep_views(live, connection, moved)
+        places = {entry.sample: live.stands(entry.sample) for entry in moved.entries}
+        entries, undone = learn_guarded(draft, moved)
+        draft.record(connection, entries)
+    counts = {"unlearnt": 0, "relabelled": 0, "reweighed": 0, "added": 0}
+    for entry in entries:
+        number, weight = places[entry.sample]
+        if entry.action == "guard":
+            continue
+        if entry.weight == 0:
+            counts["unlearnt"] += 1
+        elif weight == 0:
+            counts["added"] += 1
+        else:
+            counts["reweighed" if live.classes[number] == entry.label else "relabelled"] += 1
+    n_lost = len(judged.lost)
+    return Reaudit(live.model.ref, len(names) - n_lost, undone=undone, lost=n_lost, ledger=draft.ledger, **counts)
+
+
+def _follows(live: LiveModel, sample: str) -> bool:
+    """Whether the sample may move: trusted ones are only looked at, and what has since become one is unlearnt."""
+    row = live.rows.get(sample)
+    return row is None or row.split is Split.TRAIN or live.stands(sample)[1] > 0

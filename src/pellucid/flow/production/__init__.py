@@ -1,0 +1,1 @@
+"""What happens to models in production: gate, promotion, shadow, retraining, drift, history, and how it goes."""

@@ -1,0 +1,1 @@
+"""From a dataset version to registered models: grids, jobs, workers, judgements, and answers for files."""
