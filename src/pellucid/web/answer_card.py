@@ -111,7 +111,7 @@ class AnswerCard:
         )  # fmt: skip
         heard = await desk.hear(self._view.viewer, said)
         now = await desk.read(shares_now, desk.doors.service.live, answer.sample)
-        self._tell(heard.vote, f"You said {label.strip()}. {told_of(heard)}", label.strip(), heard, now)
+        self._tell(heard.vote, f"You said {label.strip()}. {told_of(heard, label.strip())}", label.strip(), heard, now)
 
     def _tell(
         self, vote: int, words: str, label: str = "", heard: Heard | None = None, now: Mapping[str, float] | None = None
@@ -136,19 +136,31 @@ class AnswerCard:
                 )  # fmt: skip
                 self._effect.clear()
                 with self._effect:
-                    Words(f"Taken back: {done.label} counts no longer, and what was learnt from it is unlearnt.")
+                    Words(f"Taken back: {done.label} counts no longer, nor does what the model learnt from it.")
                 self.ask()
 
             ui.button("Take it back", icon="undo", on_click=back).props("flat dense no-caps").classes("start")
 
 
-def told_of(heard: Heard) -> str:
-    """What became of a vote, in a sentence."""
+def told_of(heard: Heard, said: str) -> str:
+    """What became of a vote, in a sentence or two.
+
+    Args:
+        said: the label that the person said; what was learnt may be another one.
+    """
+    if heard.action == "learnt" and heard.label == said:
+        return f"Learnt at once with weight {heard.weight:.2f}: {said} is believed with {share(heard.trust)}."
     if heard.action == "learnt":
-        belief = f"{heard.label} is believed with {share(heard.trust)}"
-        return f"Learnt at once with weight {heard.weight:.2f}: {belief}."
+        rather = f"the model and all others rather believe {heard.label} ({share(heard.trust)})"
+        return (
+            f"Not learnt as {said}: {rather}. The picture is learnt as {heard.label}, with weight {heard.weight:.2f}. "
+            f"Your word is kept."
+        )
     if heard.action == "unlearnt":
-        return f"Kept as your word, and the picture is unlearnt: {heard.reason}."
+        return (
+            f"Not learnt as {said}: {heard.reason}. What the model had learnt of this picture before, it has unlearnt "
+            f"too; for now it learns nothing from it. Your word is kept."
+        )
     if heard.action == "undone":
         return f"Kept as your word, and not learnt: {heard.reason}."
     return f"Kept as your word; nothing is learnt from it now: {heard.reason}."

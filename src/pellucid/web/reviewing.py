@@ -220,7 +220,7 @@ class Reviewer:
         meanwhile = await desk.read(self._others, doubt)
         said = Said(doubt.sample, label, "", Role.ANNOTATOR, note=NOTE, new_class=new)
         heard = await desk.hear(self._view.viewer, said)
-        self._desktop.said.text = f"{label.strip()}: {told_of(heard)}{meanwhile}"
+        self._desktop.said.text = f"You said {label.strip()}. {told_of(heard, label.strip())}{meanwhile}"
         await self._move_on(Decision(doubt, heard.vote))
 
     def _others(self, doubt: Doubt) -> str:
