@@ -62,7 +62,6 @@ def test_from_a_picture_to_a_changed_prediction(site: Site, person: Come, axe: s
     expect(card.get_by_role("heading")).to_have_text(before["label"])
     expect(card.locator(".nearest img")).to_have_count(4)
     expect(card).to_contain_text("pets@1")
-    expect(card.get_by_role("meter")).to_have_attribute("aria-label", re.compile(r"Sure: (over )?[\d.]+\s%"))
     other = "dog" if before["label"] == "cat" else "cat"
     card.get_by_role("button", name="Wrong").click()
     card.get_by_role("button", name=other, exact=True).click()
@@ -76,6 +75,20 @@ def test_from_a_picture_to_a_changed_prediction(site: Site, person: Come, axe: s
     card.get_by_role("button", name="Take it back").click()
     expect(card).to_contain_text("Taken back")
     assert site.predict(data)["probabilities"][other] == pytest.approx(before["probabilities"][other], abs=1e-6)
+
+
+def test_what_is_unlike_the_training_says_so_first_and_is_not_called_sure(site: Site, person: Come) -> None:
+    known, strange = picture_bytes("cat", 504), picture_bytes("eel", 504)
+    assert (site.predict(known)["novelty"] < 0.95, site.predict(strange)["novelty"] >= 0.95) == (True, True)
+    page = person("predict").open("/try")
+    offer(page, file("known.png", known), file("strange.png", strange))
+    card = card_of(page, "strange.png")
+    expect(card.locator(".stack > *").first).to_contain_text(re.compile("^Unlike .* of the training pictures"))
+    expect(card).not_to_contain_text("ules out")
+    expect(card.get_by_role("meter")).to_have_count(0)
+    meter = card_of(page, "known.png").get_by_role("meter")
+    expect(meter).to_have_attribute("aria-label", re.compile(r"Sure: (over )?[\d.]+\s%"))
+    expect(card_of(page, "known.png")).not_to_contain_text("Unlike")
 
 
 def counted(site: Site, name: str, **labels: str) -> float:

@@ -39,15 +39,18 @@ class AnswerCard:
 
     def _verdict(self) -> None:
         answer = self._answer
-        with ui.element("div").classes("row verdict"):
+        if warning := unlike(answer):  # comes first, and what the model thinks of itself gives way
+            Words(warning, "wrong")
             heading(2, answer.label)
-            with ui.element("div").classes("sure"):
-                Words("sure:", "note", "span")
-                Words(share(answer.confidence), "value number", "span")
-        meter(answer.confidence, f"Sure: {share(answer.confidence)}")
-        Words(ruled_out(answer))
-        if answer.novelty is not None and answer.novelty >= _STRANGE:
-            Words(f"Unlike {share(answer.novelty)} of the training pictures: trust it less.", "wrong")
+            Words(f"The model itself is sure to {share(answer.confidence)}, which tells little here.", "note")
+        else:
+            with ui.element("div").classes("row verdict"):
+                heading(2, answer.label)
+                with ui.element("div").classes("sure"):
+                    Words("sure:", "note", "span")
+                    Words(share(answer.confidence), "value number", "span")
+            meter(answer.confidence, f"Sure: {share(answer.confidence)}")
+            Words(ruled_out(answer))
         Words(" · ".join(part for part in (self._name, answer.model, moment(answer.at)) if part), "note")
 
     async def explain(self) -> None:
@@ -191,6 +194,13 @@ def resembles(near: Sequence[Near]) -> str:
     """
     labels = dict.fromkeys(item.label for item in near)
     return f"Looks most like these, which were learnt as {' and as '.join(labels)}:"
+
+
+def unlike(answer: Answer) -> str:
+    """A warning where the picture is unlike nearly all training pictures; empty where it is not."""
+    if answer.novelty is None or answer.novelty < _STRANGE:
+        return ""
+    return f"Unlike {share(answer.novelty)} of the training pictures: the answer is hardly more than a guess."
 
 
 def ruled_out(answer: Answer) -> str:
