@@ -9,10 +9,10 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Dialog, Locator, Page, expect
 from prometheus_client.parser import text_string_to_metric_families
 
-from ..conftest import PATIENCE, picture_bytes
+from ..conftest import PATIENCE, picture_bytes, until
 from .conftest import Person, Site, serious
 
 Come = Callable[..., Person]
@@ -142,11 +142,12 @@ def test_pictures_are_dropped_and_pasted_and_what_is_none_is_said(site: Site, pe
     ]
     page.evaluate(_DROP, {"kind": "drop", "files": files})
     told = page.get_by_role("alert", name="Not answered")
-    expect(told).to_contain_text("notes.txt: it is text/plain, and no picture")
+    expect(told).to_contain_text("notes.txt: it is not a picture; pictures are JPEG, PNG")
     expect(told).to_contain_text("film.png: it has 2048 MB, at most")
-    expect(told).to_contain_text("torn.png: not an image")
+    expect(told).to_contain_text("torn.png: not an image: it has another content than a JPEG")
+    expect(page.locator(".tries .outcome")).to_have_text("3 could not be answered")
     page.evaluate(_DROP, {"kind": "paste", "files": [{"name": "pasted.txt", "type": "text/plain"}]})
-    expect(told).to_contain_text("pasted.txt: it is text/plain")
+    expect(told).to_have_text(re.compile("^pasted.txt: it is not a picture"))  # the old ones are gone
     assert page.locator(".tried").count() == 0
 
 
@@ -173,6 +174,56 @@ def test_what_cannot_be_sent_now_is_kept(site: Site, person: Come) -> None:
     again.click()
     expect(page.locator(".tries .outcome")).to_have_text("3 pictures answered")
     expect(page.locator(".tried")).to_have_count(3)
+
+
+def test_the_browser_asks_before_unsent_pictures_are_left_and_the_page_names_them_later(
+    site: Site, person: Come
+) -> None:
+    page = person("predict").open("/try")
+    page.route("**/ui/try", lambda route: None)  # as of a server that is slow
+    asked: list[str] = []
+
+    def decide(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        if len(asked) == 1:
+            dialog.dismiss()
+        else:
+            dialog.accept()
+
+    page.on("dialog", decide)
+    page.locator("h1").click()  # browsers ask only those who have done something
+    page.set_input_files(FIELD, [file(f"{number}.png", picture_bytes("dog", 560 + number)) for number in range(5)])
+    expect(page.locator(".tries")).to_contain_text("1 of 5")
+    page.get_by_role("link", name="Models").click(no_wait_after=True)
+    until(lambda: page.evaluate("1") == 1 and asked == ["beforeunload"])
+    expect(page.locator(".tries")).to_contain_text("1 of 5")
+    page.get_by_role("link", name="Models").click()
+    page.wait_for_url("**/models")
+    assert asked == ["beforeunload", "beforeunload"]
+    page.goto(f"{site.url}/try")
+    outcome = page.locator(".tries .outcome")
+    expect(outcome).to_contain_text("5 pictures were not answered, because this page was left: 0.png, 1.png, 2.png and")
+    page.unroute("**/ui/try")
+    offer(page, file("next.png", picture_bytes("dog", 570)))
+    expect(outcome).to_have_text("1 picture answered")
+    page.goto(f"{site.url}/models")  # where all is answered nobody is asked
+    assert len(asked) == 2
+
+
+def test_older_answers_come_when_they_are_asked_for(site: Site, person: Come) -> None:
+    for number in range(8):
+        answer = site.ask(
+            "POST", "/predict", token="bob", content=picture_bytes("cat", 580 + number),
+            headers={"Content-Type": "image/png"},
+        )  # fmt: skip
+        assert answer.status_code == 200
+    page = person("bob").open("/try")
+    expect(page.locator(".tried")).to_have_count(6)
+    first = page.locator(".tried").first.locator("img").first.get_attribute("src")
+    page.get_by_role("button", name="Show older answers").click()
+    expect(page.locator(".tried")).to_have_count(8)
+    expect(page.get_by_role("button", name="Show older answers")).to_have_count(0)
+    assert page.locator(".tried").first.locator("img").first.get_attribute("src") == first
 
 
 def test_who_may_not_say_what_is_right_sees_why(site: Site, person: Come) -> None:

@@ -53,7 +53,7 @@ def read_header(data: bytes) -> Header:
                 raise ImageError("truncated", f"the file ends within its header ({error})") from error
     if data[4:8] == b"ftyp":
         raise ImageError("unsupported", "a HEIC, AVIF or video file; convert it to JPEG or PNG")
-    raise ImageError("not an image", f"the file starts with {data[:8]!r}; wanted JPEG, PNG, WebP, BMP, GIF or TIFF")
+    raise ImageError("not an image", "it has another content than a JPEG, PNG, WebP, BMP, GIF or TIFF picture")
 
 
 def _jpeg(data: bytes) -> Header:

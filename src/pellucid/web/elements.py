@@ -6,7 +6,10 @@ from nicegui.element import Element
 
 
 class Tries(Element, component="static/tries.js"):
-    """Sends pictures to ``POST /ui/try`` one by one; emits ``tried`` {id, name} and ``refused`` {name, why}."""
+    """Sends pictures to ``POST /ui/try`` one by one; emits ``tried`` {id, name} and ``refused`` {name, why}.
+
+    It emits ``begun`` before a batch, asks before the page is left while some are unsent, and tells later which.
+    """
 
     def __init__(self, *, most: int, largest: int, disabled: bool) -> None:
         super().__init__()

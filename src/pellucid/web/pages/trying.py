@@ -19,7 +19,7 @@ from pellucid.web.view import View, told
 
 MOST_FILES = 100  # that are taken at a time
 MOST_SHOWN = 30  # answers on the page; older ones give way
-_EARLIER = 6  # answers of before that a page begins with
+_EARLIER = 6  # answers of before that a page begins with; the others come when they are asked for
 _NAME, _WHY = 120, 500  # characters of what a browser says of a file
 
 
@@ -36,11 +36,14 @@ async def build(view: View) -> None:
     results.props('role="region" aria-label="Answers"')
     cards: list[AnswerCard] = []
 
-    async def show(answer: Answer, name: str, votes: Mapping[int, Any] | None = None) -> None:
+    async def show(
+        answer: Answer, name: str, votes: Mapping[int, Any] | None = None, *, below: bool = False
+    ) -> None:
         with results:
             card = AnswerCard(view, answer, name)
-        cards.insert(0, card)
-        card.box.move(target_index=0)
+        cards.insert(len(cards) if below else 0, card)
+        if not below:
+            card.box.move(target_index=0)
         while len(cards) > MOST_SHOWN:
             cards.pop().box.delete()
         await card.explain()
@@ -63,11 +66,21 @@ async def build(view: View) -> None:
         while len(refused.default_slot.children) > MOST_SHOWN:
             refused.default_slot.children[-1].delete()
 
+    tries.on("begun", refused.clear)  # what is told of one batch goes with the next
     tries.on("tried", tried)
     tries.on("refused", not_tried)
-    if view.viewer.cookie is not None:  # whoever comes back finds what they had
-        for answer, votes in reversed(await desk.read(answers_of, live, view.viewer.caller.name, _EARLIER)):
-            await show(answer, "", votes)
+    earlier = await desk.read(answers_of, live, view.viewer.caller.name, MOST_SHOWN)
+    for answer, votes in earlier[:_EARLIER]:  # whoever comes back finds what they had
+        await show(answer, "", votes, below=True)
+
+    @told
+    async def show_older() -> None:
+        older.delete()
+        for answer, votes in earlier[_EARLIER:][: MOST_SHOWN - len(cards)]:
+            await show(answer, "", votes, below=True)
+
+    older = ui.button("Show older answers", on_click=show_older, color=None).props("outline no-caps")
+    older.visible = len(earlier) > _EARLIER
 
 
 def _answer(view: View, uid: str) -> Answer:

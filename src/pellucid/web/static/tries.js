@@ -1,7 +1,10 @@
 // Sends pictures one by one: dropped, pasted, chosen or photographed. What cannot be sent now is kept, to be sent again.
 const NETWORK = "the server does not answer; nothing is lost, send it again when it is back";
 const LATER = new Set([401, 408, 429, 502, 503, 504]); // another time the same file may pass
+const KINDS = "it is not a picture; pictures are JPEG, PNG, WebP, BMP, GIF or TIFF files";
 const MEGABYTE = 2 ** 20;
+const LEFT = "pellucid_unsent"; // names of files that were not answered when this tab left the page
+const NAMED = 3; // of them that are told by name
 
 export default {
   template: `
@@ -25,14 +28,44 @@ export default {
   data: () => ({ over: false, sending: false, said: "", done: 0, total: 0, share: 0, answered: 0, refused: 0, failed: [] }),
   mounted() {
     this.waiting = [];
+    this.going = null; // the file that is being sent
     this.events = { dragover: (e) => e.preventDefault(), drop: this.drop, paste: this.paste };
     for (const [name, handler] of Object.entries(this.events)) document.addEventListener(name, handler);
+    addEventListener("beforeunload", this.warn);
+    addEventListener("pagehide", this.note);
+    this.tellLeft();
   },
   unmounted() {
     this.stop();
     for (const [name, handler] of Object.entries(this.events)) document.removeEventListener(name, handler);
+    removeEventListener("beforeunload", this.warn);
+    removeEventListener("pagehide", this.note);
   },
   methods: {
+    unsent() {
+      return [...(this.going ? [this.going] : []), ...this.waiting, ...this.failed].map((file) => file.name);
+    },
+    warn(event) {
+      if (this.unsent().length) event.preventDefault(); // the browser asks, in words of its own
+    },
+    note() {
+      const names = this.unsent();
+      if (names.length) sessionStorage.setItem(LEFT, JSON.stringify(names));
+    },
+    tellLeft() {
+      const names = JSON.parse(sessionStorage.getItem(LEFT) ?? "[]");
+      sessionStorage.removeItem(LEFT);
+      if (!names.length) return;
+      const more = names.length > NAMED ? ` and ${names.length - NAMED} more` : "";
+      const were = names.length === 1 ? "1 picture was" : `${names.length} pictures were`;
+      this.said = `${were} not answered, because this page was left: ${names.slice(0, NAMED).join(", ")}${more}. Choose again what you still want answered.`;
+    },
+    begin() {
+      if (this.sending) return;
+      sessionStorage.removeItem(LEFT); // a browser may bring back the very page that was left
+      Object.assign(this, { done: 0, total: 0, answered: 0, refused: 0, said: "" });
+      this.$emit("begun");
+    },
     choose(event) {
       this.take([...event.target.files]);
       event.target.value = ""; // so that the same picture can be chosen again
@@ -41,23 +74,23 @@ export default {
       event.preventDefault(); // a picture that misses the box must not replace the page
       this.over = false;
       const folders = new Set([...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.()).filter((entry) => entry?.isDirectory).map((entry) => entry.name));
-      for (const name of folders) this.refuse(name, "it is a folder; open it and choose its pictures");
-      this.take([...event.dataTransfer.files].filter((file) => !folders.has(file.name)));
+      this.take([...event.dataTransfer.files].filter((file) => !folders.has(file.name)), [...folders]);
     },
     paste(event) {
       const files = [...(event.clipboardData?.files ?? [])];
       if (files.length) this.take(files);
     },
-    take(files) {
-      if (this.disabled || !files.length) return;
-      if (!this.sending) Object.assign(this, { done: 0, total: 0, answered: 0, refused: 0, said: "" });
+    take(files, folders = []) {
+      if (this.disabled || !(files.length + folders.length)) return;
+      this.begin();
+      for (const name of folders) this.refuse(name, "it is a folder; open it and choose its pictures");
       const room = Math.max(0, this.most - this.waiting.length);
       if (files.length > room) {
         const more = files.length - room;
         this.refuse(`${files.length} files`, `at most ${this.most} are taken at a time: the first ${room} are sent, offer the other ${more} again after them`, false);
       }
       for (const file of files.slice(0, room)) {
-        if (file.type && !file.type.startsWith("image/")) this.refuse(file.name, `it is ${file.type}, and no picture`);
+        if (file.type && !file.type.startsWith("image/")) this.refuse(file.name, KINDS);
         else if (file.size > this.bytes) this.refuse(file.name, `it has ${Math.ceil(file.size / MEGABYTE)} MB, at most ${Math.floor(this.bytes / MEGABYTE)} MB are taken; send a smaller copy`);
         else this.waiting.push(file);
       }
@@ -67,8 +100,9 @@ export default {
     async run() {
       this.sending = this.waiting.length > 0;
       while (this.waiting.length) {
-        const file = this.waiting.shift();
+        const file = (this.going = this.waiting.shift());
         const found = await this.send(file);
+        this.going = null;
         if (found.id) {
           this.answered += 1;
           this.$emit("tried", { id: found.id, name: file.name });
@@ -86,7 +120,7 @@ export default {
       this.sending = false;
       this.said = [
         this.answered && `${this.answered} ${this.answered === 1 ? "picture" : "pictures"} answered`,
-        this.refused && `${this.refused} not`,
+        this.refused && `${this.refused} could not be answered`,
         this.failed.length && `${this.failed.length} kept, to be sent again`,
       ].filter(Boolean).join(", ");
     },
