@@ -50,7 +50,7 @@ def read_header(data: bytes) -> Header:
             try:
                 return read(data)
             except (struct.error, IndexError, OverflowError) as error:
-                raise ImageError("truncated", f"the file ends within its header ({error})") from error
+                raise ImageError("truncated", "the file ends within its header") from error
     if data[4:8] == b"ftyp":
         raise ImageError("unsupported", "a HEIC, AVIF or video file; convert it to JPEG or PNG")
     raise ImageError("not an image", "it has another content than a JPEG, PNG, WebP, BMP, GIF or TIFF picture")
@@ -95,7 +95,7 @@ def _png(data: bytes) -> Header:
         length, kind = struct.unpack_from(">I4s", data, at)
         end = at + 12 + length
         if end > len(data):
-            raise ImageError("truncated", f"the file ends within its {kind!r} chunk")
+            raise ImageError("truncated", f"the file ends within its {kind.decode('latin-1')} chunk")
         if kind == b"acTL" and struct.unpack_from(">I", data, at + 8)[0] > 1:
             frames = 2
         elif kind == b"eXIf":
@@ -156,7 +156,7 @@ def _webp(data: bytes) -> Header:
     elif kind == b"VP8 ":
         width, height = (side & 0x3FFF for side in struct.unpack_from("<HH", data, 26))
     else:
-        raise ImageError("not an image", f"a WebP with an unknown first chunk {kind!r}")
+        raise ImageError("not an image", "a WebP whose first chunk is of an unknown kind")
     return Header("WEBP", width, height, frames, orientation, data)
 
 
