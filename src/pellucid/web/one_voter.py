@@ -18,6 +18,12 @@ from pellucid.web.view import View, complain, notify, told
 
 _VOTES = 24  # votes that are shown at once
 _TICK = 0.3  # seconds between two looks at how far it is
+_POINT = 0.01  # accuracy lost from which on the effect is called large
+_OTHERWISE = 0.05  # share of the newest answers that come out otherwise from which on it is
+_FOR_GOOD = (
+    "There is no button that undoes this. The votes stay on record, and they count again only when they are said "
+    "again: a person by labelling anew, a folder or file by being ingested again, after which the next training learns it."
+)
 _NEEDS = "Forgetting a voter needs the role admin, which your token does not have."
 
 
@@ -144,6 +150,7 @@ class OneVoter:
         with self._forget:
             heading(2, "What forgetting would change")
             _draw_effect(found)
+            Words(_FOR_GOOD, "note")
             reason = ui.input("Why (kept with the record)").props("outlined dense maxlength=500").classes("reason")
 
             async def go() -> None:
@@ -154,9 +161,15 @@ class OneVoter:
             async def leave() -> None:
                 self._offer()
 
+            typed = None
+            if weight := weighs(found):
+                Words(f"Look twice: {weight}.", "warning")
+                typed = ui.input(f"Type “{self._name}” to go on").props("outlined dense").classes("reason")
             with ui.element("div").classes("row"):
                 plural = many(found.votes, "vote")
-                ui.button(f"Forget: take back {plural}", on_click=told(go), color="negative").props("no-caps")
+                do = ui.button(f"Forget: take back {plural}", on_click=told(go), color="negative").props("no-caps")
+                if typed is not None:
+                    do.bind_enabled_from(typed, "value", lambda value: (value or "").strip() == self._name.strip())
                 ui.button("Keep them", on_click=told(leave), color=None).props("no-caps flat")
 
     async def _done(self, done: Forgotten) -> None:
@@ -234,6 +247,21 @@ def _draw_effect(found: Forgotten) -> None:
                 _line(_told_shift(shift, what))
         if found.answers:
             _line(_told_answers(found))
+
+
+def weighs(found: Forgotten) -> str:
+    """Why forgetting wants a second confirmation; empty where it needs none."""
+    why = []
+    if found.imported:
+        why.append(f"{many(found.imported, 'vote')} came with an imported folder or file, which models are trained on")
+    if found.truths:
+        why.append(f"{many(found.truths, 'vote')} {'was' if found.truths == 1 else 'were'} said as ground truth")
+    for shift, what in ((found.guard, "trusted images"), (found.test, "test images")):
+        if shift is not None and shift.before - shift.after >= _POINT:
+            why.append(f"{share(shift.before - shift.after, 1)} of the {what} would no longer be answered rightly")
+    if found.answers_changed >= max(1.0, _OTHERWISE * found.answers):
+        why.append(f"{share(found.answers_changed / found.answers)} of the newest answers would come out otherwise")
+    return "; ".join(why)
 
 
 def _told_answers(found: Forgotten) -> str:

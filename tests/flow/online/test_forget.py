@@ -22,6 +22,7 @@ from pellucid.store.ledger import entries_after
 from pellucid.store.votes import find_votes, newest_vote
 from pellucid.types import Role, Split, Status
 
+from ...conftest import WriteFolders
 from ..conftest import Pets, refit
 
 pytestmark = pytest.mark.usefixtures("no_reports")
@@ -35,6 +36,11 @@ def follow(pets: Pets) -> None:
 def count_votes(pets: Pets) -> int:
     with pets.project.workspace.database.read() as connection:
         return len(find_votes(connection, "pets"))
+
+
+def votes_on(project: Project, sample: str) -> int:
+    with project.workspace.database.read() as connection:
+        return len(find_votes(connection, "pets", sample=sample))
 
 
 def test_a_voter_taken_back_equals_one_never_heard(pets: Pets) -> None:
@@ -140,6 +146,18 @@ def test_the_next_version_follows(pets: Pets) -> None:
     frozen = next(item for item in pets.project.inspect("pets").rows if item.sample == row.sample)
     assert (frozen.status, frozen.label) == (Status.UNLABELLED, None)
     assert _freeze(pets) == number  # nothing more to follow
+
+
+def test_a_folder_that_is_ingested_again_says_its_labels_again(project: Project, class_folders: WriteFolders) -> None:
+    folder = class_folders(project.workspace.root / "in", {"cat": 6, "dog": 6})
+    project.ingest(folder, "pets")
+    sample = project.inspect("pets").rows[0].sample
+    assert project.forget("pets", voter="in", sample=sample).imported == 1
+    assert votes_on(project, sample) == 0
+    project.ingest(folder, "pets")
+    assert votes_on(project, sample) == 1
+    row = next(row for row in project.inspect("pets").rows if row.sample == sample)
+    assert (row.status, row.label is not None) == (Status.OK, True)
 
 
 def test_going_back_to_a_version_brings_nothing_back_that_was_taken_back(pets: Pets) -> None:

@@ -26,7 +26,7 @@ from pellucid.store.models import get_model
 from pellucid.store.predictions import newest_answered
 from pellucid.store.retractions import retract
 from pellucid.store.votes import find_votes, look_past
-from pellucid.types import KEEPER, Split, Status, Vote
+from pellucid.types import KEEPER, Role, Split, Status, Vote
 
 ANSWERS = 1000  # newest answers that are given again, to see how many change
 _DIGITS = 4  # of an id that a person has to type at least
@@ -61,6 +61,8 @@ class Forgotten:
     answers_changed: int  # of them, those with another label
     ledger: int  # the newest entry that the champion then held
     dry_run: bool
+    imported: int = 0  # of the votes, those that came with a folder or a file
+    truths: int = 0  # of the votes, those that were said as ground truth
 
 
 def forget(
@@ -208,6 +210,8 @@ class _Run:
             answers_changed=0,
             ledger=0 if self._live is None else self._live.ledger,
             dry_run=False,
+            imported=sum(vote.import_id is not None for vote in found.values()),
+            truths=sum(vote.role is Role.GROUND_TRUTH for vote in found.values()),
         )
 
     def _note(self) -> str:
