@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pellucid.web.class_picker import found_among, keys_of
+from pellucid.web.class_picker import found_among, in_order, keys_of, told_of_name
 
 
 def test_the_digit_that_is_a_class_never_chooses_another_one() -> None:
@@ -21,3 +21,15 @@ def test_what_has_no_key_is_found_by_a_part_of_its_name() -> None:
     assert found_among(classes, " CLASS 2")[:2] == ["class 2", "class 20"]
     assert found_among(classes, "eel") == []
     assert found_among(classes, "") == classes
+
+
+def test_classes_stand_as_people_count() -> None:
+    assert in_order([*"1235678940"]) == [*"0123456789"]
+    assert in_order(["b2", "B10", "b1", "10", "9", "", "a"]) == ["", "9", "10", "a", "b1", "b2", "B10"]
+
+
+def test_a_name_that_is_too_long_or_a_slip_is_told() -> None:
+    assert told_of_name(["cat"], " " + 60 * "x") == ""
+    assert told_of_name(["cat"], 300 * "x").startswith("That is 300 characters long")
+    assert told_of_name(["cardboard", "cat"], "Cardbord") == "Did you mean cardboard?"
+    assert told_of_name(["cat"], "") == ""
