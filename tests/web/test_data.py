@@ -13,6 +13,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from pellucid import Project
+from pellucid.store.votes import find_votes
+from pellucid.types import Split
 
 from ..conftest import PATIENCE, picture_bytes
 from ..serve.conftest import Ready
@@ -102,6 +104,31 @@ def test_by_keyboard_only(person: Come) -> None:
     expect(story).to_be_hidden()
     expect(wall).to_be_focused()
     expect(wall).to_have_attribute("aria-activedescendant", "picture-2")
+
+
+def test_a_wrong_label_is_corrected_from_the_story(site: Site, person: Come) -> None:
+    with Project(site.folder) as project:
+        row = next(row for row in project.inspect("pets").rows if row.split is Split.TRAIN and row.label == "cat")
+
+    def said() -> list[str]:
+        with Project(site.folder) as project, project.workspace.database.read() as connection:
+            return [vote.label for vote in find_votes(connection, "pets", voter="admin", sample=row.sample).values()]
+
+    page = person("admin").open(f"/data?version=pets@1&sample={row.sample}")
+    story = page.get_by_role("dialog")
+    story.get_by_role("button", name="This label is wrong").click()
+    expect(story.get_by_role("group", name="Classes").get_by_role("button")).to_have_text(["dog"])
+    story.get_by_label("A class that nobody has used yet").press("ArrowRight")
+    expect(story.locator(".mono")).to_have_text(row.sample)  # no other picture's story
+    story.get_by_role("button", name="dog", exact=True).click()
+    expect(story.locator(".correction")).to_contain_text("You said dog.")
+    assert said() == ["dog"]
+    story.get_by_role("button", name="Take it back").click()
+    expect(story.get_by_role("button", name="This label is wrong")).to_be_visible()
+    assert said() == []
+    expect(story.locator(".shots").last).to_contain_text("alike")
+    story.get_by_role("link", name="pets@1", exact=True).first.click()
+    expect(page.get_by_role("dialog", name="Card of model pets@1")).to_be_visible()
 
 
 def test_filters_narrow_and_the_address_keeps_them(person: Come) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from urllib.parse import urlencode
 
 from nicegui import ui
 
@@ -11,6 +12,7 @@ from pellucid.features.extractor import Extractor
 from pellucid.flow.production.story import Story, Word, story
 from pellucid.types import TRUST_SCALE, Row, Status
 from pellucid.web import tables
+from pellucid.web.correcting import Correction
 from pellucid.web.formats import moment, share
 from pellucid.web.parts import Words, heading, meter, picture
 from pellucid.web.view import View, told
@@ -73,6 +75,8 @@ class StoryDialog:
         with ui.element("div").classes("story-columns"):
             with ui.element("div").classes("stack"):
                 picture(found.sample, f"The picture, {_name(row)}", _LARGE, "story-picture")
+                if row is not None and self._ref.partition("@")[0] == _served(self._view):
+                    Correction(self._view, found.sample, row.label)
                 _standing(found, row, self._ref)
             with ui.element("div"):
                 _words(found.words)
@@ -104,7 +108,8 @@ class StoryDialog:
         if found.neighbours:
             heading(3, "Nearest in the eyes of the model")
             self._strip([
-                (item.row.sample, item.row.label or "no label", f"{item.similarity:.2f}") for item in found.neighbours
+                (item.row.sample, item.row.label or "no label", f"{share(max(0.0, item.similarity))} alike")
+                for item in found.neighbours
             ])  # fmt: skip
 
     def _strip(self, items: Sequence[tuple[str, str, str]]) -> None:
@@ -134,11 +139,21 @@ def _standing(found: Story, row: Row | None, ref: str) -> None:
     if found.facts is not None:
         kind, width, height = found.facts
         Words(f"{kind.removeprefix('image/').upper()}, {width} × {height} pixels", "note")
-    if found.learnt_by:
-        Words(f"Trained on it: {', '.join(found.learnt_by)}", "note")
-    if found.judged:
-        Words(f"Measured on it: {', '.join(found.judged)}", "note")
+    _models("Trained on it", found.learnt_by)
+    _models("Measured on it", found.judged)
     Words(found.sample, "mono note")
+
+
+def _models(what: str, refs: Sequence[str]) -> None:
+    """Models by name; each leads to its card."""
+    if not refs:
+        return
+    with ui.element("p").classes("note models"):
+        Words(f"{what}:", tag="span")
+        for ref in refs:
+            with ui.element("a") as link:
+                link.props["href"] = f"/models?{urlencode({'name': ref.partition('@')[0], 'card': ref})}"
+                Words(ref, tag="span")
 
 
 def _words(words: Sequence[Word]) -> None:
@@ -185,6 +200,14 @@ def _extractor(view: View) -> Extractor | None:
         return view.desk.doors.service.live.predictor.extractor
     except NotReadyError:
         return None
+
+
+def _served(view: View) -> str:
+    """The dataset whose labels are heard, as its champion answers; empty where there is none yet."""
+    try:
+        return view.desk.dataset
+    except NotReadyError:
+        return ""
 
 
 def _name(row: Row | None) -> str:

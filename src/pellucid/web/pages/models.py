@@ -41,6 +41,8 @@ async def build(view: View) -> None:
                 on_change=lambda event: ui.navigate.to(f"/models?name={event.value}"),
             ).props("outlined dense").classes("picker")  # fmt: skip
     _Models(view, registry)
+    if ref := view.query.get("card"):  # as from a picture's story
+        ui.timer(0.01, told(lambda: _card(view, ref)), once=True)
 
 
 async def _look(view: View, name: str | None, *, seconds: float = REFRESH - 0.5) -> Registry | None:
