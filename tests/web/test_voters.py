@@ -39,8 +39,7 @@ def votes(site: Site, picture: Callable[..., bytes]) -> None:
     with Project(site.folder) as project:
         project.promote("pets@2")
         with project.workspace.database.write() as connection:
-            said = Vote("pets", site.samples()[0], "cat", Role.GROUND_TRUTH, KIM, datetime.now(UTC))
-            add_vote(connection, said)
+            add_vote(connection, Vote("pets", site.samples()[0], "cat", Role.GROUND_TRUTH, KIM, datetime.now(UTC)))
     for number in range(6):
         answer = site.predict(picture("cat", 700 + number))
         for voter, label in (("ann", "cat"), (EVE.partition("/")[2], "dog")):

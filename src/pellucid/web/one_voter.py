@@ -22,7 +22,7 @@ _POINT = 0.01  # accuracy lost from which on the effect is called large
 _OTHERWISE = 0.05  # share of the newest answers that come out otherwise from which on it is
 _FOR_GOOD = (
     "There is no button that undoes this. The votes stay on record, and they count again only when they are said "
-    "again: a person by labelling anew, a folder or file by being ingested again, after which the next training learns it."
+    "again: a person by labelling anew, a folder or file by being ingested again, which the next training learns from."
 )
 _NEEDS = "Forgetting a voter needs the role admin, which your token does not have."
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from nicegui import ui
 
@@ -42,7 +43,7 @@ async def build(view: View) -> None:
             ).props("outlined dense").classes("picker")  # fmt: skip
     _Models(view, registry)
     if ref := view.query.get("card"):  # as from a picture's story
-        ui.timer(0.01, told(lambda: _card(view, ref)), once=True)
+        ui.timer(0.01, told(partial(_card, view, ref)), once=True)
 
 
 async def _look(view: View, name: str | None, *, seconds: float = REFRESH - 0.5) -> Registry | None:

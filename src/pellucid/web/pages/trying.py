@@ -36,9 +36,7 @@ async def build(view: View) -> None:
     results.props('role="region" aria-label="Answers"')
     cards: list[AnswerCard] = []
 
-    async def show(
-        answer: Answer, name: str, votes: Mapping[int, Any] | None = None, *, below: bool = False
-    ) -> None:
+    async def show(answer: Answer, name: str, votes: Mapping[int, Any] | None = None, *, below: bool = False) -> None:
         with results:
             card = AnswerCard(view, answer, name)
         cards.insert(len(cards) if below else 0, card)
