@@ -73,7 +73,8 @@ class _Voters:
             Words(
                 "Reliability is the share of a voter's labels that are right, by what the model and all others gave "
                 "them; the bar's interval holds it 19 times in 20. A voter who is often wrong is already believed "
-                "little. Forgetting one takes back all that was said, and the model unlearns it exactly.",
+                "little. Forgetting one takes back all that was said, and a model that learns at once unlearns it "
+                "exactly.",
                 "note",
             )
             with ui.element("details").classes("legend"):
