@@ -29,7 +29,7 @@ def test_classes_stand_as_people_count() -> None:
 
 
 def test_a_name_that_is_too_long_or_a_slip_is_told() -> None:
-    assert told_of_name(["cat"], " " + 60 * "x") == ""
+    assert told_of_name(["cat"], " " + 60 * "x") == "At most 60 characters."
     assert told_of_name(["cat"], 300 * "x").startswith("That is 300 characters long")
     assert told_of_name(["cardboard", "cat"], "Cardbord") == "Did you mean cardboard?"
-    assert told_of_name(["cat"], "") == ""
+    assert told_of_name(["cat"], "") == "At most 60 characters."

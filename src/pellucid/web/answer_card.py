@@ -42,7 +42,7 @@ class AnswerCard:
         if warning := unlike(answer):  # comes first, and what the model thinks of itself gives way
             Words(warning, "wrong")
             heading(2, answer.label)
-            Words(f"The model itself is sure to {share(answer.confidence)}, which tells little here.", "note")
+            Words(f"The model itself is {share(answer.confidence)} sure, which tells little here.", "note")
         else:
             with ui.element("div").classes("row verdict"):
                 heading(2, answer.label)

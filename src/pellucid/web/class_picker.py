@@ -56,10 +56,10 @@ def in_order(classes: Sequence[str]) -> list[str]:
 
 
 def told_of_name(classes: Sequence[str], typed: str) -> str:
-    """What is to be said of the name of a new class while it is typed; empty for nothing.
+    """What is to be said of the name of a new class while it is typed.
 
     >>> told_of_name(["seven", "eight"], "Sevn"), told_of_name(["seven"], "nine")
-    ('Did you mean seven?', '')
+    ('Did you mean seven?', 'At most 60 characters.')
     >>> told_of_name(["seven"], 61 * "x")
     'That is 61 characters long; a name has 60 at most.'
     """
@@ -68,7 +68,7 @@ def told_of_name(classes: Sequence[str], typed: str) -> str:
         return f"That is {len(name):,} characters long; a name has {_LONGEST} at most."
     known = {item.casefold(): item for item in classes}
     alike = difflib.get_close_matches(name.casefold(), known, n=1, cutoff=_LIKE)
-    return f"Did you mean {known[alike[0]]}?" if alike else ""
+    return f"Did you mean {known[alike[0]]}?" if alike else f"At most {_LONGEST} characters."
 
 
 def found_among(classes: Sequence[str], typed: str) -> list[str]:
@@ -134,7 +134,7 @@ def class_picker(classes: Sequence[str], chosen: Choose, founded: Choose, *, key
     if keyed:
         ui.keyboard(on_key=pressed, repeating=False, ignore=["input", "select", "textarea"])
     with ui.element("div").classes("row newclass"):
-        field = ui.input(label=f"A class that nobody has used yet (at most {_LONGEST} characters)")
+        field = ui.input(label="A class that nobody has used yet")
         field.props("outlined dense maxlength=1000").classes("wide")
 
         @told
