@@ -80,7 +80,7 @@ def test_from_a_picture_to_a_changed_prediction(site: Site, person: Come, axe: s
 def test_what_is_unlike_the_training_says_so_first_and_is_not_called_sure(site: Site, person: Come) -> None:
     known, strange = picture_bytes("cat", 504), picture_bytes("eel", 504)
     assert (site.predict(known)["novelty"] < 0.95, site.predict(strange)["novelty"] >= 0.95) == (True, True)
-    page = person("predict").open("/try")
+    page = person("admin").open("/try")
     offer(page, file("known.png", known), file("strange.png", strange))
     card = card_of(page, "strange.png")
     expect(card.locator(".stack > *").first).to_contain_text(re.compile("^Unlike .* of the training pictures"))
@@ -184,7 +184,7 @@ def test_what_cannot_be_sent_now_is_kept(site: Site, person: Come) -> None:
 def test_the_browser_asks_before_unsent_pictures_are_left_and_the_page_names_them_later(
     site: Site, person: Come
 ) -> None:
-    page = person("predict").open("/try")
+    page = person("admin").open("/try")
     page.route("**/ui/try", lambda route: None)  # as of a server that is slow
     asked: list[str] = []
 
