@@ -29,8 +29,8 @@ _COLUMNS: tuple[tuple[str, str, Callable[[Voter], float | None]], ...] = (
     ),
     (
         "Weight",
-        "with what weight the champion has learnt the labels, on average; 0 % where it learnt none of them as they were "
-        "said, – where no model learns from the images",
+        "with what weight the champion has learnt the labels, on average; 0 % where none of them stands as "
+        "it was said, – where no model learns from the images",
         lambda voter: voter.weight,
     ),
     ("Votes", "labels that count; what was taken back stands below", lambda voter: voter.votes),
