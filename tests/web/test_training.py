@@ -76,6 +76,33 @@ def test_a_grid_is_started_and_seen_to_finish(site: Site, person: Come, child_en
     assert acts(site)[0] == "start grid"
 
 
+def test_new_votes_are_retrained_with_by_a_button(
+    site: Site, person: Come, picture: Callable[..., bytes], child_environ: dict[str, str]
+) -> None:
+    page = person().open("/training")
+    card = page.locator(".retrain")
+    button = card.get_by_role("button", name="Retrain")
+    expect(card).to_contain_text("Nothing new to learn: data pets@1 is learnt already")
+    expect(button).to_be_disabled()
+    for number in range(2):
+        answer = site.predict(picture("cat", 700 + number))
+        said = {"prediction": answer["id"], "label": "cat", "voter": f"v{number}"}
+        assert site.ask("POST", "/feedback", json=said).status_code == 200
+    expect(button).to_have_text("Retrain with the 2 new votes")
+    expect(card).to_contain_text("No worker is alive: a retraining waits until there is one.")
+    expect(person("predict").open("/training").locator(".retrain button")).to_be_disabled()
+    button.click()
+    expect(card).to_contain_text("Asked for by admin")
+    expect(button).to_be_disabled()
+    assert acts(site)[0] == "retrain"
+    with worker(site, child_environ):
+        expect(card).to_contain_text("The last retraining")
+    expect(card).to_contain_text("Nothing new to learn: data pets@")
+    expect(card).not_to_contain_text("failed")
+    with Project(site.folder) as project:
+        assert len(project.datasets("pets")) > 1
+
+
 def test_a_value_that_cannot_be_used_is_told_before_anything_starts(person: Come) -> None:
     page = person().open("/training?view=start")
     choose(page, "ridge")
