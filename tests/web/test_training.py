@@ -149,14 +149,15 @@ def test_whoever_is_no_admin_looks_only(site: Site, person: Come) -> None:
     expect(page.get_by_text("both want the role admin")).to_be_visible()
     page = viewer.open("/training?view=start")
     choose(page, "slda")
-    expect(page.get_by_text("wants the role admin")).to_be_visible()
+    expect(page.get_by_text("Starting a grid wants the role admin")).to_be_visible()
     expect(page.get_by_role("status").filter(has_text="in all")).to_be_visible()
     expect(page.locator(".verdict button")).to_be_disabled()
 
 
 def test_two_runs_beside_each_other_and_what_can_be_taken_away(person: Come, tmp_path: Path) -> None:
     page = person().open("/training?view=compare&a=pets@1&b=pets@2")
-    expect(page.get_by_text("pets@1 and pets@2 are equally accurate on these images")).to_be_visible()
+    expect(page.get_by_text("Model pets@1 and model pets@2 are equally accurate on these images")).to_be_visible()
+    expect(page.get_by_text("test images of data pets@1, image by image")).to_be_visible()
     differences = page.get_by_role("region", name="What was not the same")
     expect(differences.get_by_role("row").filter(has_text="head")).to_contain_text("ridge")
     metrics = page.get_by_role("region", name="Metrics of the runs")
@@ -165,7 +166,7 @@ def test_two_runs_beside_each_other_and_what_can_be_taken_away(person: Come, tmp
     with page.expect_download() as table:
         page.get_by_role("button", name="CSV: save the values of Learning curve").click()
     first, second = Path(table.value.path()).read_text("utf-8").splitlines()[:2]
-    assert first == 'training images,"accuracy (%), pets@1",from,to,"accuracy (%), pets@2",from,to'
+    assert first == 'training images,"accuracy (%), model pets@1",from,to,"accuracy (%), model pets@2",from,to'
     assert second.startswith("4,")
     with page.expect_download() as drawing:
         page.get_by_role("button", name="PNG: save the chart Learning curve").click()

@@ -77,7 +77,7 @@ def test_what_changed_between_two_models_is_said(
     (model,) = pets.train("pets")
     said = " ".join(propose_promotion(pets.workspace, model.ref).consequences)
     assert "knows in addition: eel." in said
-    assert "trained on pets@2; the champion on pets@1" in said
+    assert "trained on data pets@2; the champion on data pets@1" in said
     pets.promote(model.ref)
     assert "does not know: eel" in " ".join(propose_rollback(pets.workspace, "pets").consequences)
 

@@ -156,7 +156,7 @@ def _changes(target: ModelVersion, champion: ModelVersion) -> list[str]:
     if lost:
         found.append(f"Classes that it does not know: {', '.join(lost)}; nothing is called so any more.")
     if target.dataset != champion.dataset:
-        found.append(f"It was trained on {target.dataset}; the champion on {champion.dataset}.")
+        found.append(f"It was trained on data {target.dataset}; the champion on data {champion.dataset}.")
     if target.fingerprint != champion.fingerprint:
         found.append(f"It looks at images through {target.extractor}; the champion through {champion.extractor}.")
     return found

@@ -96,14 +96,14 @@ class _Board:
                 self._table(ended, "Jobs that have ended", "Result")
 
     def _table(self, jobs: tuple[Job, ...], label: str, last: str) -> None:
-        columns = ("Job", "State", "Trained on dataset", "Model", "Settings", "Priority", last, "")
+        columns = ("Job", "State", "Trained on", "Model", "Settings", "Priority", last, "")
         with tables.table(label, columns, numbers=("Priority",), classes="queue"):
             for job in jobs:
                 with tables.row():
                     tables.head(str(job.id))
                     with tables.cell():
                         Words(job.state.value, f"badge {_BADGES.get(job.state, '')}", "span")
-                    tables.text(job.dataset)
+                    tables.text(f"data {job.dataset}")
                     tables.text(job.model)
                     tables.text(settings_in_words(job.settings), "note")
                     tables.number(str(job.priority))
@@ -117,7 +117,7 @@ class _Board:
             words = Words("", "note", "div")
             self._running[job.id] = (words, ui.element("div"))
         elif job.result:
-            ui.link(job.result, f"/training?view=compare&a={job.result}")
+            ui.link(f"model {job.result}", f"/training?view=compare&a={job.result}")
         else:
             waits = "waits for a worker" if self._stuck else "waits for its turn"
             Words(job.message or (waits if job.finished_at is None else "cancelled"), "note", "div")
@@ -175,7 +175,7 @@ async def show_log(view: View, job_id: int) -> None:
         job, said = await view.desk.read(see_log, view.desk.workspace, job_id)
         title.text = f"Job {job_id}: {job.state}"
         facts.text = (
-            f"{job.model} on {job.dataset}, {settings_in_words(job.settings)}; seed {job.seed}; {job.extractor}"
+            f"{job.model} on data {job.dataset}, {settings_in_words(job.settings)}; seed {job.seed}; {job.extractor}"
         )
         with lines:
             for line in said[shown:]:

@@ -64,21 +64,21 @@ def choose(label: str, registry: Registry, chosen: str, address: Callable[[str],
     """A list of the models that leads to another address."""
     names = {"": none} if none else {}
     names |= {
-        item.ref: f"{item.ref} · {item.head}, {settings_in_words(item.settings)} · {share(item.metrics['accuracy'], 1)}"
+        item.ref: f"model {item.ref} · {item.head}, {settings_in_words(item.settings)} · {share(item.metrics['accuracy'], 1)}"
         + (" · champion" if "champion" in item.aliases else "")
         for item in registry.models
     }
     if chosen not in names:
-        names[chosen] = chosen
+        names[chosen] = f"model {chosen}"
     field = ui.select(names, value=chosen, label=label, on_change=lambda event: ui.navigate.to(address(event.value)))
     field.props("outlined dense options-dense").classes("picker")
 
 
 def _test(pair: Pair) -> None:
     found = pair.comparison
-    a, b = pair.first.model.ref, pair.second.model.ref
-    with card("Paired test", f"On the {found.n:,} test images of dataset {pair.first.model.dataset}, image by image."):
-        Words(found.verdict, "said")
+    a, b = f"model {pair.first.model.ref}", f"model {pair.second.model.ref}"
+    with card("Paired test", f"On the {found.n:,} test images of data {pair.first.model.dataset}, image by image."):
+        Words(found.verdict[:1].upper() + found.verdict[1:], "said")
         with tables.table("The paired test", ("What", "Value"), numbers=("Value",)):
             for name, value in (
                 (f"accuracy of {a} less that of {b}, with 95 % interval", points(found.difference)),
@@ -103,7 +103,7 @@ def _test(pair: Pair) -> None:
 
 def _figures(runs: list[Run]) -> None:
     with card("Figures", "On each run's own test images, with 95 % intervals."):
-        columns = ("Metric", *(run.model.ref for run in runs))
+        columns = ("Metric", *(f"model {run.model.ref}" for run in runs))
         with tables.table("Metrics of the runs", columns):
             for name, higher in HIGHER_IS_BETTER.items():
                 with tables.row():
@@ -148,7 +148,7 @@ def _classes(runs: list[Run]) -> None:
             (place[item.name], item.recall) for item in run.evaluation.per_class if item.recall and item.name in place
         ]
         value, low, high = (tuple(getattr(recall, part) for _, recall in found) for part in ("value", "low", "high"))
-        bars.append(percent(Series(run.model.ref, tuple(at for at, _ in found), value, low, high, "bar")))
+        bars.append(percent(Series(f"model {run.model.ref}", tuple(at for at, _ in found), value, low, high, "bar")))
     chart(
         "Recall by class", Axis("class", kind="names", names=names), Axis("recall", "%", low=0, high=100), bars,
         note="The share of each class's test images that is found.",
@@ -159,13 +159,13 @@ def _sizes(run: Run) -> Series:
     value, low, high = (
         tuple(getattr(point.accuracy, part) for point in run.sizes) for part in ("value", "low", "high")
     )
-    return Series(run.model.ref, tuple(point.n for point in run.sizes), value, low, high)
+    return Series(f"model {run.model.ref}", tuple(point.n for point in run.sizes), value, low, high)
 
 
 def _epochs(run: Run) -> list[Series]:
     x = tuple(point.epoch for point in run.epochs)
     return [
-        Series(f"{run.model.ref}, {part}", x, tuple(getattr(point, part) for point in run.epochs))
+        Series(f"model {run.model.ref}, {part}", x, tuple(getattr(point, part) for point in run.epochs))
         for part in ("train", "test")
         if run.epochs
     ]
