@@ -57,7 +57,7 @@ def test_a_grid_is_started_and_seen_to_finish(site: Site, person: Come, child_en
     expect(page.get_by_text("No worker is alive: what is started here waits")).to_be_visible()
     assert "worker --watch" in page.locator("code").filter(has_text=f"--project {site.folder.resolve()}").inner_text()
     page.get_by_role("button", name="Start 2 jobs").click()
-    page.wait_for_url("**/training")
+    page.wait_for_url("**/training?view=queue")
     expect(page.get_by_text("no worker is alive")).to_be_visible()
     expect(page.get_by_text("waits for a worker")).to_have_count(2)
     with worker(site, child_environ):
@@ -172,6 +172,11 @@ def test_two_runs_beside_each_other_and_what_can_be_taken_away(person: Come, tmp
         page.get_by_role("button", name="PNG: save the chart Learning curve").click()
     assert drawing.value.suggested_filename == "learning-curve.png"
     assert Path(drawing.value.path()).read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_address_names_the_run_that_is_shown(person: Come) -> None:
+    page = person().open("/training?view=compare")
+    page.wait_for_url("**/training?view=compare&a=pets@*")
 
 
 def test_a_model_without_mistakes_has_none_to_show(person: Come) -> None:

@@ -11,6 +11,7 @@ from pellucid.types import Right
 from pellucid.web.formats import many, moment
 from pellucid.web.parts import Words, card
 from pellucid.web.redrawn import Redrawn
+from pellucid.web.steps import step_in_words
 from pellucid.web.view import View, notify, told
 from pellucid.web.worker_call import call_for_worker
 
@@ -88,8 +89,8 @@ def in_words(found: Standing) -> str:
     if now is not None and now.state is FiringState.ASKED:
         return f"Asked for by {now.detail.get('actor', 'somebody')}, {moment(now.at)}; it waits for a worker."
     if now is not None:
-        step = now.message or "starting"
-        return f"It is being retrained since {moment(now.at)}: {step}."
+        step = step_in_words(now.message)
+        return f"It is being retrained since {moment(now.at)}. {step}."
     if ahead.nothing:
         return f"Nothing new to learn: data {ahead.newest} is learnt already, and nobody has said anything since."
     parts = []

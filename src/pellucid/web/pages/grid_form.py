@@ -166,7 +166,7 @@ class _Form:
         )  # fmt: skip
         desk.forget(see_queue)
         notify(f"{many(len(jobs), 'job')} in the queue")
-        ui.navigate.to("/training")
+        ui.navigate.to("/training?view=queue")
 
 
 def in_words(found: Forecast) -> str:

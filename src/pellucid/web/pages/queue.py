@@ -7,12 +7,13 @@ from typing import Any
 
 from nicegui import ui
 
-from pellucid.flow.training.queue import MOST, Queue, cancel_job, part_done, retry_job, see_log, see_queue
+from pellucid.flow.training.queue import MOST, Queue, cancel_job, retry_job, see_log, see_queue
 from pellucid.types import Job, JobState, Right
 from pellucid.web import tables
 from pellucid.web.dialogs import close_button, dialog
 from pellucid.web.formats import clock, moment, settings_in_words
 from pellucid.web.parts import Words, card, empty, meter, tile
+from pellucid.web.steps import machine_of, share_done, step_in_words
 from pellucid.web.view import View, notify, told
 from pellucid.web.worker_call import call_for_worker
 
@@ -58,7 +59,7 @@ class _Board:
         ):  # fmt: skip
             value.text = f"{counts[state]:,}"
         workers[0].text = str(len(queue.workers)) if queue.workers else "none"
-        workers[1].text = ", ".join(sorted({item.name.split(":")[0] for item in queue.workers}))
+        workers[1].text = ", ".join(sorted({machine_of(item.name) for item in queue.workers}))
         ended = queue.ended[:_ENDED]
         shape = [(job.id, job.state, job.priority) for job in (*queue.open, *ended)], queue.stuck
         if shape != self._shape:
@@ -126,15 +127,14 @@ class _Board:
 
     def _tell(self, job: Job) -> None:
         words, box = self._running[job.id]
-        said = f"{job.message} · {job.worker}"
+        said = f"{step_in_words(job.message)} · on {machine_of(job.worker)}"
         if words.text == said:
             return
         words.text = said
+        words.props["title"] = f"worker {job.worker}"
         box.clear()
-        share = part_done(job.message)
-        if share is not None:
-            with box:
-                meter(share, f"job {job.id}: {job.message}")
+        with box:
+            meter(share_done(job.message), f"job {job.id}: the share of its steps that is done")
 
     def _buttons(self, job: Job) -> None:
         log = ui.button("Log", on_click=told(lambda: show_log(self._view, job.id)), color=None)

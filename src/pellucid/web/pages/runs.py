@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 from nicegui import ui
@@ -28,6 +29,8 @@ async def build(view: View) -> None:
     refs = [model.ref for model in registry.models]
     first = view.query.get("a", refs[0])
     second = view.query.get("b", "")
+    if view.query.get("a") is None:  # so that the address names what is shown
+        ui.run_javascript(f"history.replaceState(null, '', {json.dumps(f'/training?view=compare&a={first}')})")
     with ui.element("div").classes("row pickers"):
         choose("Run", registry, first, lambda ref: f"/training?view=compare&a={ref}&b={second}")
         choose("beside", registry, second, lambda ref: f"/training?view=compare&a={first}&b={ref}", none="no other run")
@@ -64,7 +67,8 @@ def choose(label: str, registry: Registry, chosen: str, address: Callable[[str],
     """A list of the models that leads to another address."""
     names = {"": none} if none else {}
     names |= {
-        item.ref: f"model {item.ref} · {item.head}, {settings_in_words(item.settings)} · {share(item.metrics['accuracy'], 1)}"
+        item.ref: f"model {item.ref} · {item.head}, {settings_in_words(item.settings)}"
+        + f" · {share(item.metrics['accuracy'], 1)}"
         + (" · champion" if "champion" in item.aliases else "")
         for item in registry.models
     }
