@@ -140,7 +140,8 @@ def _consequences(target: ModelVersion, champion: ModelVersion | None, *, learns
         found.append("What people have corrected is learnt by it too, as far as it is believed.")
     else:
         found.append(
-            "Its kind of head cannot learn at once: corrections are kept, and count from the next training on."
+            f"A {target.head} model cannot learn while it serves, as kernel and ridge can: corrections are kept, and "
+            "count from the next training on."
         )
     if champion is not None:
         found += _changes(target, champion)
