@@ -158,6 +158,8 @@ def test_two_runs_beside_each_other_and_what_can_be_taken_away(person: Come, tmp
     page = person().open("/training?view=compare&a=pets@1&b=pets@2")
     expect(page.get_by_text("Model pets@1 and model pets@2 are equally accurate on these images")).to_be_visible()
     expect(page.get_by_text("test images of data pets@1, image by image")).to_be_visible()
+    page.get_by_text("What the words mean").first.click()
+    expect(page.get_by_text("how often chance alone would show as much")).to_be_visible()
     differences = page.get_by_role("region", name="What was not the same")
     expect(differences.get_by_role("row").filter(has_text="head")).to_contain_text("ridge")
     metrics = page.get_by_role("region", name="Metrics of the runs")

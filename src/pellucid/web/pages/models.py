@@ -14,6 +14,7 @@ from pellucid.types import ModelVersion, Right
 from pellucid.web import tables
 from pellucid.web.dialogs import close_button, dialog
 from pellucid.web.formats import between, day, metric, moment, points, settings_in_words, share, short_spec
+from pellucid.web.glossary import glossary
 from pellucid.web.markdown import markdown
 from pellucid.web.parts import Words, card, empty, tile
 from pellucid.web.shadows import read_shadow, shadow_card
@@ -102,6 +103,7 @@ class _Models:
         with card("Registry", "Newest first; accuracy on each model's own test images, with its 95 % interval."):
             if not admin:
                 Words("Promoting and rolling back want the role admin.", "note")
+            glossary("Accuracy", "95 % interval", "Macro F1", "Log loss", "Head", "loo", "Gate")
             columns = ("Model", "Accuracy", "Macro F1", "Log loss", "Head", "Trained on", "Gate", "Made", "")
             with tables.table("Registered models", columns):
                 for model in self._registry.models:

@@ -14,6 +14,7 @@ from pellucid.flow.training.runs import Pair, Run, compare_runs, read_run
 from pellucid.web import tables
 from pellucid.web.charts import Axis, Series, chart, percent
 from pellucid.web.formats import interval, many, metric, points, settings_in_words, share
+from pellucid.web.glossary import glossary
 from pellucid.web.parts import Words, card, empty
 from pellucid.web.view import View, told
 
@@ -82,6 +83,7 @@ def _test(pair: Pair) -> None:
     found = pair.comparison
     a, b = f"model {pair.first.model.ref}", f"model {pair.second.model.ref}"
     with card("Paired test", f"On the {found.n:,} test images of data {pair.first.model.dataset}, image by image."):
+        glossary("Paired test", "95 % interval", "p value")
         Words(found.verdict[:1].upper() + found.verdict[1:], "said")
         with tables.table("The paired test", ("What", "Value"), numbers=("Value",)):
             for name, value in (
@@ -107,6 +109,7 @@ def _test(pair: Pair) -> None:
 
 def _figures(runs: list[Run]) -> None:
     with card("Figures", "On each run's own test images, with 95 % intervals."):
+        glossary("Accuracy", "95 % interval", "Balanced accuracy", "Macro F1", "Log loss", "Calibration error")
         columns = ("Metric", *(f"model {run.model.ref}" for run in runs))
         with tables.table("Metrics of the runs", columns):
             for name, higher in HIGHER_IS_BETTER.items():
