@@ -37,13 +37,13 @@ def main() -> None:
         shutil.rmtree(FOLDER)
     write_digits(FOLDER / "digits", FOLDER / "later")
     pellucid("init", ".")
-    pellucid("ingest", "digits", "--dataset", "digits")
+    pellucid("ingest", "digits", "--dataset", "digits", "--trusted", "0.1")
     pellucid("datasets", "show", "digits")
     pellucid("corrupt", "digits", "--labels", "symmetric", "--rate", BROKEN)
     pellucid("clean", "digits")
     pellucid("train", "-d", "digits@1", "-d", "digits@2", "-d", "digits@3", "-m", "kernel", "-m", "logistic")
     show_what_cleaning_is_worth()
-    pellucid("models", "promote", best_model(), "--reason", "most accurate of those that learnt cleaned labels")
+    pellucid("models", "promote", best_model(), "--reason", "best of those that learnt cleaned labels")
     pellucid("predict", "later/3")
     with served() as (server, url):
         users = ("--users", "5", "--bad-users", "1", "--user-accuracy", "0.8", "--days", "tuesday", "--rate", "max")
@@ -171,9 +171,9 @@ def show_what_cleaning_is_worth() -> None:
 
 
 def best_model() -> str:
-    """The most accurate of the models that learnt cleaned labels, as the registry has it."""
+    """The most accurate of the models that learnt cleaned labels; of equals the one whose probabilities are best."""
     models = [model for model in json.loads(run("models", "list", "--json")) if model["dataset"] == "digits@3"]
-    return str(max(models, key=lambda model: model["metrics"]["accuracy"])["ref"])
+    return str(max(models, key=lambda model: (model["metrics"]["accuracy"], -model["metrics"]["log_loss"]))["ref"])
 
 
 def report_path() -> str:
@@ -187,6 +187,8 @@ def command() -> str:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:]:
+        sys.exit(__doc__)
     try:
         main()
     except subprocess.CalledProcessError as error:

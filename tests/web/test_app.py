@@ -69,6 +69,10 @@ def test_pages_may_not_be_framed_or_sniffed(site: Site) -> None:
 def test_what_is_nowhere_is_said_so(site: Site) -> None:
     answer = httpx.get(f"{site.url}/nowhere")
     assert (answer.status_code, "nothing at /nowhere" in answer.json()["error"]) == (404, True)
+    page = httpx.get(f"{site.url}/<i>nowhere", headers={"accept": "text/html,*/*"})
+    assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert "no page <code>/&lt;i&gt;nowhere</code>" in page.text
+    assert '<a href="/">' in page.text
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -83,7 +83,9 @@ def consume(
             )
         effects = Effects(project.workspace, name, name=dataset, role=Role(role), new_classes=new_classes)
         with contextlib.closing(effects):
-            say(context, f"{effects.live.model.ref} answers {images} and learns from {feedback}; Ctrl-C ends")
+            live = effects.live
+            hears = "learns from" if live.learns else "keeps, for the next training,"
+            say(context, f"{live.model.ref} answers {images} and {hears} {feedback}; Ctrl-C ends")
             done = consume_events(
                 project.workspace.database,
                 transport,

@@ -87,8 +87,9 @@ class OneVoter:
         with self._forget:
             heading(2, "Forget this voter")
             Words(
-                "All that this voter has said is taken back: it stays on record and counts no longer. The champion "
-                "unlearns it exactly, as if it had never been said. What that changes is computed first.",
+                "All that this voter has said is taken back: it stays on record and counts no longer. A champion "
+                "that learns at once unlearns it exactly, as if it had never been said; others do without it from "
+                "the next training on. What that changes is computed first.",
                 "note",
             )
             button = ui.button("Compute the effect", on_click=told(self._compute)).props("no-caps outline")

@@ -121,11 +121,16 @@ def show_verdict(verdict: Verdict) -> None:
     badge, kind = badge_of(verdict)
     with ui.element("div").classes("row"):
         Words(f"The gate: {badge}", f"badge {kind}", "span")
-        Words(str(verdict.figures.get("summary", "")), "strong", "span")
+        if verdict.judged:
+            Words(str(verdict.figures.get("summary", "")), "strong", "span")
     for reason in verdict.figures.get("reasons", ()):
         Words(str(reason), "wrong")
     if not verdict.judged:
-        Words("Without trusted images nobody can judge; the promotion goes through, and the history shows it.", "note")
+        Words(
+            "The promotion goes through, and the history shows that nobody judged it. To have models judged, ingest "
+            "images whose labels are certain with the option --trusted.",
+            "note",
+        )
     report = verdict.figures.get("trusted") or {}
     classes = [item for item in report.get("classes", ()) if item["n"]]
     if classes:

@@ -27,6 +27,12 @@ _COLUMNS: tuple[tuple[str, str, Callable[[Voter], float | None]], ...] = (
         "share of the labels that are right, as far as model and others can tell; new voters begin with what is usual",
         lambda voter: getattr(voter.reliability, "value", None),
     ),
+    (
+        "Weight",
+        "with what weight the champion has learnt the labels, on average; 0 % where it learnt none of them as they were "
+        "said, – where no model learns from the images",
+        lambda voter: voter.weight,
+    ),
     ("Votes", "labels that count; what was taken back stands below", lambda voter: voter.votes),
     (
         "Agrees",
@@ -42,7 +48,7 @@ _COLUMNS: tuple[tuple[str, str, Callable[[Voter], float | None]], ...] = (
     ("Fastest", "the most votes within any one minute, folders left out", lambda voter: voter.conduct.burst),
     ("Suspected", "why somebody should look closer; empty for most", lambda voter: len(voter.conduct.suspicions)),
 )
-_UP_FIRST = {"Voter", "Reliability", "Agrees", "Believed"}  # columns whose low end is what one looks for
+_UP_FIRST = {"Voter", "Reliability", "Weight", "Agrees", "Believed"}  # columns whose low end is what one looks for
 
 
 async def build(view: View) -> None:
@@ -73,7 +79,8 @@ class _Voters:
             Words(
                 "Reliability is the share of a voter's labels that are right, by what the model and all others gave "
                 "them; the bar's interval holds it 19 times in 20. A voter who is often wrong is already believed "
-                "little. Forgetting one takes back all that was said, and the model unlearns it exactly.",
+                "little. Forgetting one takes back all that was said, and a model that learns at once unlearns it "
+                "exactly.",
                 "note",
             )
             with ui.element("details").classes("legend"):
@@ -177,6 +184,7 @@ def _row(voter: Voter) -> None:
             else:
                 Words(share(found.value), tag="span")
                 span(found.low, found.value, found.high, f"reliability {share(found.value)}, {between(found)}")
+        _cell("–" if voter.weight is None else share(voter.weight), "")
         taken = f"{voter.retracted:,} taken back" if voter.retracted else ""
         _cell(f"{voter.votes:,}", taken)
         _cell(*_part(voter.agreement, voter.compared))
