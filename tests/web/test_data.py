@@ -196,6 +196,11 @@ def test_what_changed_between_two_versions(person: Come, axe: str) -> None:
 def test_nothing_found_says_so(person: Come) -> None:
     page = person().open("/data?version=pets@1&show=findings")
     expect(page.get_by_role("heading", name="Nothing was found")).to_be_visible()
+    expect(
+        page.get_by_text(
+            "not found: conflicting votes, near-identical pictures under different labels, near-duplicates"
+        )
+    ).to_be_visible()
 
 
 def test_bad_words_in_the_address_are_told(person: Come) -> None:

@@ -32,6 +32,7 @@ def test_it_teaches_the_next_step_and_draws_after_traffic(
     expect(page.locator(".drift")).to_contain_text("drift is told from 50 on", timeout=_MS)
     expect(page.locator(".storage .tile").filter(has_text="Images")).to_contain_text("in ", timeout=_MS)
     expect(page.locator(".queues .tile").filter(has_text="Trainings")).to_contain_text("0 running", timeout=_MS)
+    expect(page.locator(".summary")).to_contain_text("All is well: model pets@1 answers", timeout=_MS)
     page.get_by_role("button", name="Last week").click()
     expect(told).to_contain_text("5 answers in the last week.", timeout=_MS)
     expect(page.get_by_role("button", name="Last week")).to_have_attribute("aria-pressed", "true")

@@ -33,6 +33,7 @@ def test_it_tells_how_all_is(site: Site, person: Come, picture: Callable[..., by
     page = person("predict").open("/")
     expect(page.locator(".health li").filter(has_text="Server")).to_contain_text("pets@1 answers", timeout=_MS)
     expect(page.locator(".health li").filter(has_text="Database")).to_contain_text("SQLite answers within", timeout=_MS)
+    expect(page.locator(".summary")).to_contain_text("All is well: model pets@1 answers", timeout=_MS)
     votes = page.locator(".tile").filter(has_text="Votes today")
     expect(votes).to_contain_text("by 3 voters", timeout=_MS)
     assert tile(page, "Champion") == "pets@1"

@@ -57,7 +57,7 @@ def test_a_grid_is_started_and_seen_to_finish(site: Site, person: Come, child_en
     expect(page.get_by_text("No worker is alive: what is started here waits")).to_be_visible()
     assert "worker --watch" in page.locator("code").filter(has_text=f"--project {site.folder.resolve()}").inner_text()
     page.get_by_role("button", name="Start 2 jobs").click()
-    page.wait_for_url("**/training")
+    page.wait_for_url("**/training?view=queue")
     expect(page.get_by_text("no worker is alive")).to_be_visible()
     expect(page.get_by_text("waits for a worker")).to_have_count(2)
     with worker(site, child_environ):
@@ -74,6 +74,33 @@ def test_a_grid_is_started_and_seen_to_finish(site: Site, person: Come, child_en
     expect(log).to_contain_text("done: pets@3")
     page.get_by_role("button", name="Close", exact=True).click()
     assert acts(site)[0] == "start grid"
+
+
+def test_new_votes_are_retrained_with_by_a_button(
+    site: Site, person: Come, picture: Callable[..., bytes], child_environ: dict[str, str]
+) -> None:
+    page = person().open("/training")
+    card = page.locator(".retrain")
+    button = card.get_by_role("button", name="Retrain")
+    expect(card).to_contain_text("Nothing new to learn: data pets@1 is learnt already")
+    expect(button).to_be_disabled()
+    for number in range(2):
+        answer = site.predict(picture("cat", 700 + number))
+        said = {"prediction": answer["id"], "label": "cat", "voter": f"v{number}"}
+        assert site.ask("POST", "/feedback", json=said).status_code == 200
+    expect(button).to_have_text("Retrain with the 2 new votes")
+    expect(card).to_contain_text("No worker is alive: a retraining waits until there is one.")
+    expect(person("predict").open("/training").locator(".retrain button")).to_be_disabled()
+    button.click()
+    expect(card).to_contain_text("Asked for by admin")
+    expect(button).to_be_disabled()
+    assert acts(site)[0] == "retrain"
+    with worker(site, child_environ):
+        expect(card).to_contain_text("The last retraining")
+    expect(card).to_contain_text("Nothing new to learn: data pets@")
+    expect(card).not_to_contain_text("failed")
+    with Project(site.folder) as project:
+        assert len(project.datasets("pets")) > 1
 
 
 def test_a_value_that_cannot_be_used_is_told_before_anything_starts(person: Come) -> None:
@@ -122,14 +149,17 @@ def test_whoever_is_no_admin_looks_only(site: Site, person: Come) -> None:
     expect(page.get_by_text("both want the role admin")).to_be_visible()
     page = viewer.open("/training?view=start")
     choose(page, "slda")
-    expect(page.get_by_text("wants the role admin")).to_be_visible()
+    expect(page.get_by_text("Starting a grid wants the role admin")).to_be_visible()
     expect(page.get_by_role("status").filter(has_text="in all")).to_be_visible()
     expect(page.locator(".verdict button")).to_be_disabled()
 
 
 def test_two_runs_beside_each_other_and_what_can_be_taken_away(person: Come, tmp_path: Path) -> None:
     page = person().open("/training?view=compare&a=pets@1&b=pets@2")
-    expect(page.get_by_text("pets@1 and pets@2 are equally accurate on these images")).to_be_visible()
+    expect(page.get_by_text("Model pets@1 and model pets@2 are equally accurate on these images")).to_be_visible()
+    expect(page.get_by_text("test images of data pets@1, image by image")).to_be_visible()
+    page.get_by_text("What the words mean").first.click()
+    expect(page.get_by_text("how often chance alone would show as much")).to_be_visible()
     differences = page.get_by_role("region", name="What was not the same")
     expect(differences.get_by_role("row").filter(has_text="head")).to_contain_text("ridge")
     metrics = page.get_by_role("region", name="Metrics of the runs")
@@ -138,12 +168,17 @@ def test_two_runs_beside_each_other_and_what_can_be_taken_away(person: Come, tmp
     with page.expect_download() as table:
         page.get_by_role("button", name="CSV: save the values of Learning curve").click()
     first, second = Path(table.value.path()).read_text("utf-8").splitlines()[:2]
-    assert first == 'training images,"accuracy (%), pets@1",from,to,"accuracy (%), pets@2",from,to'
+    assert first == 'training images,"accuracy (%), model pets@1",from,to,"accuracy (%), model pets@2",from,to'
     assert second.startswith("4,")
     with page.expect_download() as drawing:
         page.get_by_role("button", name="PNG: save the chart Learning curve").click()
     assert drawing.value.suggested_filename == "learning-curve.png"
     assert Path(drawing.value.path()).read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_address_names_the_run_that_is_shown(person: Come) -> None:
+    page = person().open("/training?view=compare")
+    page.wait_for_url("**/training?view=compare&a=pets@*")
 
 
 def test_a_model_without_mistakes_has_none_to_show(person: Come) -> None:

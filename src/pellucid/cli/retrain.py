@@ -52,7 +52,7 @@ def _foretell(found: Outlook, *, json: bool) -> None:
         print_json({**plain(found), "dry_run": True})
         return
     plan = found.plan
-    if found.learnt and not found.new_votes and not found.taken_back:
+    if found.nothing:
         put(f"nothing would be trained: {found.newest} is learnt already and nobody has said anything since")
         return
     put(f"would freeze {found.new_votes} new votes on top of {found.newest}" + ", and audit it" * plan.clean)

@@ -16,6 +16,7 @@ from pellucid.store.database import Database, now_of
 from pellucid.store.schema import dataset as dataset_table
 from pellucid.store.schema import firing
 
+HAND = "hand"  # the trigger of a retraining that a person has asked for
 MAX_ATTEMPTS = 3  # a retraining that has cost so many workers their lives is the cause, not the victim
 
 
@@ -23,10 +24,14 @@ class FiringState(StrEnum):
     """The life of a firing."""
 
     ARMED = "armed"  # the condition was seen for the first time; nothing is to be done
+    ASKED = "asked"  # a person has asked for it; whoever watches next takes it
     CLAIMED = "claimed"  # a worker retrains, under a lease
     DONE = "done"  # there is a candidate
     NOTHING = "nothing"  # there was nothing new to learn
     FAILED = "failed"
+
+
+_OPEN = (FiringState.ASKED, FiringState.CLAIMED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +92,37 @@ def arm(
     return _insert(database, connection, dataset, trigger, key, FiringState.ARMED, detail)
 
 
+def ask(database: Database, connection: sa.Connection, dataset: str, detail: Mapping[str, Any]) -> Firing:
+    """Leaves a retraining to whoever watches next. The caller holds the lock of the dataset.
+
+    Raises:
+        ConcurrencyError: somebody has asked for one, or retrains already.
+    """
+    if open_firings(connection, dataset):
+        raise ConcurrencyError(f"{dataset} is being retrained already, or somebody has just asked for it")
+    return _insert(database, connection, dataset, HAND, uuid.uuid4().hex, FiringState.ASKED, detail)
+
+
+def open_firings(connection: sa.Connection, dataset: str | None = None) -> list[Firing]:
+    """Those that were asked for or are under a lease, dead or alive, oldest first; of all datasets where None."""
+    query = sa.select(firing).where(firing.c.state.in_(_OPEN))
+    if dataset is not None:
+        query = query.where(firing.c.dataset == dataset)
+    return [_firing(row) for row in connection.execute(query.order_by(firing.c.id))]
+
+
 def take_over(connection: sa.Connection, dataset: str, worker: str, lease: float) -> list[Firing]:
-    """Gives the worker the retrainings whose own worker has been silent for too long; hopeless ones fail."""
+    """Gives the worker what people have asked for, and what was left by workers that have been silent for too long.
+
+    Hopeless ones fail.
+    """
     now = now_of(connection)
-    query = sa.select(firing).where(firing.c.dataset == dataset, firing.c.state == FiringState.CLAIMED)
+    query = sa.select(firing).where(firing.c.dataset == dataset, firing.c.state.in_(_OPEN))
     taken = []
     for row in connection.execute(query.order_by(firing.c.id).with_for_update(skip_locked=True)).all():
-        if datetime.fromisoformat(row.detail["lease_until"]) >= now:
+        if row.state == FiringState.CLAIMED and datetime.fromisoformat(row.detail["lease_until"]) >= now:
             continue
-        attempt = int(row.detail["attempt"]) + 1
+        attempt = int(row.detail.get("attempt", 0)) + 1
         if attempt > MAX_ATTEMPTS:
             message = f"given up: {MAX_ATTEMPTS} workers died over it; `pellucid retrain {dataset}` tries again"
             _write(connection, row.id, FiringState.FAILED, {**row.detail, "message": message})

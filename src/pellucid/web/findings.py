@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
+from collections.abc import Collection
 
 from nicegui import ui
 
@@ -23,13 +24,19 @@ _MEANING = {
     "near_duplicate": ("Near-duplicates", "Pictures that show the same thing; they count as one group."),
     "torn_group": ("Torn groups", "Pictures of one group lie in several splits; training copies are set aside."),
 }
+_SOUGHT = {
+    "conflict": "conflicting votes",
+    "near_conflict": "near-identical pictures under different labels",
+    "near_duplicate": "near-duplicates",
+    "torn_group": "groups torn between splits",
+}
 
 
 async def show_findings(view: View, chosen: DatasetVersion) -> None:
     """What making the version found, kind by kind."""
     table = await view.desk.read(view.desk.shelf.table, view.desk.workspace, chosen.ref)
     if not table.findings:
-        empty("task_alt", "Nothing was found", f"{chosen.ref} holds no conflict, no near-duplicate and no torn group.")
+        empty("task_alt", "Nothing was found", f"Data {chosen.ref}. {_not_found(())}")
         return
     dialog = StoryDialog(view, chosen.ref)
     counts = Counter(item.kind for item in table.findings)
@@ -40,6 +47,18 @@ async def show_findings(view: View, chosen: DatasetVersion) -> None:
         with card(f"{title}: {counts[kind]:,}", meaning):
             found = [item for item in table.findings if item.kind == kind]
             Listing(found, functools.partial(_draw, dialog=dialog), "findings", at_once=_AT_ONCE)
+    if missing := _not_found(tuple(counts)):
+        Words(missing, "note")
+
+
+def _not_found(found: Collection[str]) -> str:
+    """What was looked for in vain.
+
+    >>> _not_found(["conflict", "near_conflict", "torn_group"])
+    'Looked for and not found: near-duplicates.'
+    """
+    names = [name for kind, name in _SOUGHT.items() if kind not in found]
+    return f"Looked for and not found: {', '.join(names)}." if names else ""
 
 
 def _draw(item: Finding, dialog: StoryDialog) -> None:

@@ -52,7 +52,7 @@ def test_a_proposal_changes_and_records_nothing(pets: Project) -> None:
     assert not found.refused
     assert found.champion == pets.model("pets@1")
     assert "pets@3 answers in place of pets@1" in found.consequences[0]
-    assert "cannot learn at once" in found.consequences[1]
+    assert "cannot learn while it serves" in found.consequences[1]
     assert pets.verdicts() == []
     assert len(pets.history()) == 1
     with pytest.raises(UsageError, match="is the champion of pets already"):
@@ -77,7 +77,7 @@ def test_what_changed_between_two_models_is_said(
     (model,) = pets.train("pets")
     said = " ".join(propose_promotion(pets.workspace, model.ref).consequences)
     assert "knows in addition: eel." in said
-    assert "trained on pets@2; the champion on pets@1" in said
+    assert "trained on data pets@2; the champion on data pets@1" in said
     pets.promote(model.ref)
     assert "does not know: eel" in " ".join(propose_rollback(pets.workspace, "pets").consequences)
 

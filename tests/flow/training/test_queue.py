@@ -45,6 +45,7 @@ def test_a_job_keeps_what_was_said_of_it(pets: Project, plugins: str, monkeypatc
     assert lines[1] == "warning: mind the gap"
     assert [line for line in lines if line in {"training", "judging"}] == ["training", "judging"]
     assert lines[-1] == "done: pets@2"
+    assert not [line for line in lines if "/" in line and line.startswith("judging")]  # one line a step
     assert said_of(pets, bad.id)[-1] == "failed: RuntimeError: no luck today"
     with pytest.raises(NotFoundError, match="no job 99"):
         see_log(pets.workspace, 99)

@@ -22,7 +22,7 @@ from pellucid.flow.training.worker import work, worker_name
 from pellucid.flow.workspace import Progress, Workspace, no_progress
 from pellucid.store.aliases import CANDIDATE, CHAMPION, alias_state
 from pellucid.store.datasets import get_version, list_versions
-from pellucid.store.firings import Firing, FiringState, end, fire, give_back, note, renew
+from pellucid.store.firings import HAND, Firing, FiringState, end, fire, give_back, note, renew
 from pellucid.store.jobs import enqueue, list_jobs
 from pellucid.store.manifests import read_manifest
 from pellucid.store.models import get_model, list_models
@@ -30,7 +30,6 @@ from pellucid.store.verdicts import Verdict
 from pellucid.store.votes import newest_vote, samples_voted
 from pellucid.types import DatasetVersion, JobState, ModelVersion, Status
 
-HAND = "hand"  # the trigger of a retraining that a person has asked for
 _ATTEMPTS = 5  # versions that others may commit between the freezing and the audit
 
 Told = Callable[["Retraining"], None]
@@ -59,6 +58,11 @@ class Outlook:
     taken_back: int  # images whose label in that version rests on votes that were taken back since
     learnt: bool  # whether a model was trained on that version already
     plan: Plan
+
+    @property
+    def nothing(self) -> bool:
+        """Whether there is nothing that the newest trained version does not hold."""
+        return self.learnt and not self.new_votes and not self.taken_back
 
 
 def retrain(workspace: Workspace, firing: Firing, *, progress: Progress = no_progress) -> Retraining:
@@ -138,7 +142,7 @@ def outlook(workspace: Workspace, dataset: str) -> Outlook:
     with workspace.database.read() as connection:
         check_dataset(connection, dataset)
         version = get_version(connection, dataset)
-        count, _ = new_votes(connection, dataset)
+        count, _ = new_votes(connection, dataset, failed=False)
         taken_back = len(without_retracted(connection, version, read_manifest(workspace.blobs, version.content_id)))
     return Outlook(dataset, version.ref, count, taken_back, _is_learnt(workspace, version), plan)
 
@@ -223,6 +227,7 @@ class _Run:
         self._progress("freezing", 0, None)
         with database.write() as connection:
             upto = newest_vote(connection, dataset)
+            note(connection, self._firing, upto=upto)  # also what was said since it was asked for
         with database.read() as connection:
             newest = get_version(connection, dataset)
             after = max(int(item.recipe.get(VOTES, 0)) for item in list_versions(connection, dataset))

@@ -140,7 +140,8 @@ def _consequences(target: ModelVersion, champion: ModelVersion | None, *, learns
         found.append("What people have corrected is learnt by it too, as far as it is believed.")
     else:
         found.append(
-            "Its kind of head cannot learn at once: corrections are kept, and count from the next training on."
+            f"A {target.head} model cannot learn while it serves, as kernel and ridge can: corrections are kept, and "
+            "count from the next training on."
         )
     if champion is not None:
         found += _changes(target, champion)
@@ -156,7 +157,7 @@ def _changes(target: ModelVersion, champion: ModelVersion) -> list[str]:
     if lost:
         found.append(f"Classes that it does not know: {', '.join(lost)}; nothing is called so any more.")
     if target.dataset != champion.dataset:
-        found.append(f"It was trained on {target.dataset}; the champion on {champion.dataset}.")
+        found.append(f"It was trained on data {target.dataset}; the champion on data {champion.dataset}.")
     if target.fingerprint != champion.fingerprint:
         found.append(f"It looks at images through {target.extractor}; the champion through {champion.extractor}.")
     return found

@@ -181,6 +181,7 @@ def _firing(row: Any) -> Happening:
     state, detail = FiringState(row.state), row.detail
     kind = Kind.DRIFT if row.trigger == DRIFT else Kind.RETRAINING
     said = {
+        FiringState.ASKED: "is to be retrained as soon as a worker is free",
         FiringState.CLAIMED: "is being retrained",
         FiringState.DONE: "was retrained",
         FiringState.NOTHING: "had nothing new to learn",
@@ -229,10 +230,14 @@ def _in_words(verb: str, subject: str, detail: Mapping[str, Any]) -> str:
     'A grid was started on dataset trash@3: kernel, ridge'
     >>> _in_words("retry job", "trash@3", {"job": 7, "model": "kernel"})
     'Job 7, kernel on dataset trash@3, was put back into the queue'
+    >>> _in_words("retrain", "trash", {"new_votes": 7})
+    'A retraining of dataset trash was asked for'
     """
     if verb == "start grid":
         models = ", ".join(map(str, detail.get("models", ())))
         return f"A grid was started on dataset {subject}{': ' * bool(models)}{models}"
+    if verb == "retrain":
+        return f"A retraining of dataset {subject} was asked for"
     if verb in _OF_JOBS:
         return f"Job {detail.get('job', '?')}, {detail.get('model', '?')} on dataset {subject}, {_OF_JOBS[verb]}"
     if verb in _OF_SHADOWS:

@@ -19,7 +19,7 @@ from pellucid.flow.workspace import Workspace
 from pellucid.store.aliases import CHAMPION, alias_state, history_of
 from pellucid.store.database import now_of
 from pellucid.store.datasets import get_version, latest_version
-from pellucid.store.firings import Firing, FiringState, arm, fire, firings_of, lock_dataset, take_over
+from pellucid.store.firings import Firing, FiringState, arm, fire, firings_of, lock_dataset, open_firings, take_over
 from pellucid.store.models import get_model, list_models
 from pellucid.store.votes import agreements, count_votes, newest_vote, vote_before
 
@@ -96,7 +96,9 @@ def plan_of(settings: Settings, dataset: str | None = None) -> Plan | None:
 def due(
     workspace: Workspace, now: datetime | None = None, *, worker: str, drift: Drifted | None = None
 ) -> list[Firing]:
-    """Claims, for the worker, what has come true and what a dead worker has left behind.
+    """Claims, for the worker, what has come true, what people have asked for and what a dead worker has left behind.
+
+    What people have asked for is done for every dataset, whether or not [retrain] names it.
 
     Every occasion has a key of its own, and the database holds one row a key: it fires once, however many workers look,
     whatever is restarted, and whichever way a clock jumps.
@@ -118,12 +120,22 @@ def due(
         ConfigError: [retrain] cannot be used.
     """
     plan = plan_of(workspace.settings)
-    if plan is None:
-        return []
     lease = workspace.settings.lease_seconds
     with workspace.database.read() as connection:
-        if latest_version(connection, plan.dataset) is None:
-            return []  # it may come later
+        left = sorted({item.dataset for item in open_firings(connection)} - {plan.dataset if plan else ""})
+        here = plan is not None and latest_version(connection, plan.dataset) is not None  # it may come later
+    taken = []
+    for name in left:
+        with workspace.database.write() as connection:
+            taken += take_over(connection, name, worker, lease)
+    return taken + _came_true(workspace, plan, now, worker, drift) if plan is not None and here else taken
+
+
+def _came_true(
+    workspace: Workspace, plan: Plan, now: datetime | None, worker: str, drift: Drifted | None
+) -> list[Firing]:
+    """What [retrain] has waited for, claimed."""
+    lease = workspace.settings.lease_seconds
     alarm = drift(workspace, plan.dataset) if plan.drift and drift is not None else None
     with workspace.database.write() as connection:
         lock_dataset(connection, plan.dataset)
@@ -140,9 +152,14 @@ def due(
     return claimed
 
 
-def new_votes(connection: sa.Connection, dataset: str) -> tuple[int, int]:
-    """How many votes are new since the last retraining, and the vote after which they were said."""
-    base = [int(item.detail["upto"]) for item in firings_of(connection, dataset) if "upto" in item.detail]
+def new_votes(connection: sa.Connection, dataset: str, *, failed: bool = True) -> tuple[int, int]:
+    """How many votes are new since the last retraining, and the vote after which they were said.
+
+    Args:
+        failed: whether one that failed counts, as for a trigger, which is not to fire again and again.
+    """
+    counted = [item for item in firings_of(connection, dataset) if failed or item.state is not FiringState.FAILED]
+    base = [int(item.detail["upto"]) for item in counted if "upto" in item.detail]
     if not base:
         newest = list_models(connection, dataset)[:1]
         base = [vote_before(connection, dataset, get_version(connection, item.dataset).created_at) for item in newest]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -136,14 +137,18 @@ def learn(
     progress("training", 0, None)
     predictor = fit(slice(None), watch)
     probabilities = predictor.predict_vectors(test.X)
-    progress("judging", 0, None)
+    sizes = itertools.count(1)
+
+    def answer(rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        progress("judging", next(sizes), _CURVE_POINTS)
+        return fit(rows).predict_vectors(test.X)
+
+    progress("judging", 0, _CURVE_POINTS)
     return Learnt(
         predictor=predictor,
         probabilities=probabilities,
         evaluation=evaluate(test.y, probabilities, classes, slices=material.slices, groups=test.groups, seed=seed),
-        sizes=learning_curve(
-            lambda rows: fit(rows).predict_vectors(test.X), train.y, test.y, points=_CURVE_POINTS, seed=seed
-        ),
+        sizes=learning_curve(answer, train.y, test.y, points=_CURVE_POINTS, seed=seed),
         epochs=tuple(watch.points),
     )
 

@@ -36,7 +36,7 @@ class Run:
 class Difference:
     """One thing that two runs do not share."""
 
-    what: str  # "dataset", "setting lambda"
+    what: str  # "data", "setting lambda"
     first: str
     second: str
 
@@ -100,7 +100,7 @@ def compare_runs(workspace: Workspace, first: str, second: str) -> Pair:
     a, b = read_run(workspace, first), read_run(workspace, second)
     left = judge(workspace, a.model)
     right = judge(workspace, b.model, left.material.version.ref)
-    test, names = left.material.test, (a.model.ref, b.model.ref)
+    test, names = left.material.test, (f"model {a.model.ref}", f"model {b.model.ref}")
     found = compare(test.y, left.probabilities, right.probabilities, names=names, groups=test.groups)
     return Pair(a, b, found, differences(a, b))
 
@@ -159,7 +159,7 @@ def _facts(run: Run) -> Mapping[str, str]:
     model = run.model
     settings: dict[str, Any] = {**head_settings(model.head), **model.settings}
     return {
-        "dataset": model.dataset,
+        "data": f"data {model.dataset}",
         "head": model.head,
         "extractor": model.extractor,
         **{f"setting {name}": str(value) for name, value in settings.items()},

@@ -53,7 +53,7 @@ class _Form:
         with ui.element("div").classes("columns"):
             with card("Trained on", "Versions of the data, newest first."):
                 shown = offered.versions[:_VERSIONS]
-                names = {item.ref: f"{item.ref} · {item.counts.get('train', 0):,} images" for item in shown}
+                names = {item.ref: f"data {item.ref} · {item.counts.get('train', 0):,} images" for item in shown}
                 self._versions = self._boxes(names, wanted)
             with card("Seen through", "The extractor: what turns an image into the numbers that a model learns from."):
                 self._extractors = self._boxes({spec: about_extractor(spec) for spec in offered.extractors}, extractors)
@@ -166,7 +166,7 @@ class _Form:
         )  # fmt: skip
         desk.forget(see_queue)
         notify(f"{many(len(jobs), 'job')} in the queue")
-        ui.navigate.to("/training")
+        ui.navigate.to("/training?view=queue")
 
 
 def in_words(found: Forecast) -> str:

@@ -7,14 +7,17 @@ from types import MappingProxyType
 
 from pellucid.web.formats import short_spec
 
+_LATER = "What people correct is kept, and learnt with the next training."
 _MODELS: Mapping[str, str] = MappingProxyType(
     {
         "kernel": "The default: kernel ridge regression, which learns and forgets single images while it serves.",
-        "ridge": "The same without the kernel: a straight line, a tenth of the file, a few points less accurate.",
-        "logistic": "Multinomial logistic regression; learns nothing until it is trained anew.",
-        "network": "A small neural network; forgets what it is not shown again.",
-        "slda": "Streaming discriminant analysis: one mean for each class and one spread; fast, made for streams.",
-        "hedge": "A network of which every layer answers, and those that answer well count more; to compare with.",
+        "ridge": "As kernel, with straight lines between the classes; learns and forgets single images too. A tenth of "
+        "the file, a few points less accurate.",
+        "logistic": f"Multinomial logistic regression. {_LATER}",
+        "network": f"A small neural network; forgets what it is not shown again. {_LATER}",
+        "slda": f"Discriminant analysis: one mean for each class and one spread; fast to train. {_LATER}",
+        "hedge": "A network of which every layer answers, and those that answer well count more; to compare with. "
+        f"{_LATER}",
     }
 )
 _SETTINGS: Mapping[str, str] = MappingProxyType(
@@ -38,11 +41,11 @@ _SETTINGS: Mapping[str, str] = MappingProxyType(
 def about_model(model: str) -> str:
     """What a head is; of one that is not built in, where it comes from.
 
-    >>> about_model("sklearn:sklearn.naive_bayes.GaussianNB")
-    'Of scikit-learn; its documentation has the settings.'
+    >>> about_model("sklearn:sklearn.naive_bayes.GaussianNB").partition(". ")[0]
+    'Of scikit-learn; its documentation has the settings'
     """
     if model.startswith("sklearn:"):
-        return "Of scikit-learn; its documentation has the settings."
+        return f"Of scikit-learn; its documentation has the settings. {_LATER}"
     return _MODELS.get(model, "Your own class; its docstring tells of it.")
 
 

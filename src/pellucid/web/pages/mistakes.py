@@ -24,7 +24,7 @@ async def build(view: View) -> None:
         choose("Model", registry, ref, lambda chosen: f"/training?view=mistakes&model={chosen}")
     box = ui.element("div")
     with box:
-        Words(f"{ref} answers its test images …", "note").props('role="status"')
+        Words(f"Model {ref} answers its test images …", "note").props('role="status"')
 
     async def fill() -> None:
         try:
@@ -39,7 +39,7 @@ async def build(view: View) -> None:
 
 def _show(ref: str, found: tuple[Mistake, ...]) -> None:
     if not found:
-        empty("task_alt", "No mistake on the test images", f"{ref} names every one of them as it is labelled.")
+        empty("task_alt", "No mistake on the test images", f"Model {ref} names every one of them as it is labelled.")
         return
     Words(
         "The test images that it got wrong with most confidence. The training images that lie nearest often say why: a "

@@ -15,6 +15,7 @@ from pellucid.types import ModelVersion, Right
 from pellucid.web import tables
 from pellucid.web.dialogs import close_button, dialog
 from pellucid.web.formats import between, day, metric, moment, points, settings_in_words, share, short_spec
+from pellucid.web.glossary import glossary
 from pellucid.web.markdown import markdown
 from pellucid.web.parts import Words, card, empty, tile
 from pellucid.web.shadows import read_shadow, shadow_card
@@ -98,14 +99,15 @@ class _Models:
             if champion is not None:
                 accuracy = _accuracy(champion)
                 tile("Its accuracy", share(accuracy.value, 1), f"{between(accuracy, 1)} on test images")
-            tile("Models", f"{len(registry.models):,}", f"newest {registry.models[0].ref}")
+            tile("Models", f"{len(registry.models):,}", f"newest: model {registry.models[0].ref}")
 
     def _table(self) -> None:
         admin = self._view.may(Right.ADMIN)
         with card("Registry", "Newest first; accuracy on each model's own test images, with its 95 % interval."):
             if not admin:
                 Words("Promoting and rolling back want the role admin.", "note")
-            columns = ("Model", "Accuracy", "Macro F1", "Log loss", "Head", "Trained on dataset", "Gate", "Made", "")
+            glossary("Accuracy", "95 % interval", "Macro F1", "Log loss", "Head", "loo", "Gate")
+            columns = ("Model", "Accuracy", "Macro F1", "Log loss", "Head", "Trained on", "Gate", "Made", "")
             with tables.table("Registered models", columns):
                 for model in self._registry.models:
                     with tables.row("champion" if CHAMPION in model.aliases else ""):
@@ -114,7 +116,7 @@ class _Models:
     def _row(self, model: ModelVersion) -> None:
         values, accuracy = model.metrics, _accuracy(model)
         with ui.element("th").props('scope="row"'):
-            Words(model.ref, tag="div")
+            Words(f"model {model.ref}", tag="div")
             for alias in model.aliases:
                 Words(alias, "badge good" if alias == CHAMPION else "badge", "span")
         with tables.cell("number"):
@@ -126,7 +128,7 @@ class _Models:
             Words(model.head, tag="div")
             Words(settings_in_words(model.settings), "note", "div")
         with tables.cell():
-            Words(model.dataset, tag="div")
+            Words(f"data {model.dataset}", tag="div")
             Words(short_spec(model.extractor), "note", "div").props["title"] = model.extractor
         with tables.cell():
             self._gate(model)

@@ -21,9 +21,10 @@ from pellucid.web.charts import Axis, Chart, Series, chart
 from pellucid.web.formats import lasted, many, share, size
 from pellucid.web.parts import Words, card, heading, picture, tile
 from pellucid.web.redrawn import Redrawn, refresh_often
+from pellucid.web.summary import sum_up, summary_card
 from pellucid.web.toggle import Toggle
 from pellucid.web.view import View, complain
-from pellucid.web.vitals import look_for_alarms, look_for_drift, take_vitals
+from pellucid.web.vitals import Vitals, look_for_alarms, look_for_drift, take_vitals
 
 # How far back, and in how many points: so few that lone ones are drawn as dots.
 _SPANS = {
@@ -48,6 +49,7 @@ class _Monitor:
         self._view = view
         self._name = view.desk.dataset
         self._span = "Last hour"
+        self._summary = summary_card()
         Toggle("Time", list(_SPANS), self._choose)
         self._told = Words("", "note basis")
         with ui.element("div").classes("columns"):
@@ -88,7 +90,9 @@ class _Monitor:
             self._draw(traffic, beats)
         self._drift.show((report, answers or ()))
         self._alarms.text = _alarms(followed)
-        await self._show_queues()
+        vitals = await take_vitals(desk)
+        self._summary.show(sum_up(vitals, followed))
+        self._show_queues(vitals)
         if storage is not None:
             disk = "on another machine" if storage.free is None else f"{size(storage.free)} free"
             used = "unknown" if storage.used is None else share(storage.used)
@@ -114,13 +118,17 @@ class _Monitor:
         part = f"; {traffic.looked_at:,} of them were looked at" if traffic.looked_at < round(whole) else ""
         told = f"{many(round(whole), 'answer')} in the {self._span.lower()}{part}."
         self._told.text = told if whole else f"Nothing was asked in the {self._span.lower()}. {_HOW}"
+        if whole and not any(beat.requests for beat in beats):
+            self._told.text += (
+                " No request has reached this server since it was started: what it measures itself (time to answer, "
+                "errors, batches) begins anew with it, the record of answers does not."
+            )
         for title, series in {**_of_traffic(traffic), **_of_beats(beats)}.items():
             self._charts[title].show(series)
 
-    async def _show_queues(self) -> None:
-        vitals = await take_vitals(self._view.desk)
+    def _show_queues(self, vitals: Vitals) -> None:
         waiting = self._view.desk.doors.service.stats.waiting
-        tiles = [("Images", f"{waiting:,}", "that wait for an answer of this server")]
+        tiles = [("Images in hand", f"{waiting:,}", "that wait for an answer of this server")]
         if vitals.health is not None:
             queue = vitals.health.queue
             oldest = f", the first for {lasted(queue.oldest)}" if queue.oldest is not None else ""
@@ -130,9 +138,9 @@ class _Monitor:
             aside = f"; {item.set_aside:,} set aside" if item.set_aside else ""
             tiles.append(
                 (
-                    item.topic,
+                    f"Events: {item.topic}",
                     f"{item.lag:,}",
-                    f"not {'sent' if item.role == 'publisher' else 'read'} by {item.name}{aside}",
+                    f"that {item.name} has still to {'send' if item.role == 'publisher' else 'read'}{aside}",
                 )
             )
         tiles.append(("Early votes", f"{early:,}", "that wait for their images"))
@@ -188,8 +196,10 @@ def _of_beats(beats: Sequence[Beat]) -> dict[str, list[Series]]:
             Series("95 % within", at, tuple(_milliseconds(beat.p95) for beat in beats)),
         ],
         "Errors": [
-            Series("failed (500 and above)", at, tuple(_percent(beat.error_share) for beat in beats)),
-            Series("refused (400 to 499)", at, refused),
+            Series(
+                "failed: the server's fault (500 and above)", at, tuple(_percent(beat.error_share) for beat in beats)
+            ),
+            Series("turned away: what was sent cannot be used (400 to 499)", at, refused),
         ],
         "Batches": [
             Series(

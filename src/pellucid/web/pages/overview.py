@@ -8,13 +8,15 @@ from nicegui import ui
 
 from pellucid.drift.watching import DriftReport
 from pellucid.errors import PellucidError
+from pellucid.flow.online.drift_stream import StreamDrift
 from pellucid.flow.online.review import Taken
 from pellucid.web.formats import between, lasted, many, share, took
 from pellucid.web.parts import Words, card, empty, tile
 from pellucid.web.redrawn import Redrawn, refresh_often
+from pellucid.web.summary import sum_up, summary_card
 from pellucid.web.timeline import Timeline
 from pellucid.web.view import View
-from pellucid.web.vitals import Vitals, take_vitals
+from pellucid.web.vitals import Vitals, look_for_alarms, take_vitals
 from pellucid.web.waiting import Part, waiting
 
 _NO_LABEL = "no model answers yet"
@@ -29,6 +31,7 @@ class _Overview:
     def __init__(self, view: View) -> None:
         self._view = view
         self._warning = Redrawn[tuple[str, ...]](_draw_warning)
+        self._summary = summary_card()
         self._first = Redrawn[str | None](_draw_first_steps)
         with ui.element("div").classes("tiles"):
             names = ("Champion", "Live accuracy", "Requests", "Votes today", "Label trust", "Drift")
@@ -46,6 +49,7 @@ class _Overview:
         vitals = await take_vitals(self._view.desk)
         review = await self._review() if vitals.name is not None else None
         self._warning.show(vitals.readiness.reasons if vitals.name is not None else ())
+        self._summary.show(sum_up(vitals, await self._alarms()))
         self._first.show(vitals.name)
         for name, (value, note) in _figures(vitals).items():
             shown, below = self._tiles[name]
@@ -58,6 +62,12 @@ class _Overview:
             await self._timeline.refresh()
         except PellucidError:
             return  # the health card says that the database is away
+
+    async def _alarms(self) -> StreamDrift | str | None:
+        try:
+            return await look_for_alarms(self._view.desk)
+        except PellucidError:
+            return None  # the same
 
     async def _review(self) -> Taken | None:
         try:
@@ -95,7 +105,7 @@ def _figures(vitals: Vitals) -> dict[str, tuple[str, str]]:
         doubt = f"{many(labels.doubted, 'label')} below one half" if labels.doubted else "none below one half"
         found["Label trust"] = (
             share(labels.trust),
-            f"mean of {many(labels.labels, 'label')} of {labels.version}; {doubt}",
+            f"how far the {many(labels.labels, 'label')} of data {labels.version} are believed, on average; {doubt}",
         )
     found["Drift"] = _drift(vitals)
     return found
@@ -107,7 +117,8 @@ def _drift(vitals: Vitals) -> tuple[str, str]:
         return ("…", "being looked for") if vitals.name else ("unknown", _NO_LABEL)
     if isinstance(drift, DriftReport):
         windows = f"the newest {drift.n_current:,} answers against {drift.n_reference:,} test images"
-        return ("found", f"in {', '.join(drift.drifted)}: {windows}") if drift.drifted else ("none", windows)
+        said = "what is asked now is unlike what the model was tested on"
+        return ("found", f"in {', '.join(drift.drifted)}: {said}; {windows}") if drift.drifted else ("none", windows)
     return ("unknown", drift)
 
 
@@ -143,12 +154,17 @@ def _streams(vitals: Vitals) -> list[Part]:
     standings, _ = vitals.stream
     if not standings:
         return [Part("stream", "Streams", "nobody reads or writes one")]
-    behind = [f"{item.name or 'nobody'} is {item.lag:,} behind in {item.topic}" for item in standings if item.lag]
+    behind = [
+        f"{item.name or 'nobody'} has {many(item.lag, 'event')} of {item.topic} still to "
+        f"{'send' if item.role == 'publisher' else 'read'}"
+        for item in standings
+        if item.lag
+    ]
     return [
         Part(
             "stream",
             "Streams",
-            "; ".join(behind) or f"{many(len(standings), 'reader')} up to date",
+            "; ".join(behind) or "all that came in is read, and all answers are sent",
             "" if behind else "good",
         )
     ]

@@ -7,12 +7,13 @@ from typing import Any
 
 from nicegui import ui
 
-from pellucid.flow.training.queue import MOST, Queue, cancel_job, part_done, retry_job, see_log, see_queue
+from pellucid.flow.training.queue import MOST, Queue, cancel_job, retry_job, see_log, see_queue
 from pellucid.types import Job, JobState, Right
 from pellucid.web import tables
 from pellucid.web.dialogs import close_button, dialog
 from pellucid.web.formats import clock, moment, settings_in_words
 from pellucid.web.parts import Words, card, empty, meter, tile
+from pellucid.web.steps import machine_of, share_done, step_in_words
 from pellucid.web.view import View, notify, told
 from pellucid.web.worker_call import call_for_worker
 
@@ -58,7 +59,7 @@ class _Board:
         ):  # fmt: skip
             value.text = f"{counts[state]:,}"
         workers[0].text = str(len(queue.workers)) if queue.workers else "none"
-        workers[1].text = ", ".join(sorted({item.name.split(":")[0] for item in queue.workers}))
+        workers[1].text = ", ".join(sorted({machine_of(item.name) for item in queue.workers}))
         ended = queue.ended[:_ENDED]
         shape = [(job.id, job.state, job.priority) for job in (*queue.open, *ended)], queue.stuck
         if shape != self._shape:
@@ -96,14 +97,14 @@ class _Board:
                 self._table(ended, "Jobs that have ended", "Result")
 
     def _table(self, jobs: tuple[Job, ...], label: str, last: str) -> None:
-        columns = ("Job", "State", "Trained on dataset", "Model", "Settings", "Priority", last, "")
+        columns = ("Job", "State", "Trained on", "Model", "Settings", "Priority", last, "")
         with tables.table(label, columns, numbers=("Priority",), classes="queue"):
             for job in jobs:
                 with tables.row():
                     tables.head(str(job.id))
                     with tables.cell():
                         Words(job.state.value, f"badge {_BADGES.get(job.state, '')}", "span")
-                    tables.text(job.dataset)
+                    tables.text(f"data {job.dataset}")
                     tables.text(job.model)
                     tables.text(settings_in_words(job.settings), "note")
                     tables.number(str(job.priority))
@@ -117,7 +118,7 @@ class _Board:
             words = Words("", "note", "div")
             self._running[job.id] = (words, ui.element("div"))
         elif job.result:
-            ui.link(job.result, f"/training?view=compare&a={job.result}")
+            ui.link(f"model {job.result}", f"/training?view=compare&a={job.result}")
         else:
             waits = "waits for a worker" if self._stuck else "waits for its turn"
             Words(job.message or (waits if job.finished_at is None else "cancelled"), "note", "div")
@@ -126,15 +127,14 @@ class _Board:
 
     def _tell(self, job: Job) -> None:
         words, box = self._running[job.id]
-        said = f"{job.message} · {job.worker}"
+        said = f"{step_in_words(job.message)} · on {machine_of(job.worker)}"
         if words.text == said:
             return
         words.text = said
+        words.props["title"] = f"worker {job.worker}"
         box.clear()
-        share = part_done(job.message)
-        if share is not None:
-            with box:
-                meter(share, f"job {job.id}: {job.message}")
+        with box:
+            meter(share_done(job.message), f"job {job.id}: the share of its steps that is done")
 
     def _buttons(self, job: Job) -> None:
         log = ui.button("Log", on_click=told(lambda: show_log(self._view, job.id)), color=None)
@@ -175,7 +175,7 @@ async def show_log(view: View, job_id: int) -> None:
         job, said = await view.desk.read(see_log, view.desk.workspace, job_id)
         title.text = f"Job {job_id}: {job.state}"
         facts.text = (
-            f"{job.model} on {job.dataset}, {settings_in_words(job.settings)}; seed {job.seed}; {job.extractor}"
+            f"{job.model} on data {job.dataset}, {settings_in_words(job.settings)}; seed {job.seed}; {job.extractor}"
         )
         with lines:
             for line in said[shown:]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 from nicegui import ui
@@ -13,6 +14,7 @@ from pellucid.flow.training.runs import Pair, Run, compare_runs, read_run
 from pellucid.web import tables
 from pellucid.web.charts import Axis, Series, chart, percent
 from pellucid.web.formats import interval, many, metric, points, settings_in_words, share
+from pellucid.web.glossary import glossary
 from pellucid.web.parts import Words, card, empty
 from pellucid.web.view import View, told
 
@@ -28,6 +30,8 @@ async def build(view: View) -> None:
     refs = [model.ref for model in registry.models]
     first = view.query.get("a", refs[0])
     second = view.query.get("b", "")
+    if view.query.get("a") is None:  # so that the address names what is shown
+        ui.run_javascript(f"history.replaceState(null, '', {json.dumps(f'/training?view=compare&a={first}')})")
     with ui.element("div").classes("row pickers"):
         choose("Run", registry, first, lambda ref: f"/training?view=compare&a={ref}&b={second}")
         choose("beside", registry, second, lambda ref: f"/training?view=compare&a={first}&b={ref}", none="no other run")
@@ -64,21 +68,23 @@ def choose(label: str, registry: Registry, chosen: str, address: Callable[[str],
     """A list of the models that leads to another address."""
     names = {"": none} if none else {}
     names |= {
-        item.ref: f"{item.ref} · {item.head}, {settings_in_words(item.settings)} · {share(item.metrics['accuracy'], 1)}"
+        item.ref: f"model {item.ref} · {item.head}, {settings_in_words(item.settings)}"
+        + f" · {share(item.metrics['accuracy'], 1)}"
         + (" · champion" if "champion" in item.aliases else "")
         for item in registry.models
     }
     if chosen not in names:
-        names[chosen] = chosen
+        names[chosen] = f"model {chosen}"
     field = ui.select(names, value=chosen, label=label, on_change=lambda event: ui.navigate.to(address(event.value)))
     field.props("outlined dense options-dense").classes("picker")
 
 
 def _test(pair: Pair) -> None:
     found = pair.comparison
-    a, b = pair.first.model.ref, pair.second.model.ref
-    with card("Paired test", f"On the {found.n:,} test images of dataset {pair.first.model.dataset}, image by image."):
-        Words(found.verdict, "said")
+    a, b = f"model {pair.first.model.ref}", f"model {pair.second.model.ref}"
+    with card("Paired test", f"On the {found.n:,} test images of data {pair.first.model.dataset}, image by image."):
+        glossary("Paired test", "95 % interval", "p value")
+        Words(found.verdict[:1].upper() + found.verdict[1:], "said")
         with tables.table("The paired test", ("What", "Value"), numbers=("Value",)):
             for name, value in (
                 (f"accuracy of {a} less that of {b}, with 95 % interval", points(found.difference)),
@@ -103,7 +109,8 @@ def _test(pair: Pair) -> None:
 
 def _figures(runs: list[Run]) -> None:
     with card("Figures", "On each run's own test images, with 95 % intervals."):
-        columns = ("Metric", *(run.model.ref for run in runs))
+        glossary("Accuracy", "95 % interval", "Balanced accuracy", "Macro F1", "Log loss", "Calibration error")
+        columns = ("Metric", *(f"model {run.model.ref}" for run in runs))
         with tables.table("Metrics of the runs", columns):
             for name, higher in HIGHER_IS_BETTER.items():
                 with tables.row():
@@ -148,7 +155,7 @@ def _classes(runs: list[Run]) -> None:
             (place[item.name], item.recall) for item in run.evaluation.per_class if item.recall and item.name in place
         ]
         value, low, high = (tuple(getattr(recall, part) for _, recall in found) for part in ("value", "low", "high"))
-        bars.append(percent(Series(run.model.ref, tuple(at for at, _ in found), value, low, high, "bar")))
+        bars.append(percent(Series(f"model {run.model.ref}", tuple(at for at, _ in found), value, low, high, "bar")))
     chart(
         "Recall by class", Axis("class", kind="names", names=names), Axis("recall", "%", low=0, high=100), bars,
         note="The share of each class's test images that is found.",
@@ -159,13 +166,13 @@ def _sizes(run: Run) -> Series:
     value, low, high = (
         tuple(getattr(point.accuracy, part) for point in run.sizes) for part in ("value", "low", "high")
     )
-    return Series(run.model.ref, tuple(point.n for point in run.sizes), value, low, high)
+    return Series(f"model {run.model.ref}", tuple(point.n for point in run.sizes), value, low, high)
 
 
 def _epochs(run: Run) -> list[Series]:
     x = tuple(point.epoch for point in run.epochs)
     return [
-        Series(f"{run.model.ref}, {part}", x, tuple(getattr(point, part) for point in run.epochs))
+        Series(f"model {run.model.ref}, {part}", x, tuple(getattr(point, part) for point in run.epochs))
         for part in ("train", "test")
         if run.epochs
     ]

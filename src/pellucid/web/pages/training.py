@@ -8,6 +8,7 @@ from nicegui import ui
 
 from pellucid.web.pages import grid_form, mistakes, queue, runs
 from pellucid.web.parts import Words
+from pellucid.web.retraining import retrain_card
 from pellucid.web.view import View
 
 _VIEWS: Mapping[str, tuple[str, Callable[[View], Awaitable[None]]]] = {
@@ -28,4 +29,6 @@ async def build(view: View) -> None:
                 if name == chosen:
                     link.props('aria-current="true"')
                 Words(title, tag="span")
+    if chosen in ("queue", "start"):
+        await retrain_card(view)
     await _VIEWS[chosen][1](view)
