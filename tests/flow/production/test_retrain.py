@@ -291,6 +291,16 @@ def test_without_trusted_images_it_says_once_that_nobody_can_judge(
     assert outcome.message == "pets@2 is the candidate and was not judged: there is no trusted image to judge on"
 
 
+def test_new_is_what_the_newest_version_that_was_learnt_does_not_hold(pets: MakePets) -> None:
+    project = pets()
+    project.corrupt("pets", labels="pair", rate=0.2)  # the truth is kept as votes
+    project.train("pets@2", models="ridge")
+    project.train("pets@1", models="logistic")  # the newest model has learnt an older version
+    assert project.outlook("pets").new_votes == 0
+    say(project, [0, 1])
+    assert project.outlook("pets").new_votes == 2
+
+
 def test_by_hand_without_a_table(make_project: Callable[..., Project], voted_folder: Path) -> None:
     project = make_project(of=voted_folder)
     assert due(project.workspace, worker="a") == []

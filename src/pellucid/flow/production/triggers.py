@@ -155,14 +155,16 @@ def _came_true(
 def new_votes(connection: sa.Connection, dataset: str, *, failed: bool = True) -> tuple[int, int]:
     """How many votes are new since the last retraining, and the vote after which they were said.
 
+    Before the first one, since the newest version that a model has learnt was made.
+
     Args:
         failed: whether one that failed counts, as for a trigger, which is not to fire again and again.
     """
     counted = [item for item in firings_of(connection, dataset) if failed or item.state is not FiringState.FAILED]
     base = [int(item.detail["upto"]) for item in counted if "upto" in item.detail]
     if not base:
-        newest = list_models(connection, dataset)[:1]
-        base = [vote_before(connection, dataset, get_version(connection, item.dataset).created_at) for item in newest]
+        learnt = [get_version(connection, ref) for ref in {item.dataset for item in list_models(connection, dataset)}]
+        base = [vote_before(connection, dataset, version.created_at) for version in learnt]
     after = max(base, default=0)
     return count_votes(connection, dataset, after), after
 
