@@ -74,9 +74,9 @@ def gate(
         trusted = [row for row in rows if row.split is Split.TRUSTED]
         half = set(halve([row.sample for row in trusted], [row.group for row in trusted])[1])
         now = _as_it_answers(workspace, champion)
-        pair = _Pair(workspace, target, champion, version, rules, progress)
-        report = pair.judge([row for row in trusted if row.sample in half], now)
-        recent = pair.judge(_voted(workspace, target, champion, rows))  # which it has learnt from by now
+        pair = _Pair(workspace, target, champion, now, version, rules, progress)
+        report = pair.judge([row for row in trusted if row.sample in half])
+        recent = pair.judge(_voted(workspace, target, champion, rows), trained=True)  # it has learnt from them by now
         passed = report.passed
         figures = {
             "judged": report.n > 0,
@@ -166,22 +166,25 @@ class _Pair:
         workspace: Workspace,
         candidate: ModelVersion,
         champion: ModelVersion,
+        now: Answerer | None,
         version: DatasetVersion,
         rules: Mapping[str, Any],
         progress: Progress,
     ) -> None:
         self._workspace = workspace
-        self._models = [(model, open_predictor(workspace, model)) for model in (candidate, champion)]
+        stored = open_predictor(workspace, champion) if now is None else now.predictor
+        self._models = [(candidate, open_predictor(workspace, candidate), None), (champion, stored, now)]
         self._version = version
         self._rules = rules
         self._progress = progress
 
-    def judge(self, rows: Sequence[Row], champion: Answerer | None = None) -> GateReport:
-        """The gate's report on the rows, with the champion in that state; as it was trained where None."""
+    def judge(self, rows: Sequence[Row], *, trained: bool = False) -> GateReport:
+        """The gate's report on the rows, with the champion as it answers now, or as it was trained."""
         index, ids = self._version.class_to_idx, [row.sample for row in rows]
         groups = [row.group for row in rows]
         found = []
-        for (model, predictor), state in zip(self._models, (None, champion), strict=True):
+        for model, predictor, now in self._models:
+            state = None if trained else now
             X = embed_samples(self._workspace, predictor.extractor, ids, progress=self._progress)
             classes = predictor.classes if state is None else state.classes
             answers = predictor.predict_vectors(X) if state is None else state.reply(X)[0]
