@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pellucid.errors import UsageError
 from pellucid.flow.environment import current_user
 from pellucid.flow.production.retrain import Outlook, outlook
-from pellucid.flow.production.triggers import check_dataset
 from pellucid.flow.workspace import Workspace
-from pellucid.store.firings import Firing, FiringState, ask, firings_of, lock_dataset
+from pellucid.store.firings import Firing, FiringState, ask, firings_of, lock_dataset, open_firings
 from pellucid.store.votes import newest_vote
 
-_OPEN = (FiringState.ASKED, FiringState.CLAIMED)
+_ENDED = (FiringState.DONE, FiringState.NOTHING, FiringState.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +30,11 @@ def see_standing(workspace: Workspace, dataset: str) -> Standing:
         NotFoundError: there is no such dataset.
         ConfigError: [retrain] cannot be used.
     """
+    ahead = outlook(workspace, dataset)
     with workspace.database.read() as connection:
-        check_dataset(connection, dataset)
-        found = [item for item in firings_of(connection, dataset) if item.state is not FiringState.ARMED]
-    current = next((item for item in found if item.state in _OPEN), None)
-    last = next((item for item in reversed(found) if item.state not in _OPEN), None)
-    return Standing(outlook(workspace, dataset), current, last)
+        current = next(iter(open_firings(connection, dataset)), None)
+        ended = [item for item in firings_of(connection, dataset) if item.state in _ENDED]
+    return Standing(ahead, current, ended[-1] if ended else None)
 
 
 def ask_to_retrain(workspace: Workspace, dataset: str, *, actor: str | None = None) -> Firing:
