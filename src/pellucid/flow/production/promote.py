@@ -75,18 +75,7 @@ def promote(
     if alias == CHAMPION and state.version is not None:
         said = verdict or gate(workspace, target.ref, actor=who, record=not dry_run)
         reason = _allowed(target, state.version, said, reason, force=force)
-    change = Change(
-        target.name,
-        alias,
-        state.revision + 1,
-        "promote",
-        target.version,
-        state.version,
-        who,
-        reason,
-        datetime.now(UTC),
-    )
-    return _carry_out(workspace, target, change, dry_run=dry_run)
+    return _carry_out(workspace, target, alias, "promote", state, actor=who, reason=reason, dry_run=dry_run)
 
 
 def rollback(
@@ -124,18 +113,7 @@ def rollback(
     if state.version is not None and target.version not in crowned:
         said = gate(workspace, target.ref, actor=who, record=not dry_run)
         reason = _allowed(target, state.version, said, reason, force=False)
-    change = Change(
-        name,
-        CHAMPION,
-        state.revision + 1,
-        "rollback",
-        target.version,
-        state.version,
-        who,
-        reason,
-        datetime.now(UTC),
-    )
-    return _carry_out(workspace, target, change, dry_run=dry_run)
+    return _carry_out(workspace, target, CHAMPION, "rollback", state, actor=who, reason=reason, dry_run=dry_run)
 
 
 def crowned_versions(connection: sa.Connection, name: str) -> set[int]:
@@ -175,7 +153,28 @@ def _allowed(target: ModelVersion, champion: int, verdict: Verdict, reason: str,
     )
 
 
-def _carry_out(workspace: Workspace, target: ModelVersion, change: Change, *, dry_run: bool) -> Change:
+def _carry_out(
+    workspace: Workspace,
+    target: ModelVersion,
+    alias: str,
+    action: str,
+    state: AliasState,
+    *,
+    actor: str,
+    reason: str,
+    dry_run: bool,
+) -> Change:
+    change = Change(
+        target.name,
+        alias,
+        state.revision + 1,
+        action,
+        target.version,
+        state.version,
+        actor,
+        reason,
+        datetime.now(UTC),
+    )
     open_predictor(workspace, target)
     if dry_run:
         return change

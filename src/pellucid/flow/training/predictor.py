@@ -139,26 +139,25 @@ def read_text(folder: Path, model_id: str, name: str) -> str:
         IntegrityError: it was damaged, edited or removed.
     """
     wanted, path = read_facts(folder, model_id)["files"].get(name), folder / name
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise IntegrityError(
-            f"{path} cannot be read ({error.strerror}); restore it, or train the model again"
-        ) from None
+    data = _read(path)
     if hashlib.sha256(data).hexdigest() != wanted:
         raise IntegrityError(f"{path} was damaged or edited; restore it, or train the model again")
     return data.decode()
 
 
-def read_facts(folder: Path, model_id: str | None) -> dict[str, Any]:
-    """The content of model.json, checked; errors are those of ``load_predictor``."""
-    path = folder / "model.json"
+def _read(path: Path) -> bytes:
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise IntegrityError(
             f"{path} cannot be read ({error.strerror}); restore it, or train the model again"
         ) from None
+
+
+def read_facts(folder: Path, model_id: str | None) -> dict[str, Any]:
+    """The content of model.json, checked; errors are those of ``load_predictor``."""
+    path = folder / "model.json"
+    data = _read(path)
     found = hashlib.sha256(data).hexdigest()
     if model_id is not None and found != model_id:
         raise IntegrityError(
