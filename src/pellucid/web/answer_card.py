@@ -10,7 +10,6 @@ from pellucid.errors import UsageError
 from pellucid.flow.online.asking import choices, founds, shares_now
 from pellucid.flow.online.feedback import Heard, Said
 from pellucid.flow.online.gallery import Near
-from pellucid.flow.online.take_back import take_back
 from pellucid.types import Answer, Right, Role
 from pellucid.web.class_picker import class_picker
 from pellucid.web.formats import moment, share
@@ -26,7 +25,7 @@ class AnswerCard:
     """One answer on the page."""
 
     def __init__(self, view: View, answer: Answer, name: str) -> None:
-        self._view, self._answer, self._name = view, answer, name
+        self._view, self.answer, self._name = view, answer, name
         with ui.element("article").classes("card tried") as self.box:
             self.box.props["aria-label"] = f"Answer: {answer.label}"
             picture(answer.sample, name or "the picture", 384)
@@ -38,7 +37,7 @@ class AnswerCard:
         self.ask()
 
     def _verdict(self) -> None:
-        answer = self._answer
+        answer = self.answer
         if warning := unlike(answer):  # comes first, and what the model thinks of itself gives way
             Words(warning, "wrong")
             heading(2, answer.label)
@@ -57,7 +56,7 @@ class AnswerCard:
         """Shows what the picture resembles."""
         desk = self._view.desk
         gallery = await desk.gallery()
-        (near,) = await desk.read(gallery.nearest_to, self._answer.sample, _NEAREST, None)
+        (near,) = await desk.read(gallery.nearest_to, self.answer.sample, _NEAREST, None)
         with self._near:
             show_near(resembles(near), near)
 
@@ -78,14 +77,14 @@ class AnswerCard:
         self._tell(vote, f"You have said {label}.")
 
     async def _right(self) -> None:
-        await self._say(self._answer.label)
+        await self._say(self.answer.label)
 
     @told
     async def _open(self) -> None:
         live = self._view.desk.doors.service.live
-        shares = await self._view.desk.read(shares_now, live, self._answer.sample)
+        shares = await self._view.desk.read(shares_now, live, self.answer.sample)
         known = await self._view.desk.read(choices, live)
-        others = sorted((name for name in known if name != self._answer.label), key=lambda name: -shares.get(name, 0.0))
+        others = sorted((name for name in known if name != self.answer.label), key=lambda name: -shares.get(name, 0.0))
         self._asks.clear()
         with self._asks:
             Words("What does it show?", "lead")
@@ -100,7 +99,7 @@ class AnswerCard:
 
     @told
     async def _say(self, label: str, *, new_class: bool = False) -> None:
-        desk, answer = self._view.desk, self._answer
+        desk, answer = self._view.desk, self.answer
         live = desk.doors.service.live
         try:
             new = await desk.read(founds, live, label, founding=new_class)
@@ -132,11 +131,7 @@ class AnswerCard:
 
             @told
             async def back() -> None:
-                live, viewer = self._view.desk.doors.service.live, self._view.viewer
-                done = await self._view.desk.act(
-                    viewer, Right.FEEDBACK, "take back", f"{live.model.name}:{self._answer.sample[:12]}",
-                    lambda: take_back(live, self._answer.sample, vote, viewer.caller.name), vote=vote,
-                )  # fmt: skip
+                done = await self._view.desk.take_back(self._view.viewer, self.answer.sample, vote)
                 self._effect.clear()
                 with self._effect:
                     Words(f"Taken back: {done.label} counts no longer, nor does what the model learnt from it.")

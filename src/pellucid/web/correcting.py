@@ -6,7 +6,6 @@ from nicegui import ui
 
 from pellucid.flow.online.asking import choices, founds
 from pellucid.flow.online.feedback import Heard, Said
-from pellucid.flow.online.take_back import take_back
 from pellucid.types import Right, Role
 from pellucid.web.answer_card import told_of
 from pellucid.web.class_picker import class_picker
@@ -61,11 +60,7 @@ class Correction:
     def _tell(self, heard: Heard, name: str) -> None:
         @told
         async def back() -> None:
-            desk, viewer, live = self._view.desk, self._view.viewer, self._view.desk.doors.service.live
-            await desk.act(
-                viewer, Right.FEEDBACK, "take back", f"{live.model.name}:{self._sample[:12]}",
-                lambda: take_back(live, self._sample, heard.vote, viewer.caller.name), vote=heard.vote,
-            )  # fmt: skip
+            await self._view.desk.take_back(self._view.viewer, self._sample, heard.vote)
             self._offer()
 
         self._box.clear()

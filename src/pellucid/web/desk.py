@@ -17,6 +17,7 @@ from pellucid.flow.online.feedback import Heard, Said
 from pellucid.flow.online.gallery import Gallery
 from pellucid.flow.online.live import LiveModel
 from pellucid.flow.online.review import Queue, Taken, glance, renew_queue
+from pellucid.flow.online.take_back import TakenBack, take_back
 from pellucid.flow.online.voters import Voter, list_voters
 from pellucid.flow.workspace import Workspace
 from pellucid.serve.app import Doors
@@ -52,9 +53,8 @@ class Desk:
     galleries: Cache = field(default_factory=lambda: Cache(most=1))  # by live model, as the next one
     reviews: Cache = field(default_factory=lambda: Cache(most=1, share=_MANNERLY))
     ballots: Cache = field(default_factory=lambda: Cache(most=20, share=_MANNERLY))  # what voters are worth, by dataset
-    cache: Cache = field(
-        default_factory=lambda: Cache(share=_SHARE)
-    )  # what the pages show, by the work that finds it and its words
+    # What the pages show, by the work that finds it and its words.
+    cache: Cache = field(default_factory=lambda: Cache(share=_SHARE))
     began: datetime = field(default_factory=lambda: datetime.now(UTC))  # when the server started
 
     def __post_init__(self) -> None:
@@ -162,6 +162,14 @@ class Desk:
         heard = await self.doors.service.hear(replace(said, voter=caller.name), f"page:{caller.name}")
         self.doors.metrics.note_heard(heard)
         return heard
+
+    async def take_back(self, viewer: Viewer, sample: str, vote: int) -> TakenBack:
+        """What a viewer said counts no longer; errors are those of `act` and ``flow.online.take_back``."""
+        live, name = self.doors.service.live, viewer.caller.name
+        return await self.act(
+            viewer, Right.FEEDBACK, "take back", f"{live.model.name}:{sample[:12]}",
+            lambda: take_back(live, sample, vote, name), vote=vote,
+        )  # fmt: skip
 
     def close(self) -> None:
         """The server is to end: what is being computed for pages does not rest any more."""

@@ -15,7 +15,6 @@ from pellucid.flow.online.asking import choices, founds
 from pellucid.flow.online.feedback import Said
 from pellucid.flow.online.gallery import Near
 from pellucid.flow.online.review import NOTE, Doubt, Taken, glance, reviewed_today, take
-from pellucid.flow.online.take_back import take_back
 from pellucid.store.reservations import give_back
 from pellucid.store.votes import find_votes
 from pellucid.types import Right, Role
@@ -255,16 +254,12 @@ class Reviewer:
             self._desktop.said.text = "There is nothing to undo."
             return
         desk, viewer, last = self._view.desk, self._view.viewer, self._history[-1]
-        live, sample = desk.doors.service.live, last.doubt.sample
+        sample = last.doubt.sample
         if last.vote is None:
             desk.unsure.get(viewer.caller.name, set()).discard(sample)
             self._desktop.said.text = "Back again."
         else:
-            vote = last.vote
-            done = await desk.act(
-                viewer, Right.FEEDBACK, "take back", f"{live.model.name}:{sample[:12]}",
-                lambda: take_back(live, sample, vote, viewer.caller.name), vote=vote,
-            )  # fmt: skip
+            done = await desk.take_back(viewer, sample, last.vote)
             self._desktop.said.text = f"Taken back: {done.label} counts no longer."
         self._history.pop()
         self.decided -= 1

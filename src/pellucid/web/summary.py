@@ -12,7 +12,7 @@ from pellucid.flow.online.drift_stream import StreamDrift
 from pellucid.web.formats import lasted, many, share
 from pellucid.web.parts import Words
 from pellucid.web.redrawn import Redrawn
-from pellucid.web.vitals import Vitals
+from pellucid.web.vitals import Vitals, behind_in_words
 
 FAR_BEHIND = 100  # events of a topic that are still to be read or sent; fewer are read while somebody looks
 _RECENT = timedelta(days=1)  # after which an alarm of the detector is history
@@ -84,12 +84,7 @@ def _concerns(vitals: Vitals, followed: StreamDrift | str | None) -> list[Concer
         found.append(Concern(f"the model's sureness jumped {ago} ago, says {followed.detector}", "/monitor"))
     for item in (vitals.stream or ((), 0))[0]:
         if item.lag >= FAR_BEHIND:
-            verb = "send" if item.role == "publisher" else "read"
-            found.append(
-                Concern(
-                    f"{item.name or 'nobody'} has {many(item.lag, 'event')} of {item.topic} still to {verb}", "/monitor"
-                )
-            )
+            found.append(Concern(behind_in_words(item), "/monitor"))
     if vitals.refused:
         found.append(Concern(f"the gate refused {', '.join(vitals.refused[:3])}", "/models"))
     return found

@@ -22,6 +22,7 @@ from pellucid.store.traffic import votes_since
 from pellucid.stream.lag import read_lag
 from pellucid.stream.standing import Standing
 from pellucid.web.desk import Desk
+from pellucid.web.formats import many
 from pellucid.web.view import said_of
 
 T = TypeVar("T")
@@ -46,6 +47,16 @@ class Vitals:
     drift: DriftReport | str | None  # or why nobody can tell
     stream: tuple[tuple[Standing, ...], int] | None
     troubles: dict[str, str] = field(hash=False)  # by part, why it could not be read
+
+
+def still_to_do(item: Standing) -> str:
+    """What whoever stands there in the stream has still to do with what waits."""
+    return "send" if item.role == "publisher" else "read"
+
+
+def behind_in_words(item: Standing) -> str:
+    """Who has how much still to do."""
+    return f"{item.name or 'nobody'} has {many(item.lag, 'event')} of {item.topic} still to {still_to_do(item)}"
 
 
 async def take_vitals(desk: Desk) -> Vitals:

@@ -24,7 +24,7 @@ from pellucid.web.redrawn import Redrawn, refresh_often
 from pellucid.web.summary import sum_up, summary_card
 from pellucid.web.toggle import Toggle
 from pellucid.web.view import View, complain
-from pellucid.web.vitals import Vitals, look_for_alarms, look_for_drift, take_vitals
+from pellucid.web.vitals import Vitals, look_for_alarms, look_for_drift, still_to_do, take_vitals
 
 # How far back, and in how many points: so few that lone ones are drawn as dots.
 _SPANS = {
@@ -140,7 +140,7 @@ class _Monitor:
                 (
                     f"Events: {item.topic}",
                     f"{item.lag:,}",
-                    f"that {item.name} has still to {'send' if item.role == 'publisher' else 'read'}{aside}",
+                    f"that {item.name} has still to {still_to_do(item)}{aside}",
                 )
             )
         tiles.append(("Early votes", f"{early:,}", "that wait for their images"))

@@ -16,7 +16,7 @@ from pellucid.web.redrawn import Redrawn, refresh_often
 from pellucid.web.summary import sum_up, summary_card
 from pellucid.web.timeline import Timeline
 from pellucid.web.view import View
-from pellucid.web.vitals import Vitals, look_for_alarms, take_vitals
+from pellucid.web.vitals import Vitals, behind_in_words, look_for_alarms, take_vitals
 from pellucid.web.waiting import Part, waiting
 
 _NO_LABEL = "no model answers yet"
@@ -154,12 +154,7 @@ def _streams(vitals: Vitals) -> list[Part]:
     standings, _ = vitals.stream
     if not standings:
         return [Part("stream", "Streams", "nobody reads or writes one")]
-    behind = [
-        f"{item.name or 'nobody'} has {many(item.lag, 'event')} of {item.topic} still to "
-        f"{'send' if item.role == 'publisher' else 'read'}"
-        for item in standings
-        if item.lag
-    ]
+    behind = [behind_in_words(item) for item in standings if item.lag]
     return [
         Part(
             "stream",

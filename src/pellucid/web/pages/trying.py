@@ -67,14 +67,16 @@ async def build(view: View) -> None:
     tries.on("begun", refused.clear)  # what is told of one batch goes with the next
     tries.on("tried", tried)
     tries.on("refused", not_tried)
-    earlier = await desk.read(answers_of, live, view.viewer.caller.name, MOST_SHOWN)
+    earlier = await desk.read(answers_of, live, view.viewer.caller.name, _EARLIER + 1)
     for answer, votes in earlier[:_EARLIER]:  # whoever comes back finds what they had
         await show(answer, "", votes, below=True)
 
     @told
     async def show_older() -> None:
         older.delete()
-        for answer, votes in earlier[_EARLIER:][: MOST_SHOWN - len(cards)]:
+        there = {card.answer.uid for card in cards}
+        found = await desk.read(answers_of, live, view.viewer.caller.name, MOST_SHOWN)
+        for answer, votes in [item for item in found if item[0].uid not in there][: MOST_SHOWN - len(cards)]:
             await show(answer, "", votes, below=True)
 
     older = ui.button("Show older answers", on_click=show_older, color=None).props("outline no-caps")
