@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pellucid.cli.output import one_line, plain, print_json, print_table, short_spec
+from pellucid.cli.output import one_line, plain, print_json, print_table
+from pellucid.features.spec import short_spec
 from pellucid.types import Role, Sample, Vote
 
 

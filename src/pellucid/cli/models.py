@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pellucid.cli.context import JsonOption, open_project, say
-from pellucid.cli.output import plain, print_json, print_table, put, short_spec
+from pellucid.cli.output import plain, print_json, print_table, put
+from pellucid.features.spec import short_spec
 
 if TYPE_CHECKING:
     from pellucid.store.aliases import Change

@@ -106,16 +106,6 @@ def settings_text(settings: Mapping[str, Any]) -> str:
     return ", ".join(f"{key}={value}" for key, value in settings.items())
 
 
-def short_spec(extractor: str) -> str:
-    """An extractor's specification without the folders.
-
-    >>> short_spec("onnx:/data/weights/mobilenetv2_100.onnx"), short_spec("classical")
-    ('onnx:mobilenetv2_100.onnx', 'classical')
-    """
-    kind, colon, place = extractor.partition(":")
-    return f"{kind}:{Path(place).name}" if colon and kind in ("onnx", "openvino") else extractor
-
-
 def _are_numbers(values: Sequence[Any]) -> bool:
     given = [value for value in values if value is not None]
     return bool(given) and all(isinstance(value, int | float) for value in given)

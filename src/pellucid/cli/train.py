@@ -10,9 +10,10 @@ import typer
 
 from pellucid.cli import ending
 from pellucid.cli.context import MAIN_JOB, MORE, JsonLinesOption, JsonOption, open_project, say
-from pellucid.cli.output import one_line, plain, print_json, print_table, put, settings_text, short_spec
+from pellucid.cli.output import one_line, plain, print_json, print_table, put, settings_text
 from pellucid.cli.queue import outcome, print_jobs
 from pellucid.errors import TrainingError
+from pellucid.features.spec import short_spec
 
 if TYPE_CHECKING:
     from pellucid.flow.production.retrain import Retraining

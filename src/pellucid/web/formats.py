@@ -146,16 +146,6 @@ def many(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-def short_spec(extractor: str) -> str:
-    """An extractor's specification without the folders.
-
-    >>> short_spec("onnx:/data/weights/mobilenetv2_100.onnx"), short_spec("classical")
-    ('onnx:mobilenetv2_100.onnx', 'classical')
-    """
-    kind, colon, place = extractor.partition(":")
-    return f"{kind}:{place.rpartition('/')[2]}" if colon and kind in ("onnx", "openvino") else extractor
-
-
 def settings_in_words(settings: Mapping[str, Any]) -> str:
     """A head's settings.
 

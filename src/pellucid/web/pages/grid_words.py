@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-from pellucid.web.formats import short_spec
+from pellucid.features.spec import short_spec
 
 _LATER = "What people correct is kept, and learnt with the next training."
 _MODELS: Mapping[str, str] = MappingProxyType(

@@ -8,13 +8,14 @@ from functools import partial
 from nicegui import ui
 
 from pellucid.evaluate.evaluation import Estimate
+from pellucid.features.spec import short_spec
 from pellucid.flow.production.steer import Proposal, Registry, propose_promotion, propose_rollback, see_registry
 from pellucid.flow.training.evaluate import read_card
 from pellucid.store.aliases import CHAMPION, Change
 from pellucid.types import ModelVersion, Right
 from pellucid.web import tables
 from pellucid.web.dialogs import close_button, dialog
-from pellucid.web.formats import between, day, metric, moment, points, settings_in_words, share, short_spec
+from pellucid.web.formats import between, day, metric, moment, points, settings_in_words, share
 from pellucid.web.glossary import glossary
 from pellucid.web.markdown import markdown
 from pellucid.web.parts import Words, card, empty, tile
