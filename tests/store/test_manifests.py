@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import random
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -84,6 +86,30 @@ def test_rows_come_back_as_they_were(tmp_path_factory: pytest.TempPathFactory, r
     name = write_manifest(blobs, rows)
     assert name == content_id(rows)
     assert read_manifest(blobs, name) == tuple(sorted(rows, key=lambda row: row.sample))
+
+
+def test_reading_leaves_no_thread_that_could_abort_the_process_at_its_end(
+    blobs: Blobs, tmp_path: Path, child_environ: dict[str, str]
+) -> None:
+    """In a process of its own, because pyarrow keeps the threads that anything else in this one started."""
+    name = write_manifest(blobs, [ROW])
+    script = """
+import os, sys
+import pyarrow.compute, pyarrow.parquet
+from pellucid.store.blobs import Blobs
+from pellucid.store.manifests import read_manifest, read_row
+from pellucid.store.sources.table import read_table
+blobs, name = Blobs.open(sys.argv[1]), sys.argv[2]
+before = set(os.listdir("/proc/self/task"))
+row, = read_manifest(blobs, name)
+assert read_row(blobs, name, row.sample) == row
+data = blobs.read(blobs.path_of("manifests", name, ".parquet"))
+assert len(list(read_table("a.parquet", data).records)) == 1
+print(len(set(os.listdir("/proc/self/task")) - before))
+"""
+    words = [sys.executable, "-c", script, str(tmp_path), name]
+    ended = subprocess.run(words, env=child_environ, capture_output=True, text=True, check=True)
+    assert ended.stdout == "0\n"
 
 
 @pytest.mark.parametrize(

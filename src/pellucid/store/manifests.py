@@ -6,10 +6,14 @@ import hashlib
 import io
 import json
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from pellucid.errors import IntegrityError
 from pellucid.store.blobs import Blobs
 from pellucid.types import Row, Split, Status
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 FORMAT = 1  # to change the columns: raise it, write the new ones, and keep reading every older number below
 
@@ -65,11 +69,10 @@ def read_manifest(blobs: Blobs, name: str) -> tuple[Row, ...]:
         IntegrityError: the file is damaged, or its rows are not those that the name stands for.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     data = blobs.read(blobs.path_of("manifests", name, ".parquet"))
     try:
-        table = pq.ParquetFile(io.BytesIO(data)).read()  # read_table imports pandas by way of pyarrow.dataset
+        table = _table(data, _COLUMNS)
         columns = [table.column(column).to_pylist() for column in _COLUMNS]
         rows = tuple(
             Row(sample.hex(), label, trust, Split(split), Status(status), reason, group)
@@ -93,19 +96,31 @@ def read_row(blobs: Blobs, name: str, sample: str) -> Row | None:
     """
     import pyarrow as pa
     import pyarrow.compute as pc
-    import pyarrow.parquet as pq
 
     data = blobs.read(blobs.path_of("manifests", name, ".parquet"))
     try:
-        file = pq.ParquetFile(io.BytesIO(data))
-        at = pc.index(file.read(columns=["sample"]).column(0), pa.scalar(bytes.fromhex(sample), pa.binary(32))).as_py()
+        wanted = pa.scalar(bytes.fromhex(sample), pa.binary(32))
+        at = pc.index(_table(data, ("sample",)).column(0), wanted).as_py()
         if at < 0:
             return None
-        found = file.read(columns=list(_COLUMNS)).slice(at, 1).to_pylist()[0]
+        found = _table(data, _COLUMNS).slice(at, 1).to_pylist()[0]
         split, status = Split(found["split"]), Status(found["status"])
         return Row(sample, found["label"], found["trust"], split, status, found["reason"], found["group"])
     except (pa.ArrowException, OSError, KeyError, ValueError, AttributeError) as error:
         raise _damaged(name, f"cannot be read ({str(error).splitlines()[0]})") from None
+
+
+def _table(data: bytes, columns: Sequence[str]) -> pa.Table:
+    """Columns of a Parquet file, read without pyarrow's threads.
+
+    Such a thread lets go of ``data`` after the read has returned. Where Python has begun to end by then, its wish for
+    the GIL ends the thread inside a C++ destructor, which aborts the process (apache/arrow issue 34314).
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    file = pq.ParquetFile(pa.BufferReader(data))  # read_table imports pandas by way of pyarrow.dataset
+    return file.read(columns=list(columns), use_threads=False)
 
 
 def _damaged(name: str, what: str) -> IntegrityError:

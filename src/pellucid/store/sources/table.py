@@ -138,7 +138,7 @@ def _parquet(name: str, data: bytes) -> Table:
     def records() -> Iterator[Record]:
         number = 0
         try:
-            for batch in file.iter_batches(batch_size=BATCH):
+            for batch in file.iter_batches(batch_size=BATCH, use_threads=False):  # why: see manifests._table
                 for values in batch.to_pylist():
                     number += 1
                     yield number, values
