@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
-from string import Template
 from urllib.parse import quote
 
 from fastapi import FastAPI
 from nicegui import core, ui
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -24,18 +23,11 @@ from pellucid.web.desk import Desk
 from pellucid.web.frame import frame, theme_in
 from pellucid.web.pages import PAGES
 from pellucid.web.parts import Words, empty
+from pellucid.web.plain import plain_page
 from pellucid.web.view import Page, View, said_of
 from pellucid.web.viewers import OpenViewers, SessionViewers, Viewers
 
 _STATIC = Path(__file__).parent / "static"
-_NOWHERE = Template("""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Nothing here · Pellucid</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<link rel="stylesheet" href="/ui/static/pellucid.css"></head>
-<body class="plain"><main class="login"><h1>There is nothing here</h1>
-<p class="note">Pellucid has no page <code>$path</code>.</p>
-<p><a href="/">Go to the overview</a></p></main></body></html>
-""")
 _BUILD_SECONDS = 15.0  # for a page to be built on a busy machine
 _POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
@@ -102,7 +94,9 @@ def _add_page(desk: Desk, page: Page, pages: Sequence[Page]) -> None:
 
 async def _not_found(request: Request, error: Exception) -> Response:
     if "text/html" in request.headers.get("accept", ""):
-        return HTMLResponse(_NOWHERE.substitute(path=escape(request.url.path)), 404)
+        said = f'<p class="note">Pellucid has no page <code>{escape(request.url.path)}</code>.</p>'
+        way_out = '<p><a href="/">Go to the overview</a></p>'
+        return plain_page("Nothing here", f"<h1>There is nothing here</h1>{said}{way_out}", 404)
     return JSONResponse({"error": f"there is nothing at {request.url.path}; see /docs, or / for the pages"}, 404)
 
 

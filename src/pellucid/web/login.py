@@ -12,15 +12,12 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from pellucid.errors import AccessError, RequestError, RightError
 from pellucid.serve.rates import Rates
+from pellucid.web.plain import plain_page
 from pellucid.web.viewers import COOKIE, LASTS, SessionViewers, is_from_here
 
 _MOST_BYTES = 4096  # of the form
 _TRIES = 60  # a minute, of everybody behind one address; no guess finds a token, so this only bounds the work
-_PAGE = Template("""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Log in · Pellucid</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<link rel="stylesheet" href="/ui/static/pellucid.css"></head>
-<body class="plain"><main class="login"><h1>Pellucid</h1>
+_FORM = Template("""<h1>Pellucid</h1>
 <form method="post" action="/login"><input type="hidden" name="next" value="$next">
 <label for="token">Token</label>
 <input id="token" name="token" type="password" autocomplete="current-password" required autofocus>
@@ -28,8 +25,7 @@ $trouble<button type="submit">Log in</button></form>
 <p class="note">Whoever runs the server makes one:
 <code>pellucid tokens create NAME --role predict --role feedback</code></p>
 <p class="note">The role predict shows every page, feedback corrects and reviews, admin trains, promotes and
-forgets.</p></main></body></html>
-""")
+forgets.</p>""")
 
 
 def routes(viewers: SessionViewers) -> APIRouter:
@@ -71,7 +67,7 @@ def routes(viewers: SessionViewers) -> APIRouter:
 
 def _form(goal: str, trouble: str = "", status: int = 200) -> HTMLResponse:
     said = f'<p class="trouble" role="alert">{escape(trouble)}</p>' if trouble else ""
-    return HTMLResponse(_PAGE.substitute(next=escape(_local(goal), quote=True), trouble=said), status)
+    return plain_page("Log in", _FORM.substitute(next=escape(_local(goal), quote=True), trouble=said), status)
 
 
 def _local(goal: str) -> str:
