@@ -20,6 +20,7 @@ from pellucid.heads.head import (
     build_head,
     head_settings,
     iterates,
+    learn_trusting,
     load_head,
     save_head,
     source_digest,
@@ -190,3 +191,19 @@ def test_files_of_another_format(saved: tuple[Path, dict[str, str]], name: str) 
     forged = {**digests, name: hashlib.sha256(b"\x80\x04 pickled").hexdigest()}
     with pytest.raises(IntegrityError, match="cannot be read"):
         load_head(folder, forged)
+
+
+@pytest.mark.parametrize("spec", ["ridge", "kernel"])
+def test_trust_is_learnt_as_strength_where_a_head_knows_it(spec: str) -> None:
+    X, y, trust = np.eye(6).repeat(2, axis=0), np.arange(12) // 6, np.r_[np.ones(9), 0.75, 0.5, 0.0]
+    found = learn_trusting(build_head(spec, {}, seed=0), X, y, trust).predict_proba(X)
+    strong: Any = build_head(spec, {}, seed=0)
+    strong.fit(X[:-1], y[:-1], strength=np.r_[np.ones(9), 0.5, 0.0])
+    np.testing.assert_allclose(found, strong.predict_proba(X), atol=1e-12)
+
+
+def test_trust_is_the_weight_for_any_other_head() -> None:
+    X, y, trust = np.eye(6).repeat(2, axis=0), np.arange(12) // 6, np.linspace(0, 1, 12)
+    found = learn_trusting(build_head("logistic", {}, seed=0), X, y, trust)
+    weighed = build_head("logistic", {}, seed=0).fit(X, y, sample_weight=trust)
+    np.testing.assert_array_equal(found.predict_proba(X), weighed.predict_proba(X))

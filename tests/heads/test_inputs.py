@@ -61,6 +61,22 @@ def test_one_weight_for_all() -> None:
     assert learning_set(BaseEstimator(), np.zeros((2, 1)), [0, 1], 0.5).weight.tolist() == [0.5, 0.5]
 
 
+def test_strengths_are_those_of_the_rows_that_count() -> None:
+    assert learning_set(BaseEstimator(), np.zeros((2, 1)), [0, 1], None).strength.tolist() == [1, 1]
+    assert learning_set(BaseEstimator(), np.zeros((2, 1)), [0, 1], None, 0.5).strength.tolist() == [0.5, 0.5]
+    rows = labelled_rows(BaseEstimator(), np.ones((3, 2)), [1, 2, 3], [0, 1, 1], [1, 0.2, 0.3], first=True)
+    assert rows.strength.tolist() == [0.2, 0.3]
+
+
+@pytest.mark.parametrize(
+    ("strength", "message"),
+    [([1.0], "shape"), ([0.5, 1.1], "outside"), ([-0.1, 1], "outside"), ([np.nan, 1], "outside")],
+)
+def test_bad_strengths(strength: Any, message: str) -> None:
+    with pytest.raises(HeadInputError, match=message):
+        learning_set(BaseEstimator(), np.zeros((2, 1)), [0, 1], None, strength)
+
+
 def test_classes_of_another_type_are_unknown_and_do_not_join() -> None:
     names, numbers = np.array(["1", "2"]), np.array([1, 2])
     assert class_index(names, numbers).tolist() == [-1, -1]

@@ -24,9 +24,15 @@ def drawn(seed: int, n: int, d: int = 5) -> tuple[NDArray[np.float32], NDArray[n
     return (rng.normal(size=(n, d)) + 2 * np.eye(K, d)[y]).astype(np.float32), y, rng.uniform(0.05, 1, n)
 
 
-def solved(X: NDArray[np.floating], y: NDArray[np.intp], w: NDArray[np.float64], l2: float) -> NDArray[np.float64]:
+def solved(
+    X: NDArray[np.floating],
+    y: NDArray[np.intp],
+    w: NDArray[np.float64],
+    l2: float,
+    s: NDArray[np.float64] | None = None,
+) -> NDArray[np.float64]:
     """The normal equations of these rows as they stand, a column a class that has a row."""
-    x, targets = design(X), (y[:, None] == np.unique(y)).astype(float)
+    x, targets = design(X), (y[:, None] == np.unique(y)) * (np.ones(len(y)) if s is None else s)[:, None]
     return np.asarray(np.linalg.solve(x.T @ (w[:, None] * x) + l2 * np.eye(x.shape[1]), x.T @ (w[:, None] * targets)))
 
 
@@ -34,12 +40,13 @@ def solved(X: NDArray[np.floating], y: NDArray[np.intp], w: NDArray[np.float64],
 @settings(max_examples=60, deadline=None)
 def test_rows_learnt_and_forgotten_in_any_order_are_a_batch_fit(seed: int, n: int, exponent: float) -> None:
     X, y, w = drawn(seed, n)
-    head = RidgeClassifier(10.0**exponent).fit(X[: n // 2 + 1], y[: n // 2 + 1], w[: n // 2 + 1])
-    online = OnlineHead.resume(head, X[: n // 2 + 1], y[: n // 2 + 1], w[: n // 2 + 1])
     rng = np.random.default_rng(seed)
+    s, first = rng.choice([0.2, 1.0], n), slice(n // 2 + 1)
+    head = RidgeClassifier(10.0**exponent).fit(X[first], y[first], w[first], strength=s[first])
+    online = OnlineHead.resume(head, X[first], y[first], w[first], s[first])
     held = set(range(n // 2 + 1))
     for row in rng.integers(0, n, 3 * n).tolist():
-        one = (X[[row]], y[[row]], w[[row]])
+        one = (X[[row]], y[[row]], w[[row]], s[[row]])
         if row not in held:
             online.learn(*one)
             held.add(row)
@@ -49,7 +56,7 @@ def test_rows_learnt_and_forgotten_in_any_order_are_a_batch_fit(seed: int, n: in
     rows = sorted(held)
     assert online.classes.tolist() == np.unique(y[rows]).tolist()
     assert online.counts.tolist() == np.unique(y[rows], return_counts=True)[1].tolist()
-    expected = solved(X[rows], y[rows], w[rows], head.lambda_)
+    expected = solved(X[rows], y[rows], w[rows], head.lambda_, s[rows])
     np.testing.assert_allclose(online.snapshot().weights, expected, atol=1e-8)
 
 
@@ -112,12 +119,13 @@ def test_what_was_never_learnt_is_refused_and_changes_nothing() -> None:
 
 def test_without_a_row_is_a_fit_of_all_the_others() -> None:
     X, y, w = drawn(6, 30)
-    head = RidgeClassifier(0.3).fit(X, y, w)
-    online = OnlineHead.resume(head, X, y, w)
-    found = online.without(X[:8], y[:8], w[:8])
+    s = np.linspace(0.1, 1, 30)
+    head = RidgeClassifier(0.3).fit(X, y, w, strength=s)
+    online = OnlineHead.resume(head, X, y, w, s)
+    found = online.without(X[:8], y[:8], w[:8], s[:8])
     for row in range(8):
         rest = np.arange(30) != row
-        scores = design(X[[row]]) @ solved(X[rest], y[rest], w[rest], 0.3)
+        scores = design(X[[row]]) @ solved(X[rest], y[rest], w[rest], 0.3, s[rest])
         np.testing.assert_allclose(found[[row]], probabilities(scores, head.temperature_), atol=1e-9)
     strangers = online.without(X[:8] + 1, np.full(8, -1), np.zeros(8))  # rows that were not learnt
     np.testing.assert_allclose(strangers, online.snapshot().predict_proba(X[:8] + 1), atol=1e-12)
@@ -165,3 +173,23 @@ def test_the_expected_change_is_that_of_fits_with_every_class(seed: int, n: int,
     after = [scores(np.ones(n, np.bool_), label, 1.0) for label in range(K + 1)]
     wanted = sum(q[label] * (w[keep] @ ((after[label] - before) ** 2).sum(axis=1)) for label in range(K + 1))
     np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=1e-10)
+
+
+@given(seed=st.integers(0, 9999), weight=st.sampled_from([0.3, 1.0]), strength=st.sampled_from([0.0, 0.4, 1.0]))
+@settings(max_examples=40, deadline=None)
+def test_the_expected_change_is_what_learning_the_class_changes(seed: int, weight: float, strength: float) -> None:
+    X, y, w = drawn(seed, 12)
+    s = np.ones(12)
+    w[0], s[0] = weight, strength
+    online = OnlineHead.resume(RidgeClassifier(0.5).fit(X, y, w, strength=s), X, y, w, s)
+    shares = np.random.default_rng(seed).dirichlet(np.ones(K), 1)
+    before, others = design(X[1:]) @ online.snapshot().weights, w[1:]
+    expected = 0.0
+    for k, share in enumerate(shares[0]):
+        known = online.copy()
+        known.learn(X[:1], np.array([k]), np.ones(1))
+        known.forget(X[:1], y[:1], w[:1], s[:1])
+        after = np.zeros(before.shape)
+        after[:, known.classes] = design(X[1:]) @ known.snapshot().weights
+        expected += share * float(others @ np.square(after - before).sum(axis=1))
+    assert online.expected_change(X[:1], y[:1], w[:1], shares, s[:1]) == pytest.approx(expected, rel=1e-6, abs=1e-10)

@@ -265,3 +265,30 @@ def test_sets_hold_the_truth_as_often_as_asked() -> None:
         right = one.predict(X[1200:]) == y[1200:]
         assert one.predict_proba(X[1200:]).max(axis=1).mean() == pytest.approx(right.mean(), abs=0.08)
     np.testing.assert_array_equal(head.coef_, trusted.coef_)
+
+
+@given(seed=st.integers(0, 9999))
+@settings(max_examples=25, deadline=None)
+def test_strengths_are_learnt_forgotten_and_relabelled_exactly(seed: int) -> None:
+    (X, y, w), s = drawn(seed), np.random.default_rng(seed).choice([0.0, 0.5, 1.0], 40)
+    head = RidgeClassifier(0.1).fit(X[:30], y[:30], w[:30], strength=s[:30])
+    head.partial_fit(X[30:], y[30:], w[30:], strength=s[30:])
+    head.forget(X[:5], y[:5], w[:5], strength=s[:5])
+    other = np.roll(NAMES, 1)[np.searchsorted(NAMES, y[5:10])]
+    head.relabel(X[5:10], y[5:10], other, w[5:10], strength=s[5:10])
+    batch = RidgeClassifier(0.1).fit(X[5:], np.concatenate([other, y[10:]]), w[5:], strength=s[5:])
+    columns = np.searchsorted(head.classes_, batch.classes_)
+    np.testing.assert_allclose(head.coef_[:, columns], batch.coef_, atol=1e-8)
+
+
+def test_a_strength_is_the_mean_of_right_and_even_wrong_labels() -> None:
+    """A label that is right with probability p, and else evenly one of the others: K rows that weigh so much each."""
+    X, y, w = drawn(3)
+    K, p = 4, 0.7
+    index = np.searchsorted(NAMES, y)
+    shares = np.where(np.eye(K, dtype=bool)[index], p, (1 - p) / (K - 1))
+    spread = RidgeClassifier(0.1).fit(np.repeat(X, K, axis=0), np.tile(NAMES, len(y)), (w[:, None] * shares).ravel())
+    strong = RidgeClassifier(0.1).fit(X, y, w, strength=np.full(len(y), p - (1 - p) / (K - 1)))
+    common = (spread.coef_ - strong.coef_)[:, :1]
+    np.testing.assert_allclose(spread.coef_, strong.coef_ + common, atol=1e-10)
+    np.testing.assert_array_equal(spread.predict(X), strong.predict(X))

@@ -13,14 +13,14 @@ from pellucid.heads.running import NeverLearntError, Running
 from pellucid.heads.statistic import accumulate, design, one_hot
 
 K = 3
-Rows = tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.float64]]
+Rows = tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]
 
 
 def drawn(seed: int, n: int, d: int) -> Rows:
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(n, d))
     X[rng.random(n) < 0.2] = X[0]  # near-copies are what makes a solution badly conditioned
-    return X, rng.integers(0, K, n), rng.uniform(0.05, 1, n)
+    return X, rng.integers(0, K, n), rng.uniform(0.05, 1, n), rng.choice([0.0, 0.4, 1.0], n)
 
 
 def empty(d: int, l2: float) -> Running:
@@ -30,21 +30,21 @@ def empty(d: int, l2: float) -> Running:
 
 def solved(rows: Rows, l2: float) -> NDArray[np.float64]:
     """The normal equations as they stand."""
-    X, y, w = rows
+    X, y, w, s = rows
     x = design(X)
     return np.asarray(
-        np.linalg.solve(x.T @ (w[:, None] * x) + l2 * np.eye(x.shape[1]), x.T @ (w[:, None] * one_hot(y, K)))
+        np.linalg.solve(x.T @ (w[:, None] * x) + l2 * np.eye(x.shape[1]), x.T @ ((w * s)[:, None] * one_hot(y, K)))
     )
 
 
 def part(rows: Rows, which: Any) -> Rows:
-    return rows[0][which], rows[1][which], rows[2][which]
+    return rows[0][which], rows[1][which], rows[2][which], rows[3][which]
 
 
 def check(running: Running, rows: Rows) -> None:
     """All that is held is what a batch of these rows gives."""
-    X, y, w = rows
-    A, B = accumulate(X, y, w, K)
+    X, y, w, strength = rows
+    A, B = accumulate(X, y, w, K, strength)
     np.testing.assert_allclose(running.W, solved(rows, running.l2), atol=1e-8)
     np.testing.assert_allclose(np.triu(running.A), np.triu(A), atol=1e-8)
     np.testing.assert_allclose(running.B, B, atol=1e-8)
@@ -102,12 +102,12 @@ def test_what_was_forgotten_never_was(seed: int, d: int, n: int, at_once: int, e
 @given(seed=st.integers(0, 9999), d=st.integers(1, 9), n=st.integers(2, 25), exponent=st.floats(-3, 3))
 @settings(max_examples=40, deadline=None)
 def test_another_label_as_if_it_had_always_been(seed: int, d: int, n: int, exponent: float) -> None:
-    X, y, w = drawn(seed, n, d)
+    X, y, w, s = drawn(seed, n, d)
     running = empty(d, 10.0**exponent)
-    running.learn(X, y, w)
-    new = np.random.default_rng(seed).integers(0, K, n)
-    running.relabel(X[: n // 2], y[: n // 2], new[: n // 2], w[: n // 2])
-    check(running, (X, np.where(np.arange(n) < n // 2, new, y), w))
+    running.learn(X, y, w, s)
+    new, half = np.random.default_rng(seed).integers(0, K, n), slice(n // 2)
+    running.relabel(X[half], y[half], new[half], w[half], s[half])
+    check(running, (X, np.where(np.arange(n) < n // 2, new, y), w, s))
 
 
 @given(seed=st.integers(0, 9999), n=st.integers(2, 25), exponent=st.floats(-3, 3))
@@ -126,7 +126,7 @@ def test_many_rows_come_and_go_in_large_blocks(monkeypatch: pytest.MonkeyPatch) 
     rows = drawn(0, 60, 5)
     running = empty(5, 0.1)
     running.learn(*rows)
-    running.relabel(rows[0][:40], rows[1][:40], rows[1][:40], rows[2][:40])
+    running.relabel(rows[0][:40], rows[1][:40], rows[1][:40], rows[2][:40], rows[3][:40])
     check(running, rows)
     running.forget(*part(rows, slice(30)))
     check(running, part(rows, slice(30, 60)))
@@ -194,7 +194,7 @@ ONES = np.ones(3)
     ],
 )
 @pytest.mark.parametrize("act", ["forget", "relabel"])
-def test_what_was_never_learnt_changes_nothing(l2: float, rows: Rows, message: str, act: str) -> None:
+def test_what_was_never_learnt_changes_nothing(l2: float, rows: Any, message: str, act: str) -> None:
     running = empty(2, l2)
     running.learn(X1[[0, 2, 2]], np.array([0, 2, 2]), ONES)
     before = [array.copy() for array in (running.A, running.B, running.R, running.W, running.counts)]
@@ -217,6 +217,16 @@ def test_rows_that_pass_one_by_one_but_not_together(n: int, act: str) -> None:
     with pytest.raises(NeverLearntError):
         take_out(running, act, np.repeat(X[:1], 9, axis=0), np.zeros(9, dtype=np.intp), np.ones(9))
     assert running.counts.tolist() == [20, 0, 0]
+
+
+def test_a_label_of_less_strength_has_the_same_row_and_less_of_a_target() -> None:
+    """Beside the row of class 1 at strength 1/4 the first test's W: g and k are the same, and y is a quarter."""
+    running = empty(1, 2.0)
+    running.learn(np.array([[3.0]]), np.array([1]), np.ones(1), np.array([0.25]))
+    np.testing.assert_allclose(running.W, [[0, 0.0625, 0], [0, 0.0625, 0]])
+    np.testing.assert_allclose(running.leverage(np.array([[3.0], [-2.0]])), [0.5, 1.0])
+    with pytest.raises(NeverLearntError, match=r"weight 1 was to leave class 1, and 0\.25 is learnt"):
+        running.forget(np.array([[3.0]]), np.array([1]), np.ones(1))
 
 
 def test_a_lambda_beyond_what_numbers_can_hold() -> None:

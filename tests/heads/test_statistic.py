@@ -27,12 +27,12 @@ def problem(seed: int, n: int, d: int, K: int = 3) -> tuple[NDArray[np.float64],
 
 
 def solved(
-    X: NDArray[np.float64], y: NDArray[np.intp], w: NDArray[np.float64], l2: float, K: int = 3
+    X: NDArray[np.float64], targets: NDArray[np.float64], w: NDArray[np.float64], l2: float
 ) -> NDArray[np.float64]:
     """The normal equations as they stand."""
     x = design(X)
     A = x.T @ (w[:, None] * x) + l2 * np.eye(x.shape[1])
-    return np.asarray(np.linalg.solve(A, x.T @ (w[:, None] * one_hot(y, K))))
+    return np.asarray(np.linalg.solve(A, x.T @ (w[:, None] * targets)))
 
 
 def test_two_points_by_hand() -> None:
@@ -64,14 +64,14 @@ def test_weights_are_those_of_scikit_learn(n: int, d: int) -> None:
 def test_leave_one_out_is_what_refits_say(seed: int, n: int, d: int, exponent: float) -> None:
     X, y, w = problem(seed, n, d)
     w[0] = 0
-    l2 = 10.0**exponent
-    spectrum = decompose(X, y, w, 3)
-    errors, h = leave_one_out_errors(X, y, w, spectrum, np.array([l2]))
-    scores = leave_one_out(predict_scores(X, spectrum.weights(l2)), y, h[:, 0])
+    s, l2 = np.random.default_rng(seed + 1).choice([0.0, 0.3, 1.0], n), 10.0**exponent
+    spectrum, targets = decompose(X, y, w, 3, s), one_hot(y, 3, s)
+    errors, h = leave_one_out_errors(X, y, w, spectrum, np.array([l2]), s)
+    scores = leave_one_out(predict_scores(X, spectrum.weights(l2)), y, h[:, 0], s)
     others = ~np.eye(n, dtype=bool)
-    expected = np.array([design(X[i : i + 1])[0] @ solved(X[o], y[o], w[o], l2) for i, o in enumerate(others)])
+    expected = np.array([design(X[i : i + 1])[0] @ solved(X[o], targets[o], w[o], l2) for i, o in enumerate(others)])
     np.testing.assert_allclose(scores, expected, atol=1e-8)
-    np.testing.assert_allclose(errors, [np.average(((one_hot(y, 3) - expected) ** 2).sum(axis=1), weights=w)])
+    np.testing.assert_allclose(errors, [np.average(((targets - expected) ** 2).sum(axis=1), weights=w)])
     assert ((h >= 0) & (h < 1)).all()
 
 
@@ -88,16 +88,18 @@ def test_leave_group_out_is_what_refits_say(seed: int, n: int, d: int, n_groups:
     w[0] = 0
     groups = np.random.default_rng(seed).integers(0, n_groups, n)
     lambdas = np.array([10.0**exponent, 1.0])
-    spectrum = decompose(X, y, w, 3)
+    s = np.random.default_rng(seed + 1).choice([0.0, 0.3, 1.0], n)
+    spectrum, targets = decompose(X, y, w, 3, s), one_hot(y, 3, s)
     expected = np.empty((2, n, 3))
     for index, l2 in enumerate(lambdas):
         for group in np.unique(groups):
             out = groups == group
-            expected[index, out] = design(X[out]) @ solved(X[~out], y[~out], w[~out], l2)
-        scores = leave_group_out_scores(X, y, w, groups, spectrum, l2)
+            expected[index, out] = design(X[out]) @ solved(X[~out], targets[~out], w[~out], l2)
+        scores = leave_group_out_scores(X, y, w, groups, spectrum, l2, s)
         np.testing.assert_allclose(scores, expected[index], atol=1e-8)
-    errors = [np.average(((one_hot(y, 3) - scores) ** 2).sum(axis=1), weights=w) for scores in expected]
-    np.testing.assert_allclose(leave_group_out_errors(X, y, w, groups, spectrum, lambdas), errors, rtol=1e-7)
+    errors = [np.average(((targets - scores) ** 2).sum(axis=1), weights=w) for scores in expected]
+    found = leave_group_out_errors(X, y, w, groups, spectrum, lambdas, s)
+    np.testing.assert_allclose(found, errors, rtol=1e-7, atol=1e-12)
 
 
 def test_groups_of_one_are_leave_one_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,23 +30,23 @@ def learn_batch(data: LearningSet, lambdas: NDArray[np.float64], groups: NDArray
 
     Raises HeadInputError where all rows that count are of one group.
     """
-    X, y, weight = data.X, data.y, data.weight
+    X, y, weight, strength = data.X, data.y, data.weight, data.strength
     if groups is not None and len(np.unique(groups[weight > 0])) < 2:
         raise HeadInputError("all rows are of one group, and nobody is left to judge them; give none, or more")
-    spectrum = statistic.decompose(X, y, weight, len(data.classes))
+    spectrum = statistic.decompose(X, y, weight, len(data.classes), strength)
     counts = np.bincount(y[weight > 0], minlength=len(data.classes))
     if groups is not None:
-        errors = statistic.leave_group_out_errors(X, y, weight, groups, spectrum, lambdas)
+        errors = statistic.leave_group_out_errors(X, y, weight, groups, spectrum, lambdas, strength)
         l2 = float(lambdas[errors.argmin()])
-        scores = statistic.leave_group_out_scores(X, y, weight, groups, spectrum, l2)
+        scores = statistic.leave_group_out_scores(X, y, weight, groups, spectrum, l2, strength)
         return Batch(spectrum, l2, errors, spectrum.weights(l2), scores, scores, counts)
-    errors, leverages = statistic.leave_one_out_errors(X, y, weight, spectrum, lambdas)
+    errors, leverages = statistic.leave_one_out_errors(X, y, weight, spectrum, lambdas, strength)
     chosen = int(errors.argmin())
     l2 = float(lambdas[chosen])
     W, leverage = spectrum.weights(l2), leverages[:, chosen]
     fitted = statistic.predict_scores(X, W)
-    left_out = statistic.leave_one_out(fitted, y, leverage)
-    held_out = statistic.leave_one_out(fitted, y, _of_one_copy(leverage, weight))
+    left_out = statistic.leave_one_out(fitted, y, leverage, strength)
+    held_out = statistic.leave_one_out(fitted, y, _of_one_copy(leverage, weight), strength)
     return Batch(spectrum, l2, errors, W, left_out, held_out, counts)
 
 
@@ -55,19 +55,20 @@ def hold_out(
     X: NDArray[np.floating],
     y: NDArray[np.intp],
     weight: NDArray[np.float64],
+    strength: NDArray[np.float64],
     groups: NDArray[np.intp] | None,
 ) -> NDArray[np.float64]:
     """What all others, or all other groups, say of learnt rows, (n, K), for calibration.
 
     Raises NeverLearntError where rows cannot be among the learnt.
     """
-    running.check_learnt(X, y, weight)
+    running.check_learnt(X, y, weight, strength)
     if groups is None:
         fitted = statistic.predict_scores(X, running.W)
         leverage = np.minimum(weight * running.leverage(X), 1 - np.finfo(np.float64).eps)
-        return statistic.leave_one_out(fitted, y, _of_one_copy(leverage, weight))
+        return statistic.leave_one_out(fitted, y, _of_one_copy(leverage, weight), strength)
     spectrum = statistic.spectrum_of(running.A, running.B)
-    return statistic.leave_group_out_scores(X, y, weight, groups, spectrum, running.l2)
+    return statistic.leave_group_out_scores(X, y, weight, groups, spectrum, running.l2, strength)
 
 
 def _of_one_copy(leverage: NDArray[np.float64], weight: NDArray[np.float64]) -> NDArray[np.float64]:

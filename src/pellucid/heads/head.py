@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pellucid.errors import ConfigError, IntegrityError, UsageError, VersionError
+from pellucid.heads.statistic import strength
 
 # The number of the format that save_head writes. To change the format:
 #
@@ -191,6 +192,28 @@ def takes_groups(head: Head) -> bool:
     (True, False)
     """
     return "groups" in inspect.signature(head.fit).parameters
+
+
+def learn_trusting(
+    head: Head,
+    X: NDArray[np.floating[Any]],
+    y: NDArray[np.intp],
+    trust: NDArray[np.float64],
+    **more: Any,
+) -> Head:
+    """Fit the head on labels y (n,) that are right with the probability ``trust`` (n,), 0..1.
+
+    A head whose ``fit`` takes ``strength`` gets what `pellucid.heads.statistic.strength` makes of it, and any other
+    one the trust as weight. Trust of 0 leaves a row out. ``more`` goes to ``fit`` as it is.
+
+    >>> head = learn_trusting(build_head("ridge", {}, seed=0), np.eye(4), np.array([0, 0, 1, 1]), np.ones(4))
+    >>> head.predict_proba(np.eye(4)).argmax(axis=1).tolist()
+    [0, 0, 1, 1]
+    """
+    if "strength" not in inspect.signature(head.fit).parameters:
+        return head.fit(X, y, sample_weight=trust, **more)
+    more["strength"] = strength(trust)
+    return head.fit(X, y, sample_weight=np.where(trust > 0, 1.0, 0.0), **more)
 
 
 def save_head(head: Head, folder: Path) -> dict[str, str]:

@@ -13,6 +13,8 @@ from sklearn.utils.validation import validate_data
 
 from pellucid.errors import DataError
 
+Given = ArrayLike | None  # one number for each row, or None for all alike
+
 _LARGEST = 1e100  # of a feature that is squared
 
 
@@ -27,6 +29,7 @@ class LearningSet:
     X: NDArray[np.floating[Any]]  # (n, d) float32 or float64, as given
     y: NDArray[np.intp]  # (n,) index into classes; -1 where only rows of weight 0 have the class
     weight: NDArray[np.float64]  # (n,) 0 or more
+    strength: NDArray[np.float64]  # (n,) 0..1, how far the label's target stands out; 1 is a label that is believed
     classes: NDArray[Any]  # (K,) sorted, K >= 2
 
 
@@ -37,11 +40,18 @@ class LabelledRows:
     X: NDArray[np.floating[Any]]  # (n, d) float32 or float64, as given
     labels: NDArray[Any]  # (n,) as given
     weight: NDArray[np.float64]  # (n,) above 0
+    strength: NDArray[np.float64]  # (n,) 0..1
     index: NDArray[np.intp]  # (n,) which of the offered rows these are
 
 
-def learning_set(estimator: BaseEstimator, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None) -> LearningSet:
-    """Check features, labels and weights; sets the estimator's ``n_features_in_``.
+def learning_set(
+    estimator: BaseEstimator,
+    X: ArrayLike,
+    y: ArrayLike,
+    sample_weight: ArrayLike | None,
+    strength: ArrayLike | None = None,
+) -> LearningSet:
+    """Check features, labels, weights and strengths; sets the estimator's ``n_features_in_``.
 
     Raises HeadInputError, with what is wrong in one line.
     """
@@ -53,21 +63,27 @@ def learning_set(estimator: BaseEstimator, X: ArrayLike, y: ArrayLike, sample_we
         raise HeadInputError(
             f"a classifier needs rows of at least 2 classes with a positive weight, got {len(classes)} class"
         )
-    return LearningSet(rows, class_index(classes, labels), weight, classes)
+    return LearningSet(rows, class_index(classes, labels), weight, _strengths(strength, len(labels)), classes)
 
 
 def labelled_rows(
-    estimator: BaseEstimator, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None, *, first: bool
+    estimator: BaseEstimator,
+    X: ArrayLike,
+    y: ArrayLike,
+    sample_weight: ArrayLike | None,
+    strength: ArrayLike | None = None,
+    *,
+    first: bool,
 ) -> LabelledRows:
     """Check a part of the data, be it a single row; only the ``first`` sets the estimator's ``n_features_in_``.
 
     Raises HeadInputError, with what is wrong in one line.
     """
     rows, labels, weight = _checked(estimator, X, y, sample_weight, reset=first)
-    index = np.flatnonzero(weight)
+    strengths, index = _strengths(strength, len(labels)), np.flatnonzero(weight)
     if len(index) == len(weight):
-        return LabelledRows(rows, labels, weight, index)
-    return LabelledRows(rows[index], labels[index], weight[index], index)
+        return LabelledRows(rows, labels, weight, strengths, index)
+    return LabelledRows(rows[index], labels[index], weight[index], strengths[index], index)
 
 
 def class_index(classes: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.intp]:
@@ -195,6 +211,20 @@ def _weights(sample_weight: ArrayLike | None, n: int) -> NDArray[np.float64]:
     if (weight < 0).any():
         raise HeadInputError("sample weights hold negative values; wanted are numbers of 0 or more")
     return weight
+
+
+def _strengths(strength: ArrayLike | None, n: int) -> NDArray[np.float64]:
+    """One strength for each row, 1 where none are given."""
+    if strength is None:
+        return np.ones(n)
+    values = np.array(strength, dtype=np.float64)
+    if values.ndim == 0:
+        values = np.full(n, values)
+    if values.shape != (n,):
+        raise HeadInputError(f"strengths have shape {values.shape}, wanted is one for each of {n} rows")
+    if not ((values >= 0) & (values <= 1)).all():
+        raise HeadInputError("strengths hold values outside 0 to 1; `strength` makes them of trust")
+    return values
 
 
 def _is_text(labels: NDArray[Any]) -> bool:

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from pellucid.errors import UsageError
 from pellucid.heads import stored
-from pellucid.heads.inputs import is_positive_integer, is_positive_number, is_seed, learning_set, query_rows
+from pellucid.heads.inputs import Given, is_positive_integer, is_positive_number, is_seed, learning_set, query_rows
 from pellucid.heads.lift import Lift
 from pellucid.heads.ridge import LAMBDAS, RidgeClassifier
 
@@ -74,18 +74,18 @@ class KernelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
             raise UsageError(f"kernel has seed {self.seed!r}; give a whole number of 0 or more")
 
     def fit(
-        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, groups: ArrayLike | None = None
+        self, X: ArrayLike, y: ArrayLike, sample_weight: Given = None, groups: Given = None, strength: Given = None
     ) -> Self:
-        """Learn features X (n, d) under labels y (n,) with weights of 0 or more; see `RidgeClassifier.fit`.
+        """Learn features X (n, d) under labels y (n,) with weights and strengths; see `RidgeClassifier.fit`.
 
         Raises DataError (also a ValueError) for what cannot be learnt.
         """
         self.check_settings()
-        data = learning_set(self, X, y, sample_weight)
+        data = learning_set(self, X, y, sample_weight, strength)
         learnt = data.weight > 0
         self.lift_ = Lift.on(data.X[learnt], self.landmarks, self.seed)
         labels = data.classes[np.maximum(data.y, 0)]  # rows of weight 0 may be of a class that nobody has
-        self.ridge_ = _Lifted(self.l2).fit(self.lift_(data.X), labels, data.weight, groups)
+        self.ridge_ = _Lifted(self.l2).fit(self.lift_(data.X), labels, data.weight, groups, data.strength)
         self.classes_ = data.classes
         return self
 

@@ -101,8 +101,10 @@ class OnlineHead:
         X: NDArray[np.floating[Any]],
         y: NDArray[np.intp],
         weight: NDArray[np.float64],
+        strength: NDArray[np.float64] | None = None,
     ) -> OnlineHead:
-        """The head with the statistic of the rows that it was trained on: vectors (n, d), class numbers, weights.
+        """The head with the statistic of the rows that it was trained on: vectors (n, d), class numbers, weights and
+        strengths, 1 where None.
 
         Raises:
             UsageError: the head is of a kind that cannot learn online.
@@ -114,7 +116,7 @@ class OnlineHead:
         if (index < 0).any():
             raise NeverLearntError(f"the head knows {ridge.classes_.tolist()}, and the rows have other classes")
         K = len(ridge.classes_)
-        A, B = accumulate(rows, index, weight[learnt], K)
+        A, B = accumulate(rows, index, weight[learnt], K, None if strength is None else strength[learnt])
         counts = np.bincount(index, minlength=K)
         running = Running.start(ridge.classes_, A, B, counts, ridge.lambda_)
         if not np.allclose(running.W, ridge.coef_, rtol=_AGREE, atol=_AGREE * np.abs(ridge.coef_).max()):
@@ -146,14 +148,26 @@ class OnlineHead:
         W = self._running.W
         return Snapshot(self._lift, self.classes, W, head.temperature_, head.sets_)
 
-    def learn(self, rows: NDArray[np.floating[Any]], y: NDArray[np.intp], weight: NDArray[np.float64]) -> None:
-        """Add rows (m, p) with class numbers, of which some may be new, and weights above 0."""
+    def learn(
+        self,
+        rows: NDArray[np.floating[Any]],
+        y: NDArray[np.intp],
+        weight: NDArray[np.float64],
+        strength: NDArray[np.float64] | None = None,
+    ) -> None:
+        """Add rows (m, p) with class numbers, of which some may be new, weights above 0 and strengths, 1 where None."""
         known = join_classes(self.classes, np.unique(y))
         running = self._running.spread(known)
-        running.learn(rows, class_index(known, y), weight)
+        running.learn(rows, class_index(known, y), weight, strength)
         self._running = running
 
-    def forget(self, rows: NDArray[np.floating[Any]], y: NDArray[np.intp], weight: NDArray[np.float64]) -> None:
+    def forget(
+        self,
+        rows: NDArray[np.floating[Any]],
+        y: NDArray[np.intp],
+        weight: NDArray[np.float64],
+        strength: NDArray[np.float64] | None = None,
+    ) -> None:
         """Take rows out, exactly; a class without a row is known no longer.
 
         Raises NeverLearntError where that cannot be, and changes nothing.
@@ -161,18 +175,22 @@ class OnlineHead:
         index = class_index(self.classes, y)
         if (index < 0).any():
             raise NeverLearntError(f"class {y[index < 0][0]} was never learnt; give rows as they were learnt")
-        self._running.forget(rows, index, weight)
+        self._running.forget(rows, index, weight, strength)
         self._running = self._running.shed()
 
     def without(
-        self, rows: NDArray[np.floating[Any]], y: NDArray[np.intp], weight: NDArray[np.float64]
+        self,
+        rows: NDArray[np.floating[Any]],
+        y: NDArray[np.intp],
+        weight: NDArray[np.float64],
+        strength: NDArray[np.float64] | float = 1.0,
     ) -> NDArray[np.float64]:
         """Probabilities (n, K) of rows as all the other rows have them; a row of weight 0 was not learnt."""
         fitted = predict_scores(rows, self._running.W)
         index = class_index(self.classes, y)
         h = np.minimum(weight * self._running.leverage(rows), 1 - np.finfo(np.float64).eps)
         h[index < 0] = 0.0
-        left_out = leave_one_out(fitted, np.maximum(index, 0), h)
+        left_out = leave_one_out(fitted, np.maximum(index, 0), h, strength)
         return probabilities(np.where(h[:, None] > 0, left_out, fitted), self._head.temperature_)
 
     def expected_change(
@@ -181,15 +199,16 @@ class OnlineHead:
         y: NDArray[np.intp],
         weight: NDArray[np.float64],
         shares: NDArray[np.float64],
+        strength: NDArray[np.float64] | float = 1.0,
     ) -> NDArray[np.float64]:
         """How far the scores of all other learnt rows are expected to move once a row's class is known, (n,).
 
-        A row that stands with weight w under class s will stand with weight 1 under class k with probability q_k. Let
-        R = (A + lambda I)^-1, h = x'Rx and f = x'W be of all other rows alone. To learn the row adds R x a_w (e_s - f)'
-        to W, with a_w = w / (1 + w h) (Sherman and Morrison), so that its new class moves W by R x v_k' and the scores
-        of the others by |v_k|^2 x'RARx, squared and summed by weight, with
+        A row that stands with weight w and strength t under class s will stand with weight 1 under class k with
+        probability q_k. Let R = (A + lambda I)^-1, h = x'Rx and f = x'W be of all other rows alone. To learn the row
+        adds R x a_w (t e_s - f)' to W, with a_w = w / (1 + w h) (Sherman and Morrison), so that its new class moves W
+        by R x v_k' and the scores of the others by |v_k|^2 x'RARx, squared and summed by weight, with
 
-            v_k = a_1 (e_k - f) - a_w (e_s - f)        x'RARx = h - lambda |Rx|^2
+            v_k = a_1 (e_k - f) - a_w (t e_s - f)        x'RARx = h - lambda |Rx|^2
 
         Returned is the mean over q; higher is more worth knowing. A row that is certain to stand rightly with weight 1
         gets 0, and so nearly does one that is far from all others. It is Cook's distance (R. Cook 1977, "Detection of
@@ -202,23 +221,26 @@ class OnlineHead:
             y: (n,) class numbers under which they stand.
             weight: (n,) with which, 0..1; 0 for a row that was not learnt.
             shares: (n, K) the q_k in the order of ``classes``; what a row lacks to 1 is a class never learnt.
+            strength: (n,) of the labels under which they stand, 0..1.
         """
         K, index = len(self.classes), np.maximum(class_index(self.classes, y), 0)
+        strength = np.broadcast_to(strength, weight.shape)
         change = np.empty(len(rows))
         for block in blocks(len(rows)):
             h, squares = self._running.pull(rows[block])
-            w, s, x = weight[block], index[block], np.arange(len(h))
+            w, t, s, x = weight[block], strength[block], index[block], np.arange(len(h))
             rest = np.maximum(1 - w * h, np.finfo(np.float64).eps)  # the row itself is taken out of R, h and f
             f = np.zeros((len(h), K + 1))
-            f[:, :K] = leave_one_out(predict_scores(rows[block], self._running.W), s, w * h)
+            f[:, :K] = leave_one_out(predict_scores(rows[block], self._running.W), s, w * h, t)
             q = np.column_stack([shares[block], np.maximum(1 - shares[block].sum(axis=1), 0)])
             h, squares = h / rest, squares / rest**2
             length = np.einsum("ij,ij->i", f, f)
             new, old = 1 / (1 + h), w / (1 + w * h)
             own = 1 - 2 * f + length[:, None]  # |e_k - f|^2
-            cross = length[:, None] - f - f[x, s][:, None]  # (e_k - f)'(e_s - f)
-            cross[x, s] += 1
-            moved = (new**2)[:, None] * own - (2 * new * old)[:, None] * cross + (old**2 * own[x, s])[:, None]
+            cross = length[:, None] - f - (t * f[x, s])[:, None]  # (e_k - f)'(t e_s - f)
+            cross[x, s] += t
+            before = old**2 * (t**2 - 2 * t * f[x, s] + length)
+            moved = (new**2)[:, None] * own - (2 * new * old)[:, None] * cross + before[:, None]
             reach = np.maximum(h - self._running.l2 * squares, 0)
             change[block] = reach * np.maximum((q * moved).sum(axis=1), 0)
         return change

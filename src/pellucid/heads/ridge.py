@@ -15,6 +15,7 @@ from pellucid.heads import ridge_file
 from pellucid.heads.batch import hold_out, learn_batch
 from pellucid.heads.conformal import ConformalSets, calibrate_sets
 from pellucid.heads.inputs import (
+    Given,
     HeadInputError,
     LabelledRows,
     LearningSet,
@@ -37,7 +38,10 @@ FIRST_LAMBDA = 0.1  # of "loo" where learning begins with too few rows to choose
 
 
 class RidgeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
-    """W = (A + l2 I)^-1 B, with A = sum w x x' and B = sum w x y' over rows x of unit length and a 1.
+    """W = (A + l2 I)^-1 B, with A = sum w x x' and B = sum w s x y' over rows x of unit length and a 1.
+
+    Here w is a row's weight and s, 1 unless given, the ``strength`` of its label, which `statistic.strength` makes of
+    the probability that it is right: the row counts in full, and its target stands out as far as it is believed.
 
     A and B are all that is ever learnt, so rows can be added (`partial_fit`), taken out (`forget`), given another
     label (`relabel`) and summed over machines (`merge`) at any time and in any order: at one lambda the result is
@@ -102,13 +106,10 @@ class RidgeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             raise UsageError(f"ridge has lambda {self.l2!r}; give a number above 0, or 'loo' to have it chosen")
 
     def fit(
-        self,
-        X: ArrayLike,
-        y: ArrayLike,
-        sample_weight: ArrayLike | None = None,
-        groups: ArrayLike | None = None,
+        self, X: ArrayLike, y: ArrayLike, sample_weight: Given = None, groups: Given = None, strength: Given = None
     ) -> Self:
-        """Learn features X (n, d), any finite numbers, under labels y (n,) with weights of 0 or more.
+        """Learn features X (n, d), any finite numbers, under labels y (n,), weights of 0 or more, strengths of 0..1.
+
 
         A row of weight 0 counts for nothing, and neither does a class that only such rows have. Leave-one-out
         leaves a row of weight 2 out as a whole, and so its choice of lambda may differ from that of two rows.
@@ -118,16 +119,12 @@ class RidgeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         cannot be learnt.
         """
         self.check_settings()
-        data = learning_set(self, X, y, sample_weight)
+        data = learning_set(self, X, y, sample_weight, strength)
         self._learn_at_once(data, None if groups is None else row_groups(groups, len(data.y)))
         return self
 
     def partial_fit(
-        self,
-        X: ArrayLike,
-        y: ArrayLike,
-        sample_weight: ArrayLike | None = None,
-        classes: ArrayLike | None = None,
+        self, X: ArrayLike, y: ArrayLike, sample_weight: Given = None, classes: Given = None, strength: Given = None
     ) -> Self:
         """Learn more rows, one or many; exactly what `fit` on all rows would give at this lambda.
 
@@ -139,45 +136,48 @@ class RidgeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         named = np.empty(0) if classes is None else np.unique(np.asarray(classes))
         if not hasattr(self, "classes_"):
             self.check_settings()
-            self._begin(labelled_rows(self, X, y, sample_weight, first=True), named)
+            self._begin(labelled_rows(self, X, y, sample_weight, strength, first=True), named)
             return self
         running = self._running()
-        rows = labelled_rows(self, X, y, sample_weight, first=False)
+        rows = labelled_rows(self, X, y, sample_weight, strength, first=False)
         known = join_classes(join_classes(self.classes_, np.unique(rows.labels)), named)
         if len(rows.labels) or len(known) > len(self.classes_):
             running = running.spread(known)
             if len(rows.labels):
-                running.learn(rows.X, class_index(known, rows.labels), rows.weight)
+                running.learn(rows.X, class_index(known, rows.labels), rows.weight, rows.strength)
             self._follow(running)
         return self
 
-    def forget(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
-        """Unlearn rows exactly, as if they had never come; give features, labels and weights as they were learnt.
+    def forget(self, X: ArrayLike, y: ArrayLike, sample_weight: Given = None, strength: Given = None) -> Self:
+        """Unlearn rows exactly, as if they had never come; give all that was given when they were learnt.
 
         Raises NeverLearntError (a DataError) and changes nothing where it shows that they were not: a class
         without so many rows or so much weight, or a leverage w x'Rx that no learnt row has. A statistic cannot
         tell more: rows that were never learnt may pass, and then spoil it. Keep a ledger.
         """
         running = self._running()
-        rows = labelled_rows(self, X, y, sample_weight, first=False)
+        rows = labelled_rows(self, X, y, sample_weight, strength, first=False)
         if len(rows.labels):
-            running.forget(rows.X, self._known(rows.labels), rows.weight)
+            running.forget(rows.X, self._known(rows.labels), rows.weight, rows.strength)
             self._follow(running)
         return self
 
-    def relabel(self, X: ArrayLike, y_old: ArrayLike, y_new: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+    def relabel(
+        self, X: ArrayLike, y_old: ArrayLike, y_new: ArrayLike, sample_weight: Given = None, strength: Given = None
+    ) -> Self:
         """Give learnt rows another label: `forget` under ``y_old`` and `partial_fit` under ``y_new`` in one.
 
         Raises NeverLearntError (a DataError) as `forget` does, and changes nothing.
         """
         running = self._running()
-        rows = labelled_rows(self, X, y_old, sample_weight, first=False)
-        fresh = labelled_rows(self, X, y_new, sample_weight, first=False)
+        rows = labelled_rows(self, X, y_old, sample_weight, strength, first=False)
+        fresh = labelled_rows(self, X, y_new, sample_weight, strength, first=False)
         if len(rows.labels):
             self._known(rows.labels)
             known = join_classes(self.classes_, np.unique(fresh.labels))
             running = running.spread(known)
-            running.relabel(rows.X, class_index(known, rows.labels), class_index(known, fresh.labels), rows.weight)
+            old, new = class_index(known, rows.labels), class_index(known, fresh.labels)
+            running.relabel(rows.X, old, new, rows.weight, rows.strength)
             self._follow(running)
         return self
 
@@ -209,15 +209,9 @@ class RidgeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         return self
 
     def recalibrate(
-        self,
-        X: ArrayLike,
-        y: ArrayLike,
-        groups: ArrayLike | None = None,
-        sample_weight: ArrayLike | None = None,
-        *,
-        learnt: bool = True,
-        trusted: bool = True,
-    ) -> Self:
+        self, X: ArrayLike, y: ArrayLike, groups: Given = None, sample_weight: Given = None, strength: Given = None,
+        *, learnt: bool = True, trusted: bool = True,
+    ) -> Self:  # fmt: skip
         """Set temperature and sets anew from rows X (n, d) under labels y (n,); lambda and W stay.
 
         ``learnt`` says that the rows are among the learnt: they are then scored by all others, or with ``groups``
@@ -228,18 +222,18 @@ class RidgeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         if groups is not None and not learnt:
             raise UsageError("groups say which learnt rows are left out together; give none with learnt=False")
         check_is_fitted(self)
-        rows = labelled_rows(self, X, y, sample_weight, first=False)
+        rows = labelled_rows(self, X, y, sample_weight, strength, first=False)
         if not len(rows.labels):
             raise HeadInputError("all sample weights are zero; give rows that count to calibrate on")
         index = self._known(rows.labels)
         if learnt:
             codes = None if groups is None else row_groups(groups, len(np.asarray(y)))[rows.index]
-            scores = hold_out(self._running(), rows.X, index, rows.weight, codes)
+            scores = hold_out(self._running(), rows.X, index, rows.weight, rows.strength, codes)
             self.loo_scores_ = self.class_scores(X)
             self.loo_scores_[rows.index] = scores
         else:
             scores = predict_scores(rows.X, self.coef_)
-        self._calibrate(scores, index, rows.weight, trusted=trusted)
+        self._calibrate(scores, index, rows.weight * rows.strength, trusted=trusted)
         return self
 
     def class_scores(self, X: ArrayLike) -> NDArray[np.float64]:
@@ -340,8 +334,9 @@ class RidgeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         self.loo_scores_ = batch.left_out
         self.class_count_, self.n_learnt_ = batch.counts, int(batch.counts.sum())
         self._state: Running | Spectrum | None = batch.spectrum
-        learnt = data.weight > 0
-        self._calibrate(batch.held_out[learnt], data.y[learnt], data.weight[learnt], trusted=False)
+        believed = data.weight * data.strength
+        heard = believed > 0 if believed.any() else data.weight > 0
+        self._calibrate(batch.held_out[heard], data.y[heard], believed[heard], trusted=False)
 
     def _begin(self, rows: LabelledRows, named: NDArray[Any]) -> None:
         """The first rows of a head that learns bit by bit."""
@@ -350,14 +345,16 @@ class RidgeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         if not len(known):
             raise HeadInputError("all sample weights are zero and no classes are named; there is nothing to begin with")
         if (counts >= 2).sum() >= 2:
-            self._learn_at_once(LearningSet(rows.X, class_index(present, rows.labels), rows.weight, present), None)
+            self._learn_at_once(
+                LearningSet(rows.X, class_index(present, rows.labels), rows.weight, rows.strength, present), None
+            )
             self._follow(self._running().spread(known))
             return
         p, K = self.n_features_in_ + 1, len(known)
         l2 = FIRST_LAMBDA if self.l2 == "loo" else float(self.l2)
         running = Running.start(known, np.zeros((p, p)), np.zeros((p, K)), np.zeros(K, dtype=np.intp), l2)
         if len(rows.labels):
-            running.learn(rows.X, class_index(known, rows.labels), rows.weight)
+            running.learn(rows.X, class_index(known, rows.labels), rows.weight, rows.strength)
         self.lambda_, self.temperature_, self.noise_rate_, self.sets_ = l2, 1.0, 0.0, None
         self._follow(running)
 

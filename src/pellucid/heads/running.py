@@ -62,14 +62,26 @@ class Running:
         R, W = _solve(A, B, l2)
         return cls(classes, A, B, counts, l2, R, W)
 
-    def learn(self, X: NDArray[np.floating], y: NDArray[np.intp], weight: NDArray[np.float64]) -> None:
-        """Add rows X (m, d), as features, with class indices and weights above 0."""
-        self._change(X, y, weight, 1)
+    def learn(
+        self,
+        X: NDArray[np.floating],
+        y: NDArray[np.intp],
+        weight: NDArray[np.float64],
+        strength: NDArray[np.float64] | None = None,
+    ) -> None:
+        """Add rows X (m, d), as features, with class indices, weights above 0 and strengths, 0..1, 1 where None."""
+        self._change(X, y, weight, strength, 1)
 
-    def forget(self, X: NDArray[np.floating], y: NDArray[np.intp], weight: NDArray[np.float64]) -> None:
+    def forget(
+        self,
+        X: NDArray[np.floating],
+        y: NDArray[np.intp],
+        weight: NDArray[np.float64],
+        strength: NDArray[np.float64] | None = None,
+    ) -> None:
         """Take rows out as if they had never come. Raises NeverLearntError where that cannot be."""
-        self.check_learnt(X, y, weight)
-        self._change(X, y, weight, -1)
+        self.check_learnt(X, y, weight, strength)
+        self._change(X, y, weight, strength, -1)
 
     def relabel(
         self,
@@ -77,14 +89,16 @@ class Running:
         old: NDArray[np.intp],
         new: NDArray[np.intp],
         weight: NDArray[np.float64],
+        strength: NDArray[np.float64] | None = None,
     ) -> None:
         """Give rows another class; A and R do not depend on it. Raises NeverLearntError as ``forget`` does."""
-        self.check_learnt(X, old, weight)
+        self.check_learnt(X, old, weight, strength)
         self._check_jointly(X, weight)
         K = len(self.counts)
         change = np.zeros_like(self.B)
+        moved = weight if strength is None else weight * strength
         for rows in blocks(len(X)):
-            change += design(X[rows]).T @ (weight[rows, None] * (one_hot(new[rows], K) - one_hot(old[rows], K)))
+            change += design(X[rows]).T @ (moved[rows, None] * (one_hot(new[rows], K) - one_hot(old[rows], K)))
         self.B += change
         self.W = self.W + self._times(change.T)
         self.counts = self.counts + np.bincount(new, minlength=K) - np.bincount(old, minlength=K)
@@ -132,16 +146,23 @@ class Running:
             squares[rows] = np.einsum("ji,ji->i", G, G)
         return leverage, squares
 
-    def _change(self, X: NDArray[np.floating], y: NDArray[np.intp], weight: NDArray[np.float64], sign: int) -> None:
+    def _change(
+        self,
+        X: NDArray[np.floating],
+        y: NDArray[np.intp],
+        weight: NDArray[np.float64],
+        strength: NDArray[np.float64] | None,
+        sign: int,
+    ) -> None:
         """Every way out of here by an error is before the first assignment."""
         K = len(self.counts)
         counts = self.counts + sign * np.bincount(y, minlength=K)
         if self._is_large(X) or self.changed + len(X) > len(self.A):
-            self._rebuild(*accumulate(X, y, weight, K), counts, sign)
+            self._rebuild(*accumulate(X, y, weight, K, strength), counts, sign)
             return
         root = np.sqrt(weight)[:, None]
         x = root * design(X)
-        targets = root * one_hot(y, K)
+        targets = root * one_hot(y, K, strength)
         G = self._times(x)
         factor = _factor(np.eye(len(x)) + sign * (x @ G))
         if factor is None:
@@ -177,15 +198,21 @@ class Running:
     def _is_large(self, X: NDArray[np.floating]) -> bool:
         return len(X) > BLOCK_SHARE * len(self.A)
 
-    def check_learnt(self, X: NDArray[np.floating], y: NDArray[np.intp], weight: NDArray[np.float64]) -> None:
+    def check_learnt(
+        self,
+        X: NDArray[np.floating],
+        y: NDArray[np.intp],
+        weight: NDArray[np.float64],
+        strength: NDArray[np.float64] | None = None,
+    ) -> None:
         """Raise NeverLearntError where a row, or the rows of a class, cannot be among those that were learnt."""
-        counts, weights = np.bincount(y), np.bincount(y, weight)
+        counts, weights = np.bincount(y), np.bincount(y, weight if strength is None else weight * strength)
         for k in np.flatnonzero(counts):
             if counts[k] > self.counts[k]:
                 raise NeverLearntError(
                     f"{counts[k]} rows were to leave class {self.classes[k]}, and {self.counts[k]} are learnt; {_NEVER}"
                 )
-            held = self.B[-1, k]  # the sum of weights, because of the appended 1
+            held = self.B[-1, k]  # the sum of weights times strengths, because of the appended 1
             rest, slack = held - weights[k], WEIGHT_SLACK * max(held, weights[k])
             if rest < -slack or (counts[k] == self.counts[k] and rest > slack):
                 raise NeverLearntError(

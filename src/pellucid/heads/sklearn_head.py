@@ -76,7 +76,7 @@ class SklearnHead:
         classifier = _construct(self.import_path, self.params)
         data = learning_set(classifier, X, y, sample_weight)
         rows = data.weight > 0
-        data = LearningSet(data.X[rows], data.y[rows], data.weight[rows], data.classes)
+        data = LearningSet(data.X[rows], data.y[rows], data.weight[rows], data.strength[rows], data.classes)
         calibrates = not hasattr(classifier, "predict_proba")
         self.temperature_ = self._held_out_temperature(classifier, data) if calibrates else None
         self.classifier_ = _fit(classifier, data)
@@ -139,7 +139,7 @@ class SklearnHead:
         folds = StratifiedKFold(min(FOLDS, rarest), shuffle=True, random_state=self.params.get("random_state", 0))
         scores = np.empty((len(data.y), len(data.classes)))
         for seen, held_out in folds.split(data.X, data.y):
-            part = LearningSet(data.X[seen], data.y[seen], data.weight[seen], data.classes)
+            part = LearningSet(data.X[seen], data.y[seen], data.weight[seen], data.strength[seen], data.classes)
             scores[held_out] = _scores(_fit(clone(classifier), part), data.X[held_out], len(data.classes))
         return fit_temperature(scores, data.y, data.weight)
 

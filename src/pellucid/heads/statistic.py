@@ -1,8 +1,8 @@
 """The one statistic behind ridge: A = sum w x x', B = sum w x y', and what one eigendecomposition gives.
 
 Here x is the L2-normalised feature with a 1 appended (the 1 is penalised like the rest), w the row's weight
-and y its one-hot class. Everything is float64 and works through row blocks, so memory is bounded by d x d and
-not by n.
+and y its one-hot class, times the strength of its label where one is given (see `strength`). Everything is float64
+and works through row blocks, so memory is bounded by d x d and not by n.
 """
 
 from __future__ import annotations
@@ -64,15 +64,29 @@ def blocks(n: int, size: int | None = None) -> Iterator[slice]:
         yield slice(start, min(start + step, n))
 
 
-def one_hot(y: NDArray[np.intp], n_classes: int) -> NDArray[np.float64]:
-    """Class indices (n,) as rows (n, K) with a single 1; an index of -1, a class nobody learns, gives zeros.
+def one_hot(y: NDArray[np.intp], n_classes: int, strength: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+    """Class indices (n,) as rows (n, K) with a single 1, or the label's strength (n,) in its place.
+
+    An index of -1, a class nobody learns, gives zeros.
 
     >>> one_hot(np.array([1, -1]), 2)
     array([[0., 1.],
            [0., 0.]])
     """
     rows: NDArray[np.float64] = (y[:, None] == np.arange(n_classes)).astype(np.float64)
-    return rows
+    return rows if strength is None else rows * strength[:, None]
+
+
+def strength(trust: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How far a label's target stands out, 0..1, where the label is right with the probability ``trust`` (n,), 0..1.
+
+    The probability of the label less that of all others together: the expected target of a class against the rest,
+    +1 or -1. A label that is as probably wrong says nothing; its row still counts as one that is there.
+
+    >>> strength(np.array([1.0, 0.75, 0.5, 0.25])).tolist()
+    [1.0, 0.5, 0.0, 0.0]
+    """
+    return np.maximum(2 * trust - 1, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +106,19 @@ class Spectrum:
         return (self.vectors * self.values) @ self.vectors.T, self.vectors @ self.targets
 
 
-def decompose(X: NDArray[np.floating], y: NDArray[np.intp], weight: NDArray[np.float64], n_classes: int) -> Spectrum:
+def decompose(
+    X: NDArray[np.floating],
+    y: NDArray[np.intp],
+    weight: NDArray[np.float64],
+    n_classes: int,
+    strength: NDArray[np.float64] | None = None,
+) -> Spectrum:
     """One eigendecomposition: of A, or of the weighted Gram matrix where rows are fewer than features."""
     learnt = np.flatnonzero(weight)
     if len(learnt) <= X.shape[1]:
-        return _decompose_gram(design(X[learnt]), one_hot(y[learnt], n_classes), weight[learnt])
-    return spectrum_of(*accumulate(X, y, weight, n_classes))
+        targets = one_hot(y[learnt], n_classes, None if strength is None else strength[learnt])
+        return _decompose_gram(design(X[learnt]), targets, weight[learnt])
+    return spectrum_of(*accumulate(X, y, weight, n_classes, strength))
 
 
 def spectrum_of(A: NDArray[np.float64], B: NDArray[np.float64]) -> Spectrum:
@@ -109,7 +130,11 @@ def spectrum_of(A: NDArray[np.float64], B: NDArray[np.float64]) -> Spectrum:
 
 
 def accumulate(
-    X: NDArray[np.floating], y: NDArray[np.intp], weight: NDArray[np.float64], n_classes: int
+    X: NDArray[np.floating],
+    y: NDArray[np.intp],
+    weight: NDArray[np.float64],
+    n_classes: int,
+    strength: NDArray[np.float64] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The statistic: A = sum w x x' (d + 1, d + 1) and B = sum w x y' (d + 1, K)."""
     A = np.zeros((X.shape[1] + 1, X.shape[1] + 1), order="F")
@@ -118,7 +143,7 @@ def accumulate(
         root = np.sqrt(weight[rows])
         x = design(X[rows], root)
         A = blas.dsyrk(1.0, x.T, beta=1.0, c=A, overwrite_c=1)  # the upper triangle, in place
-        B += x.T @ (root[:, None] * one_hot(y[rows], n_classes))
+        B += x.T @ (root[:, None] * one_hot(y[rows], n_classes, None if strength is None else strength[rows]))
     A += np.triu(A, 1).T
     return A, B
 
@@ -145,6 +170,7 @@ def leave_one_out_errors(
     weight: NDArray[np.float64],
     spectrum: Spectrum,
     lambdas: NDArray[np.float64],
+    strength: NDArray[np.float64] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean squared leave-one-out error (L,) at every lambda, and the leverages h (n, L) that it came from.
 
@@ -159,7 +185,7 @@ def leave_one_out_errors(
     for rows in blocks(len(X)):
         x = design(X[rows])
         z = x @ spectrum.vectors
-        target = one_hot(y[rows], n_classes)
+        target = one_hot(y[rows], n_classes, None if strength is None else strength[rows])
         residual = (z @ shrunk.reshape(len(z.T), -1)).reshape(len(z), len(lambdas), n_classes)
         residual -= target[:, None, :]
         w = weight[rows, None]
@@ -173,7 +199,10 @@ def leave_one_out_errors(
 
 
 def leave_one_out(
-    fitted: NDArray[np.float64], y: NDArray[np.intp], leverage: NDArray[np.float64]
+    fitted: NDArray[np.float64],
+    y: NDArray[np.intp],
+    leverage: NDArray[np.float64],
+    strength: NDArray[np.float64] | float = 1.0,
 ) -> NDArray[np.float64]:
     """What all the other rows say of every row, (n, K): y_loo = (y_hat - h y) / (1 - h); nothing is refitted.
 
@@ -182,7 +211,7 @@ def leave_one_out(
     """
     scores = fitted.copy()
     known = np.flatnonzero(y >= 0)
-    scores[known, y[known]] -= leverage[known]
+    scores[known, y[known]] -= (leverage * strength)[known]
     scores /= (1 - leverage)[:, None]
     return scores
 
@@ -194,10 +223,11 @@ def leave_group_out_errors(
     groups: NDArray[np.intp],
     spectrum: Spectrum,
     lambdas: NDArray[np.float64],
+    strength: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
     """Mean squared leave-group-out error (L,) at every lambda, averaged by weight; see `leave_group_out_scores`."""
     errors: NDArray[np.float64] = np.zeros(len(lambdas))
-    targets = one_hot(y, spectrum.targets.shape[1])
+    targets = one_hot(y, spectrum.targets.shape[1], strength)
     for rows, scores in group_scores(X, targets, weight, groups, spectrum, lambdas):
         errors += np.square(targets[rows] - scores).sum(axis=2) @ weight[rows]
     return np.asarray(errors / weight.sum())
@@ -210,6 +240,7 @@ def leave_group_out_scores(
     groups: NDArray[np.intp],
     spectrum: Spectrum,
     l2: float,
+    strength: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
     """What all rows outside its group say of every row, (n, K); near 1 for its class. Nothing is refitted.
 
@@ -218,7 +249,7 @@ def leave_group_out_scores(
     e = (I - H_gg)^-1 r_g; a group of one gives `leave_one_out`. The rows must be those of the ``spectrum``,
     at least whole groups of them. A group of m rows costs m^2 d + m^3, and one of more than d rows d^2 m + d^3.
     """
-    targets = one_hot(y, spectrum.targets.shape[1])
+    targets = one_hot(y, spectrum.targets.shape[1], strength)
     scores = np.empty(targets.shape)
     for rows, held_out in group_scores(X, targets, weight, groups, spectrum, np.array([l2])):
         scores[rows] = held_out[0]

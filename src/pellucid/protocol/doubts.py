@@ -25,7 +25,7 @@ class Doubt:
     """What a method makes of Tuesday's labels."""
 
     labels: NDArray[np.intp]  # (n,) to be learnt
-    weight: NDArray[np.float64]  # (n,) 0 or more
+    trust: NDArray[np.float64]  # (n,) 0..1, how far they are believed; 0 leaves the row out
     suspicion: NDArray[np.float64] | None  # (n,) higher is more probably wrong; None where it gives no ranking
 
 
@@ -51,7 +51,7 @@ def oracle(desk: Desk, method: Method, truth: NDArray[np.intp] | None) -> Doubt:
     return Doubt(given, (given == truth).astype(np.float64), None)
 
 
-def pellucid(desk: Desk, method: Method, truth: NDArray[np.intp] | None) -> Doubt:
+def audited(desk: Desk, method: Method, truth: NDArray[np.intp] | None) -> Doubt:
     """Pellucid as it comes: Monday's labels are trusted, Tuesday's are audited, and what is believed is learnt."""
     from pellucid.noise.auditing import audit
     from pellucid.noise.belief import believe
@@ -124,7 +124,7 @@ DOUBTS: Mapping[str, Doubter] = MappingProxyType(
     {
         "none": none,
         "oracle": oracle,
-        "pellucid": pellucid,
+        "audit": audited,
         "cleanlab": cleanlab,
         "uncertainty": bayesian,
         "loss": small_loss,

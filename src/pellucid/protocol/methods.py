@@ -24,7 +24,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
         method.name: method
         for method in (
             Method(
-                "pellucid", "what is believed after the audit, Monday trusted; kernel ridge", "kernel", doubt="pellucid"
+                "pellucid", "what is believed after the audit, Monday trusted; kernel ridge", "kernel", doubt="audit"
             ),
             Method("monday-only", "kernel ridge that never learns from Tuesday", "kernel", labels="none"),
             Method("noisy", "kernel ridge on the labels as given", "kernel"),
@@ -33,7 +33,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
             Method(
                 "cleanlab", "confident learning drops labels (Northcutt 2021); kernel ridge", "kernel", doubt="cleanlab"
             ),
-            Method("pellucid-ridge", "as pellucid, with ridge", doubt="pellucid"),
+            Method("pellucid-ridge", "as pellucid, with ridge", doubt="audit"),
             Method("noisy-ridge", "ridge on the labels as given"),
             Method("truth-ridge", "ridge on the true labels", labels="truth"),
             Method("cleanlab-ridge", "as cleanlab, with ridge", doubt="cleanlab"),

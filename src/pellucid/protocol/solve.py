@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid.errors import UsageError
+from pellucid.heads.head import learn_trusting
 from pellucid.protocol.desk import Desk, spread
 from pellucid.protocol.doubts import DOUBTS, margin
 from pellucid.protocol.memories import remember
@@ -58,8 +59,8 @@ class Solver:
         doubt = DOUBTS[method.doubt](desk, method, truth)
         labels = truth if method.labels == "truth" and truth is not None else doubt.labels
         y = np.concatenate([desk.problem.monday.y, labels])
-        weight = np.concatenate([np.ones(len(desk.problem.monday.y)), doubt.weight])
-        head = desk.build(method.head, method.settings).fit(desk.features, y, sample_weight=weight)
+        trust = np.concatenate([np.ones(len(desk.problem.monday.y)), doubt.trust])
+        head = learn_trusting(desk.build(method.head, method.settings), desk.features, y, trust)
         return Solution(lambda X: spread(head, X, K), doubt.suspicion)
 
     def _desk(self, method: Method) -> Desk:

@@ -32,11 +32,11 @@ def test_material_holds_what_may_be_used(project: Project, manifest: Manifest, p
     assert train.X.shape == (len(train.rows), project.workspace.extractor().dim)
     labels = [version.classes[index] for index in train.y]
     assert labels == [row.label for row in train.rows]
-    weights = {
-        row.trust / 1000: weight
-        for row, weight in zip([*train.rows, *test.rows], [*train.weight, *test.weight], strict=True)
+    trusts = {
+        row.trust / 1000: trust
+        for row, trust in zip([*train.rows, *test.rows], [*train.trust, *test.trust], strict=True)
     }
-    assert weights == {1.0: 1.0, 0.667: 0.667}
+    assert trusts == {1.0: 1.0, 0.667: 0.667}
     assert set(material.slices) == {"site"}
     assert len(material.slices["site"]) == len(test.rows)
     assert train.groups is None

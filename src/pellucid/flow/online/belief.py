@@ -196,9 +196,7 @@ def _others(
     p, known = np.zeros((len(names), len(classes))), np.zeros(len(classes), np.bool_)
     if live.learns:
         columns = [index[live.classes[number]] for number in live.online.classes]
-        places = [live.stands(name) for name in names]
-        numbers, weights = np.array([at[0] for at in places], np.intp), np.array([at[1] for at in places], np.float64)
-        p[:, columns] = live.online.without(views.rows, numbers, weights)
+        p[:, columns] = live.online.without(views.rows, *live.taught(names))
     else:
         columns = [index[name] for name in live.answerer.classes]
         p[:, columns] = live.answerer.probabilities_of(views)

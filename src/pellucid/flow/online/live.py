@@ -26,6 +26,7 @@ from pellucid.flow.training.predict import open_predictor
 from pellucid.flow.training.replay import REPLAY, replayed
 from pellucid.flow.workspace import Workspace
 from pellucid.heads.online import OnlineHead, Snapshot, Span, learns_online
+from pellucid.heads.statistic import strength
 from pellucid.labels.halves import halve
 from pellucid.noise.copies import USUAL, copy_cosine
 from pellucid.store.datasets import get_version
@@ -80,8 +81,8 @@ class LiveModel:
         self.classes = self.predictor.classes
         self._online: OnlineHead | None = None
         self._span: Span | None = None
-        self._trained: dict[str, tuple[int, float]] = {}  # class number and weight of each sample of the training
-        self._stands: dict[str, tuple[int, float]] = {}  # the same of each sample that is learnt
+        self._trained: dict[str, tuple[int, float]] = {}  # class number and trust of each sample of the training
+        self._stands: dict[str, tuple[int, float]] = {}  # of each sample that is learnt: that, or its weight
         self._recent = RecentVectors(self.predictor.extractor.dim, RECENT)
         self._ledger = 0
         self._version = 0  # of the dataset: the newest whose splits are known
@@ -122,6 +123,14 @@ class LiveModel:
     def trained(self, sample: str) -> tuple[int, float]:
         """The same as it was trained, before all learning since."""
         return self._trained.get(sample, UNLEARNT)
+
+    def taught(self, names: Sequence[str]) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]:
+        """Class numbers, weights and strengths (n,) with which the head has learnt samples; -1, 0, 1 where it has not.
+
+        What training did not quite believe it has learnt in full, with a label of less strength; of feedback each
+        label has a weight.
+        """
+        return self._at(names, [self.stands(name) for name in names])
 
     def learnt(self) -> Mapping[str, tuple[int, float]]:
         """Every sample that is learnt, with its class number and weight."""
@@ -282,7 +291,7 @@ class LiveModel:
             new: where they are to stand.
         """
         names = list(old)
-        come, gone = (_places(views, [places[name] for name in names]) for places in (new, old))
+        come, gone = (_rows_at(views, *self._at(names, [places[name] for name in names])) for places in (new, old))
         if come is not None:
             self.online.learn(*come)
         try:
@@ -299,6 +308,15 @@ class LiveModel:
                 self._stands.pop(name, None)
         self._recent.put(names, unit(views.X))
 
+    def _at(
+        self, names: Sequence[str], places: Sequence[tuple[int, float]]
+    ) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]:
+        """Class numbers, weights and strengths (n,) of samples at their places; see `taught`."""
+        numbers = np.array([number for number, _ in places], np.intp)
+        shares = np.array([share for _, share in places], np.float64)
+        trained = np.array([p == self._trained.get(name) for name, p in zip(names, places, strict=True)], np.bool_)
+        return numbers, np.where(trained, 1.0, shares), np.where(trained, strength(shares), 1.0)
+
     def _resume(self, rows: Sequence[Row]) -> None:
         train = [row for row in rows if row.split is Split.TRAIN and row.status is Status.OK and row.label is not None]
         memory = self.model.settings.get(REPLAY)
@@ -308,12 +326,12 @@ class LiveModel:
         learnt = [row for row in train if row.trust]
         X = embed_samples(self.workspace, self.predictor.extractor, [row.sample for row in learnt])
         y = np.array([self.classes.index(str(row.label)) for row in learnt], np.intp)
-        weight = np.array([row.trust / TRUST_SCALE for row in learnt], np.float64)
-        self._online = OnlineHead.resume(self.predictor.head, X, y, weight)
+        trust = np.array([row.trust / TRUST_SCALE for row in learnt], np.float64)
+        self._online = OnlineHead.resume(self.predictor.head, X, y, np.ones(len(y)), strength(trust))
         self._span = self._online.span(self._online.lift(X))
         self.copy_cosine = copy_cosine(X, [row.group for row in learnt])
         self._trained = {
-            row.sample: (int(number), float(share)) for row, number, share in zip(learnt, y, weight, strict=True)
+            row.sample: (int(number), float(share)) for row, number, share in zip(learnt, y, trust, strict=True)
         }
         self._stands = dict(self._trained)
 
@@ -345,14 +363,12 @@ class LiveModel:
         return Answerer(self.model, self.classes, self._ledger, self.predictor, snapshot, self._span)
 
 
-def _places(
-    views: Views, places: Sequence[tuple[int, float]]
-) -> tuple[NDArray[np.floating[Any]], NDArray[np.intp], NDArray[np.float64]] | None:
-    """Rows, class numbers and weights of those that are learnt at their places; None where none is."""
-    numbers = np.array([number for number, _ in places], np.intp)
-    weights = np.array([weight for _, weight in places], np.float64)
+def _rows_at(
+    views: Views, numbers: NDArray[np.intp], weights: NDArray[np.float64], strengths: NDArray[np.float64]
+) -> tuple[NDArray[np.floating[Any]], NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]] | None:
+    """What the head is to learn or to forget of rows at these places; None where that is none."""
     learnt = weights > 0
-    return (views.rows[learnt], numbers[learnt], weights[learnt]) if learnt.any() else None
+    return (views.rows[learnt], numbers[learnt], weights[learnt], strengths[learnt]) if learnt.any() else None
 
 
 def unit(X: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -229,9 +229,8 @@ def _without(
             others[block, : found.shape[1]] = found[:, : len(classes)]
             continue
         with live.lock:
-            numbers, weights = _places(live, intact)
             columns = live.online.classes
-            found = live.online.without(views.rows, numbers, weights)
+            found = live.online.without(views.rows, *live.taught(intact))
         old = columns < len(classes)  # a class that came meanwhile waits for the next queue
         others[np.ix_(block, columns[old])] = found[:, old]
     return others, there
@@ -258,13 +257,9 @@ def _effects(
             for column, name in enumerate(columns):
                 if name in classes:
                     shares[:, column] = posterior[block, classes.index(name)]
-            effects[block] = live.online.expected_change(views.rows, *_places(live, names), shares)
+            numbers, weights, strengths = live.taught(names)
+            effects[block] = live.online.expected_change(views.rows, numbers, weights, shares, strengths)
     return effects
-
-
-def _places(live: LiveModel, names: Sequence[str]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    places = [live.stands(name) for name in names]
-    return np.array([at[0] for at in places], np.intp), np.array([at[1] for at in places], np.float64)
 
 
 def _doubts(

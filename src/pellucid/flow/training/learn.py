@@ -18,7 +18,7 @@ from pellucid.features.extractor import Extractor
 from pellucid.flow.data.embed import embed_samples
 from pellucid.flow.training.predictor import Predictor
 from pellucid.flow.workspace import Progress, Workspace, no_progress
-from pellucid.heads.head import Head, build_head, iterates, takes_groups
+from pellucid.heads.head import Head, build_head, iterates, learn_trusting, takes_groups
 from pellucid.store.ingests import metadata_of
 from pellucid.store.manifests import read_manifest
 from pellucid.types import TRUST_SCALE, DatasetVersion, Row, Split, Status
@@ -34,7 +34,7 @@ class Portion:
     rows: tuple[Row, ...]
     X: NDArray[np.float32]  # (n, d)
     y: NDArray[np.intp]  # (n,) class indices
-    weight: NDArray[np.float64]  # (n,) 0..1, trust
+    trust: NDArray[np.float64]  # (n,) 0..1, P(the label is right)
 
     @property
     def ids(self) -> list[str]:
@@ -73,7 +73,7 @@ class Learnt:
 def gather(
     workspace: Workspace, version: DatasetVersion, extractor: Extractor, *, progress: Progress = no_progress
 ) -> Material:
-    """Vectors, classes and weights of a version's training and test images.
+    """Vectors, classes and trust of a version's training and test images.
 
     Raises:
         DataError: there are no test images, or fewer than two classes to learn; the message says what to do.
@@ -130,7 +130,7 @@ def learn(
         options: dict[str, Any] = {"on_epoch": on_epoch} if on_epoch and iterates(head) else {}
         if groups is not None and takes_groups(head):
             options["groups"] = groups[rows]
-        head.fit(train.X[rows], train.y[rows], sample_weight=train.weight[rows], **options)
+        learn_trusting(head, train.X[rows], train.y[rows], train.trust[rows], **options)
         return Predictor(extractor, head, classes)
 
     watch = _EpochWatch(material)
@@ -176,5 +176,5 @@ def _accuracy(head: Head, portion: Portion) -> float:
 
 def _portion(rows: Sequence[Row], X: NDArray[np.float32], index: Mapping[str, int]) -> Portion:
     y = np.array([index[row.label] for row in rows if row.label is not None], np.intp)
-    weight = np.array([row.trust for row in rows], np.float64) / TRUST_SCALE
-    return Portion(tuple(rows), X, y, weight)
+    trust = np.array([row.trust for row in rows], np.float64) / TRUST_SCALE
+    return Portion(tuple(rows), X, y, trust)

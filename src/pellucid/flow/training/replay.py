@@ -44,5 +44,5 @@ def replayed(workspace: Workspace, material: Material, wanted: Mapping[str, Any]
     n_keep = round(float(wanted["share"]) * len(old))
     kept = closest_pairs(train.X[old], train.y[old], n_keep, train.X[new], train.y[new])
     rows = np.sort(np.concatenate([old[kept], new]))
-    portion = Portion(tuple(train.rows[row] for row in rows), train.X[rows], train.y[rows], train.weight[rows])
+    portion = Portion(tuple(train.rows[row] for row in rows), train.X[rows], train.y[rows], train.trust[rows])
     return replace(material, train=portion)
