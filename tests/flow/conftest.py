@@ -220,10 +220,9 @@ def refit(live: LiveModel) -> NDArray[np.float64]:
     names = list(live.learnt())
     with live.workspace.database.read() as connection:
         views = live.look_up(connection, names)
-    y = np.array([live.learnt()[name][0] for name in names], np.intp)
-    w = np.array([live.learnt()[name][1] for name in names])
+    y, w, strengths = live.taught(names)
     columns = np.unique(y)
     x = design(views.rows)
-    targets = (y[:, None] == columns).astype(float)
+    targets = (y[:, None] == columns) * strengths[:, None]
     l2 = live.online._running.l2
     return np.asarray(np.linalg.solve(x.T @ (w[:, None] * x) + l2 * np.eye(x.shape[1]), x.T @ (w[:, None] * targets)))

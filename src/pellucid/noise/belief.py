@@ -36,6 +36,9 @@ def believe(audit: Audit, *, action: str = DEFAULT_ACTION) -> Belief:
     - ``weigh``: every row keeps its label, with its trust as weight; nothing is lost that might be right;
     - ``drop``: suspects weigh nothing, all others weigh 1.
 
+    The weights are probabilities. `pellucid.heads.head.learn_trusting` teaches them to a head in the best way that it
+    has, which for ridge and kernel is not to weigh the row by them.
+
     Benchmarks in docs/benchmarks.md compare them; no action is best for all kinds of noise.
 
     Raises:

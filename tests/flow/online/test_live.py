@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from pellucid.errors import StorageError
 from pellucid.flow.online.live import LiveModel
@@ -134,3 +137,39 @@ def test_a_model_that_was_trained_on_a_part_of_its_version_goes_on_too(pets: Pet
     live = LiveModel(project.workspace, model)
     train = [row for row in project.inspect("pets@2").rows if row.split is Split.TRAIN]
     assert 12 <= len(live.learnt()) < len(train)
+
+
+@pytest.mark.parametrize("head", ["ridge", "kernel"])
+def test_labels_that_training_did_not_quite_believe_come_and_go_exactly(
+    pets: Pets, head: str, manifest: Callable[..., Path], picture: Callable[..., bytes]
+) -> None:
+    project, truth = pets.project, {f"{n}.png": "cat" if n % 2 else "dog" for n in range(30)}
+    rows = [{"file_name": name, "label": label, "annotator": who} for name, label in truth.items() for who in "ab"]
+    rows += [{"file_name": f"{n}.png", "label": "dog" if n % 2 else "cat", "annotator": "c"} for n in range(8)]
+    source = manifest({name: picture(label, int(name[:-4])) for name, label in truth.items()}, rows)
+    (model,) = project.train(project.ingest(source, "votes", test_fraction=0.3).version.ref, models=head)
+    live = LiveModel(project.workspace, model)
+    doubted = [name for name, (_, trust) in live.learnt().items() if trust < 1]
+    assert doubted
+    _, weights, strengths = live.taught(doubted)
+    np.testing.assert_array_equal(weights, 1.0)
+    np.testing.assert_allclose(strengths, [max(0.0, 2 * live.trained(name)[1] - 1) for name in doubted])
+    before, names = weights_of(live), [*doubted[:2], *pets.show("cat", 0)]
+    np.testing.assert_allclose(before, refit(live), atol=1e-6)
+    with project.workspace.database.read() as connection:
+        views = live.look_up(connection, names)
+    live.apply([Entry(name, "dog", 0.5, "learn", "") for name in names], views)
+    dog = live.classes.index("dog")
+    assert [array.tolist() for array in live.taught(names)] == [[dog] * 3, [0.5] * 3, [1.0] * 3]
+    np.testing.assert_allclose(weights_of(live), refit(live), atol=1e-6)
+    back = [Entry(name, live.classes[number], trust, "forget", "") for name, (number, trust) in
+            zip(names[:2], map(live.trained, names[:2]), strict=True)]  # fmt: skip
+    live.apply([*back, Entry(names[2], None, 0.0, "forget", "")], views)
+    assert dict(live.learnt()) == {name: live.trained(name) for name in live.learnt()}
+    np.testing.assert_allclose(weights_of(live), before, atol=1e-8)
+
+
+def weights_of(live: LiveModel) -> NDArray[np.float64]:
+    snapshot = live.newest().snapshot
+    assert snapshot is not None
+    return snapshot.weights
