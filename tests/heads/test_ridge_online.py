@@ -292,3 +292,10 @@ def test_a_strength_is_the_mean_of_right_and_even_wrong_labels() -> None:
     common = (spread.coef_ - strong.coef_)[:, :1]
     np.testing.assert_allclose(spread.coef_, strong.coef_ + common, atol=1e-10)
     np.testing.assert_array_equal(spread.predict(X), strong.predict(X))
+
+
+def test_labels_of_no_strength_at_all_say_nothing_and_break_nothing() -> None:
+    X, y, w = drawn(4)
+    head = RidgeClassifier(0.1).fit(X, y, w, strength=np.zeros(40))
+    np.testing.assert_allclose(head.predict_proba(X), 1 / 4)
+    assert head.recalibrate(X, y, sample_weight=w, strength=np.zeros(40)).n_learnt_ == 40

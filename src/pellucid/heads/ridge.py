@@ -110,7 +110,6 @@ class RidgeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
     ) -> Self:
         """Learn features X (n, d), any finite numbers, under labels y (n,), weights of 0 or more, strengths of 0..1.
 
-
         A row of weight 0 counts for nothing, and neither does a class that only such rows have. Leave-one-out
         leaves a row of weight 2 out as a whole, and so its choice of lambda may differ from that of two rows.
         Rows of one of the ``groups`` (n,), text or numbers, are left out together: give them where rows are
@@ -233,7 +232,8 @@ class RidgeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             self.loo_scores_[rows.index] = scores
         else:
             scores = predict_scores(rows.X, self.coef_)
-        self._calibrate(scores, index, rows.weight * rows.strength, trusted=trusted)
+        believed = rows.weight * rows.strength
+        self._calibrate(scores, index, believed if believed.any() else rows.weight, trusted=trusted)
         return self
 
     def class_scores(self, X: ArrayLike) -> NDArray[np.float64]:
@@ -335,8 +335,9 @@ class RidgeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         self.class_count_, self.n_learnt_ = batch.counts, int(batch.counts.sum())
         self._state: Running | Spectrum | None = batch.spectrum
         believed = data.weight * data.strength
-        heard = believed > 0 if believed.any() else data.weight > 0
-        self._calibrate(batch.held_out[heard], data.y[heard], believed[heard], trusted=False)
+        heard = believed if believed.any() else data.weight
+        rows = heard > 0
+        self._calibrate(batch.held_out[rows], data.y[rows], heard[rows], trusted=False)
 
     def _begin(self, rows: LabelledRows, named: NDArray[Any]) -> None:
         """The first rows of a head that learns bit by bit."""
