@@ -17,6 +17,7 @@ from sklearn.exceptions import NotFittedError
 from pellucid.errors import DataError, UsageError
 from pellucid.heads.ridge import FIRST_LAMBDA, LAMBDAS, RidgeClassifier
 from pellucid.heads.running import NeverLearntError
+from pellucid.heads.statistic import strength
 
 NAMES = np.array(["glass", "metal", "paper", "wood"])
 Rows = tuple[NDArray[Any], NDArray[Any], NDArray[np.float64]]
@@ -288,7 +289,7 @@ def test_a_strength_is_the_mean_of_right_and_even_wrong_labels() -> None:
     index = np.searchsorted(NAMES, y)
     shares = np.where(np.eye(K, dtype=bool)[index], p, (1 - p) / (K - 1))
     spread = RidgeClassifier(0.1).fit(np.repeat(X, K, axis=0), np.tile(NAMES, len(y)), (w[:, None] * shares).ravel())
-    strong = RidgeClassifier(0.1).fit(X, y, w, strength=np.full(len(y), p - (1 - p) / (K - 1)))
+    strong = RidgeClassifier(0.1).fit(X, y, w, strength=strength(np.full(len(y), p), K))
     common = (spread.coef_ - strong.coef_)[:, :1]
     np.testing.assert_allclose(spread.coef_, strong.coef_ + common, atol=1e-10)
     np.testing.assert_array_equal(spread.predict(X), strong.predict(X))

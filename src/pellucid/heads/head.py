@@ -212,8 +212,9 @@ def learn_trusting(
     """
     if "strength" not in inspect.signature(head.fit).parameters:
         return head.fit(X, y, sample_weight=trust, **more)
-    more["strength"] = strength(trust)
-    return head.fit(X, y, sample_weight=np.where(trust > 0, 1.0, 0.0), **more)
+    learnt = trust > 0
+    more["strength"] = strength(trust, max(2, len(np.unique(y[learnt]))))  # of one class the head itself complains
+    return head.fit(X, y, sample_weight=learnt.astype(np.float64), **more)
 
 
 def save_head(head: Head, folder: Path) -> dict[str, str]:

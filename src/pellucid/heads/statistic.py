@@ -77,16 +77,17 @@ def one_hot(y: NDArray[np.intp], n_classes: int, strength: NDArray[np.float64] |
     return rows if strength is None else rows * strength[:, None]
 
 
-def strength(trust: NDArray[np.float64]) -> NDArray[np.float64]:
+def strength(trust: NDArray[np.float64], n_classes: int) -> NDArray[np.float64]:
     """How far a label's target stands out, 0..1, where the label is right with the probability ``trust`` (n,), 0..1.
 
-    The probability of the label less that of all others together: the expected target of a class against the rest,
-    +1 or -1. A label that is as probably wrong says nothing; its row still counts as one that is there.
+    Where the label is wrong any other class is as probable as the next. The expected target is then p for the label's
+    class and q = (1 - p) / (K - 1) for each other one; what all classes have in common decides nothing, which leaves
+    p - q. A label that is no better than a guess says nothing; its row still counts as one that is there.
 
-    >>> strength(np.array([1.0, 0.75, 0.5, 0.25])).tolist()
-    [1.0, 0.5, 0.0, 0.0]
+    >>> strength(np.array([1.0, 0.7, 0.25, 0.1]), 4).round(9).tolist()
+    [1.0, 0.6, 0.0, 0.0]
     """
-    return np.maximum(2 * trust - 1, 0)
+    return np.maximum((n_classes * trust - 1) / (n_classes - 1), 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -315,7 +315,10 @@ class LiveModel:
         numbers = np.array([number for number, _ in places], np.intp)
         shares = np.array([share for _, share in places], np.float64)
         trained = np.array([p == self._trained.get(name) for name, p in zip(names, places, strict=True)], np.bool_)
-        return numbers, np.where(trained, 1.0, shares), np.where(trained, strength(shares), 1.0)
+        return numbers, np.where(trained, 1.0, shares), np.where(trained, self._strength(shares), 1.0)
+
+    def _strength(self, trust: NDArray[np.float64]) -> NDArray[np.float64]:
+        return strength(trust, len(np.asarray(self.predictor.head.classes_)))  # of the classes that it was trained on
 
     def _resume(self, rows: Sequence[Row]) -> None:
         train = [row for row in rows if row.split is Split.TRAIN and row.status is Status.OK and row.label is not None]
@@ -327,7 +330,7 @@ class LiveModel:
         X = embed_samples(self.workspace, self.predictor.extractor, [row.sample for row in learnt])
         y = np.array([self.classes.index(str(row.label)) for row in learnt], np.intp)
         trust = np.array([row.trust / TRUST_SCALE for row in learnt], np.float64)
-        self._online = OnlineHead.resume(self.predictor.head, X, y, np.ones(len(y)), strength(trust))
+        self._online = OnlineHead.resume(self.predictor.head, X, y, np.ones(len(y)), self._strength(trust))
         self._span = self._online.span(self._online.lift(X))
         self.copy_cosine = copy_cosine(X, [row.group for row in learnt])
         self._trained = {
