@@ -202,6 +202,12 @@ def test_trust_is_learnt_as_strength_where_a_head_knows_it(spec: str) -> None:
     np.testing.assert_allclose(found, strong.predict_proba(X), atol=1e-12)
 
 
+def test_trust_that_rounding_has_lifted_above_one_is_one() -> None:
+    X, y = np.eye(4), np.array([0, 0, 1, 1])
+    found = learn_trusting(build_head("ridge", {}, seed=0), X, y, np.full(4, 1 + 4e-16))
+    np.testing.assert_array_equal(found.predict_proba(X), build_head("ridge", {}, seed=0).fit(X, y).predict_proba(X))
+
+
 def test_trust_is_the_weight_for_any_other_head() -> None:
     X, y, trust = np.eye(6).repeat(2, axis=0), np.arange(12) // 6, np.linspace(0, 1, 12)
     found = learn_trusting(build_head("logistic", {}, seed=0), X, y, trust)

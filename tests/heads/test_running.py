@@ -229,6 +229,19 @@ def test_a_label_of_less_strength_has_the_same_row_and_less_of_a_target() -> Non
         running.forget(np.array([[3.0]]), np.array([1]), np.ones(1))
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_what_rounding_leaves_of_a_class_without_strength_keeps_none_of_its_rows(seed: int) -> None:
+    X, y, w, _ = drawn(seed, 30, 4)
+    running, s = empty(4, 0.1), np.where(np.arange(30) < 2, 0.0, 1.0)
+    y[:5] = 0
+    y[5:] = 1 + y[5:] % 2
+    running.learn(X, y, w, s)
+    for row in (2, 3, 4):
+        running.forget(*part((X, y, w, s), [row]))
+    running.forget(*part((X, y, w, s), [0, 1]))
+    check(running, part((X, y, w, s), slice(5, 30)))
+
+
 def test_a_lambda_beyond_what_numbers_can_hold() -> None:
     running = empty(3, 1e-30)
     with pytest.raises(HeadInputError, match="lambda 1e-30 is too small"):

@@ -34,7 +34,7 @@ def clean(
     extractor: ExtractorOption = None,
     action: Annotated[
         str,
-        typer.Option(help="What becomes of suspects: relabel, weigh or drop. The others are weighed by their trust."),
+        typer.Option(help="What becomes of suspects: relabel, weigh or drop. Others count by their trust."),
     ] = "relabel",
     rule: Annotated[
         str, typer.Option(help="auto, mixture, argmax, transition, instance, compound or percentile.")

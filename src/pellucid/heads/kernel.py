@@ -17,7 +17,7 @@ from pellucid.heads.lift import Lift
 from pellucid.heads.ridge import LAMBDAS, RidgeClassifier
 
 # Of the lambdas that "loo" chooses among. With less, where every row is its own landmark, a row is believed whatever
-# its weight: one wrong label of trust 0.006, learnt at 0.0001, took 9 points of accuracy.
+# its weight: one wrong label of weight 0.006, learnt at 0.0001, took 9 points of accuracy.
 LEAST_LAMBDA = 0.1
 
 VERSION = 1  # of what to_arrays gives; see pellucid.heads.head

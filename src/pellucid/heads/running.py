@@ -29,6 +29,7 @@ SAFE_REMAINDER = 1e-3
 # How far rounding may lift a leverage above, or a sum below, what is possible for rows that were learnt.
 LEVERAGE_SLACK = 1e-5
 WEIGHT_SLACK = 1e-6  # of the weight of a class
+SUM_SLACK = 1e-12  # of the weight of all rows: what rounding leaves of a class whose labels have no strength
 
 
 class NeverLearntError(HeadInputError):
@@ -213,7 +214,8 @@ class Running:
                     f"{counts[k]} rows were to leave class {self.classes[k]}, and {self.counts[k]} are learnt; {_NEVER}"
                 )
             held = self.B[-1, k]  # the sum of weights times strengths, because of the appended 1
-            rest, slack = held - weights[k], WEIGHT_SLACK * max(held, weights[k])
+            rest = held - weights[k]
+            slack = max(WEIGHT_SLACK * max(held, weights[k]), SUM_SLACK * self.A[-1, -1])
             if rest < -slack or (counts[k] == self.counts[k] and rest > slack):
                 raise NeverLearntError(
                     f"weight {weights[k]:g} was to leave class {self.classes[k]}, and {held:g} is learnt; {_NEVER}"
@@ -240,7 +242,7 @@ class Running:
             raise NeverLearntError(_NEVER)
 
 
-_NEVER = "give only rows that were learnt, with the features, label and weight that they had; nothing was changed"
+_NEVER = "give only rows that were learnt, with the features, label and weights that they had; nothing was changed"
 
 
 def _squared_length(X: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -87,7 +87,7 @@ def strength(trust: NDArray[np.float64], n_classes: int) -> NDArray[np.float64]:
     >>> strength(np.array([1.0, 0.7, 0.25, 0.1]), 4).round(9).tolist()
     [1.0, 0.6, 0.0, 0.0]
     """
-    return np.maximum((n_classes * trust - 1) / (n_classes - 1), 0)
+    return np.clip((n_classes * trust - 1) / (n_classes - 1), 0, 1)
 
 
 @dataclass(frozen=True, slots=True)

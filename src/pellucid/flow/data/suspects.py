@@ -40,7 +40,7 @@ _FINDINGS = {
     "near_conflict": "Near-identical images under different labels",
     "torn_group": "Leaks: near-copies on both sides of a split",
 }
-_FATES = {"relabelled": "relabelled", "dropped": "set aside", "kept": "kept, with less weight"}
+_FATES = {"relabelled": "relabelled", "dropped": "set aside", "kept": "kept, believed less"}
 
 
 def write_page(
@@ -166,7 +166,7 @@ def _odd(workspace: Workspace, dataset: str, rows: Sequence[Row], X: NDArray[np.
 
 def _what_was_done(report: CleanReport) -> str:
     done = [f"{report.fates['relabelled']:,} were given a likelier label", f"{report.fates['dropped']:,} set aside"]
-    done += [f"{report.fates['reweighed']:,} given another weight"]
+    done += [f"{report.fates['reweighed']:,} given another trust"]
     return f"{', '.join(done)}{'' if report.created else ': so it would be; nothing was changed'}."
 
 

@@ -96,13 +96,19 @@ def keep_views(live: LiveModel, connection: sa.Connection, judged: Judged) -> No
 
 
 def differ(live: LiveModel, judged: Judged, least: float = 1e-6) -> Judged:
-    """Those that would stand under another label, or with a weight that differs by more than ``least``."""
-    moved = []
-    for entry in judged.entries:
-        number, weight = live.stands(entry.sample)
-        label = live.classes[number] if weight > 0 else None
-        moved.append(label != entry.label or abs(weight - entry.weight) > least)
-    return judged.only(np.array(moved, np.bool_))
+    """Those that would stand under another label, or of which what is learnt differs by more than ``least``."""
+    names = [entry.sample for entry in judged.entries]
+    numbers, *now = live.taught(names)
+    places = [
+        (live.classes.index(entry.label) if entry.label in live.classes else -1, entry.weight)
+        for entry in judged.entries
+    ]
+    _, *then = live.teaching(names, places)
+    labels = [live.classes[number] if weight > 0 else None for number, weight in zip(numbers, now[0], strict=True)]
+    moved = np.array([label != entry.label for label, entry in zip(labels, judged.entries, strict=True)], np.bool_)
+    for before, after in ((now[0], then[0]), (now[0] * now[1], then[0] * then[1])):  # the row's weight, the target's
+        moved |= np.abs(before - after) > least
+    return judged.only(moved)
 
 
 def refused_samples(live: LiveModel, connection: sa.Connection) -> set[str]:

@@ -44,7 +44,7 @@ HURTS = 0.01  # of the guard's accuracy: a step that takes it lower than so far 
 class Undo:
     """How samples stood before a step."""
 
-    places: Mapping[str, tuple[int, float]]  # class number and weight of each that was moved
+    places: Mapping[str, tuple[int, float]]  # of each that was moved, see `LiveModel.stands`
     views: Views  # of them, in that order
     classes: tuple[str, ...]  # that there were
 
@@ -117,7 +117,10 @@ class LiveModel:
         return self._online
 
     def stands(self, sample: str) -> tuple[int, float]:
-        """The class number and weight with which the model has learnt the sample; -1 and 0 where it has not."""
+        """The class number and weight with which the model has learnt the sample; -1 and 0 where it has not.
+
+        As long as the sample stands as it was trained, the weight is its label's trust.
+        """
         return self._stands.get(sample, UNLEARNT)
 
     def trained(self, sample: str) -> tuple[int, float]:
@@ -130,10 +133,10 @@ class LiveModel:
         What training did not quite believe it has learnt in full, with a label of less strength; of feedback each
         label has a weight.
         """
-        return self._at(names, [self.stands(name) for name in names])
+        return self.teaching(names, [self.stands(name) for name in names])
 
     def learnt(self) -> Mapping[str, tuple[int, float]]:
-        """Every sample that is learnt, with its class number and weight."""
+        """Every sample that is learnt, with its class number and weight as of `stands`."""
         return self._stands
 
     def class_number(self, label: str) -> int:
@@ -291,7 +294,7 @@ class LiveModel:
             new: where they are to stand.
         """
         names = list(old)
-        come, gone = (_rows_at(views, *self._at(names, [places[name] for name in names])) for places in (new, old))
+        come, gone = (_rows_at(views, *self.teaching(names, [places[name] for name in names])) for places in (new, old))
         if come is not None:
             self.online.learn(*come)
         try:
@@ -308,10 +311,10 @@ class LiveModel:
                 self._stands.pop(name, None)
         self._recent.put(names, unit(views.X))
 
-    def _at(
+    def teaching(
         self, names: Sequence[str], places: Sequence[tuple[int, float]]
     ) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]:
-        """Class numbers, weights and strengths (n,) of samples at their places; see `taught`."""
+        """What the head would learn of samples at such places: class numbers, weights and strengths, (n,)."""
         numbers = np.array([number for number, _ in places], np.intp)
         shares = np.array([share for _, share in places], np.float64)
         trained = np.array([p == self._trained.get(name) for name, p in zip(names, places, strict=True)], np.bool_)

@@ -50,7 +50,8 @@ live_vector = Table(
     Index("ix_live_vector_sample_at", "sample_id", "at"),  # pruning then reads no vector
 )
 
-# What a model has learnt since it was trained: from this line on, the sample stands in it with this label and weight.
+# What a model has learnt since it was trained: from this line on, the sample stands in it with this label and weight
+# (or as it was trained, where label and trust are those of the training).
 ledger = Table(
     "ledger",
     metadata,
