@@ -63,9 +63,10 @@ class Head(Protocol):
     calls it after each; one that holds rows out to judge itself may take ``groups: ArrayLike | None = None``,
     names of what has to be held out together; one that knows better than to weigh a doubtful label by its trust may
     take ``strength: ArrayLike | None = None``, see `learn_trusting`. A class may have
-    ``check_settings(self) -> None``, which raises UsageError where a keyword of its constructor has a value that cannot
-    be used. Keywords of the constructor are the head's settings; each needs a default, and one named ``seed`` or
-    ``random_state`` receives the seed. ``needs: ClassVar[str]`` names a package that only learning imports, see `lacking`.
+    ``check_settings(self) -> None``, which raises UsageError where a keyword of its constructor has a value that
+    cannot be used. Keywords of the constructor are the head's settings; each needs a default, and one named ``seed``
+    or ``random_state`` receives the seed. ``needs: ClassVar[str]`` names a package that only learning imports, see
+    `lacking`.
     """
 
     classes_: NDArray[Any]  # (K,) sorted; the classes of the rows of positive weight

@@ -212,9 +212,9 @@ class OnlineHead:
 
         Returned is the mean over q; higher is more worth knowing. A row that is certain to stand rightly with weight
         and strength 1 gets 0, and so nearly does one that is far from all others. It is Cook's distance (R. Cook 1977,
-        "Detection of influential observation in linear regression", Technometrics 19) of what is to be learnt: B. Settles,
-        M. Craven and S. Ray 2008, "Multiple-instance active learning" (expected gradient length); W. Cai, Y. Zhang and
-        J. Zhou 2013, "Maximizing expected model change for active learning in regression".
+        "Detection of influential observation in linear regression", Technometrics 19) of what is to be learnt: B.
+        Settles, M. Craven and S. Ray 2008, "Multiple-instance active learning" (expected gradient length); W. Cai, Y.
+        Zhang and J. Zhou 2013, "Maximizing expected model change for active learning in regression".
 
         Args:
             rows: (n, p) lifted.

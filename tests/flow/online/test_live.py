@@ -159,17 +159,15 @@ def test_labels_that_training_did_not_quite_believe_come_and_go_exactly(
     np.testing.assert_allclose(before, refit(live), atol=1e-6)
     with project.workspace.database.read() as connection:
         views = live.look_up(connection, names)
-    near = [
-        Entry(name, live.classes[live.trained(name)[0]], live.trained(name)[1] - 0.001, "x", "") for name in names[:2]
-    ]
+    as_trained = [(name, live.classes[number], trust) for name in names[:2] for number, trust in [live.trained(name)]]
+    near = [Entry(name, label, trust - 0.001, "learn", "") for name, label, trust in as_trained]
     moved = Judged(tuple(near), views.only(np.array([True, True, False])))
     assert differ(live, moved, 0.1).entries == moved.entries  # learnt as a weight it is more than the trust of the row
     live.apply([Entry(name, "dog", 0.5, "learn", "") for name in names], views)
     dog = live.classes.index("dog")
     assert [array.tolist() for array in live.taught(names)] == [[dog] * 3, [0.5] * 3, [1.0] * 3]
     np.testing.assert_allclose(weights_of(live), refit(live), atol=1e-6)
-    back = [Entry(name, live.classes[number], trust, "forget", "") for name, (number, trust) in
-            zip(names[:2], map(live.trained, names[:2]), strict=True)]  # fmt: skip
+    back = [Entry(name, label, trust, "forget", "") for name, label, trust in as_trained]
     live.apply([*back, Entry(names[2], None, 0.0, "forget", "")], views)
     assert dict(live.learnt()) == {name: live.trained(name) for name in live.learnt()}
     assert not differ(live, Judged(tuple(back), views.only(np.array([True, True, False])))).entries
