@@ -160,7 +160,7 @@ def show_what_cleaning_is_worth() -> None:
     versions = {"a third broken": "digits@2", "cleaned": "digits@3", "the truth": "digits@1"}
     print("\n# Accuracy on the test images, whose labels were left alone, by what the model had learnt from:\n")
     print(f"{'model':16}" + "".join(f"{name:>16}" for name in versions) + f"{'cleaning gains':>18}")
-    print(f"{'':16}" + "".join(f"{'dataset ' + ref:>16}" for ref in versions.values()))
+    print(f"{'learnt dataset':16}" + "".join(f"{ref:>16}" for ref in versions.values()))
     for head in sorted({head for head, _ in accuracy}):
         gain = 100 * (accuracy[head, "digits@3"] - accuracy[head, "digits@2"])
         figures = "".join(f"{accuracy[head, ref]:16.3f}" for ref in versions.values())
