@@ -70,7 +70,13 @@ def test_strengths_are_those_of_the_rows_that_count() -> None:
 
 @pytest.mark.parametrize(
     ("strength", "message"),
-    [([1.0], "shape"), ([0.5, 1.1], "outside"), ([-0.1, 1], "outside"), ([np.nan, 1], "outside")],
+    [
+        ([1.0], "shape"),
+        (["a", "b"], "could not convert"),
+        ([0.5, 1.1], "outside"),
+        ([-0.1, 1], "outside"),
+        ([np.nan, 1], "outside"),
+    ],
 )
 def test_bad_strengths(strength: Any, message: str) -> None:
     with pytest.raises(HeadInputError, match=message):

@@ -184,7 +184,7 @@ def iterates(head: Head) -> bool:
     >>> iterates(build_head("logistic", {}, seed=0)), iterates(build_head("ridge", {}, seed=0))
     (True, False)
     """
-    return "on_epoch" in inspect.signature(head.fit).parameters
+    return _takes(head, "on_epoch")
 
 
 def takes_groups(head: Head) -> bool:
@@ -193,7 +193,7 @@ def takes_groups(head: Head) -> bool:
     >>> takes_groups(build_head("ridge", {}, seed=0)), takes_groups(build_head("logistic", {}, seed=0))
     (True, False)
     """
-    return "groups" in inspect.signature(head.fit).parameters
+    return _takes(head, "groups")
 
 
 def learn_trusting(
@@ -212,11 +212,15 @@ def learn_trusting(
     >>> head.predict_proba(np.eye(4)).argmax(axis=1).tolist()
     [0, 0, 1, 1]
     """
-    if "strength" not in inspect.signature(head.fit).parameters:
+    if not _takes(head, "strength"):
         return head.fit(X, y, sample_weight=trust, **more)
     learnt = trust > 0
     more["strength"] = strength(trust, max(2, len(np.unique(y[learnt]))))  # of one class the head itself complains
     return head.fit(X, y, sample_weight=learnt.astype(np.float64), **more)
+
+
+def _takes(head: Head, name: str) -> bool:
+    return name in inspect.signature(head.fit).parameters
 
 
 def save_head(head: Head, folder: Path) -> dict[str, str]:

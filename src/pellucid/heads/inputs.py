@@ -199,13 +199,7 @@ def _checked(
 
 def _weights(sample_weight: ArrayLike | None, n: int) -> NDArray[np.float64]:
     """One weight for each row, 1 where none are given; scikit-learn's own check refuses a lone weight of 0."""
-    if sample_weight is None:
-        return np.ones(n)
-    weight = np.array(sample_weight, dtype=np.float64)
-    if weight.ndim == 0:
-        weight = np.full(n, weight)
-    if weight.shape != (n,):
-        raise HeadInputError(f"sample weights have shape {weight.shape}, wanted is one for each of {n} rows")
+    weight = _for_each_row(sample_weight, n, "sample weights")
     if not np.isfinite(weight).all():
         raise HeadInputError("sample weights hold NaN or infinity; wanted are numbers of 0 or more")
     if (weight < 0).any():
@@ -215,15 +209,24 @@ def _weights(sample_weight: ArrayLike | None, n: int) -> NDArray[np.float64]:
 
 def _strengths(strength: ArrayLike | None, n: int) -> NDArray[np.float64]:
     """One strength for each row, 1 where none are given."""
-    if strength is None:
+    values = _for_each_row(strength, n, "strengths")
+    if not ((values >= 0) & (values <= 1)).all():
+        raise HeadInputError("strengths hold values outside 0 to 1; `strength` makes them of trust")
+    return values
+
+
+def _for_each_row(given: ArrayLike | None, n: int, what: str) -> NDArray[np.float64]:
+    """Numbers (n,): 1 where None is given, a lone one for all rows."""
+    if given is None:
         return np.ones(n)
-    values = np.array(strength, dtype=np.float64)
+    try:
+        values = np.array(given, dtype=np.float64)
+    except ValueError as error:
+        raise HeadInputError(_one_line(error)) from error
     if values.ndim == 0:
         values = np.full(n, values)
     if values.shape != (n,):
-        raise HeadInputError(f"strengths have shape {values.shape}, wanted is one for each of {n} rows")
-    if not ((values >= 0) & (values <= 1)).all():
-        raise HeadInputError("strengths hold values outside 0 to 1; `strength` makes them of trust")
+        raise HeadInputError(f"{what} have shape {values.shape}, wanted is one for each of {n} rows")
     return values
 
 

@@ -232,8 +232,7 @@ class RidgeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             self.loo_scores_[rows.index] = scores
         else:
             scores = predict_scores(rows.X, self.coef_)
-        believed = rows.weight * rows.strength
-        self._calibrate(scores, index, believed if believed.any() else rows.weight, trusted=trusted)
+        self._calibrate(scores, index, _heard(rows), trusted=trusted)
         return self
 
     def class_scores(self, X: ArrayLike) -> NDArray[np.float64]:
@@ -334,8 +333,7 @@ class RidgeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         self.loo_scores_ = batch.left_out
         self.class_count_, self.n_learnt_ = batch.counts, int(batch.counts.sum())
         self._state: Running | Spectrum | None = batch.spectrum
-        believed = data.weight * data.strength
-        heard = believed if believed.any() else data.weight
+        heard = _heard(data)
         rows = heard > 0
         self._calibrate(batch.held_out[rows], data.y[rows], heard[rows], trusted=False)
 
@@ -393,3 +391,9 @@ class RidgeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             self.temperature_, self.noise_rate_ = fit_noisy_temperature(scores, y, weight)
         shares = probabilities(scores, self.temperature_)
         self.sets_ = calibrate_sets(shares, y, weight, trusted=trusted, noise_rate=self.noise_rate_)
+
+
+def _heard(rows: LearningSet | LabelledRows) -> NDArray[np.float64]:
+    """How much each label counts in calibration, (n,); where none has any strength, as its row does."""
+    believed = rows.weight * rows.strength
+    return believed if believed.any() else rows.weight
