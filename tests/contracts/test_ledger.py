@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -61,16 +62,16 @@ def said(sample: str, voter: str = "ann", **more: object) -> Vote:
 
 def test_what_is_added_comes_back_in_its_order(database: Database, model: ModelVersion, samples: list[str]) -> None:
     entries = [
-        Entry(name, "a", weight, "learn", "") for name, weight in zip(samples, (1.0, 0.1, 1 / 3, 0.0), strict=True)
+        Entry(name, "a", weight, "learn", "", strength=1 - weight / 3)
+        for name, weight in zip(samples, (1.0, 0.1, 1 / 3, 0.0), strict=True)
     ]
     with database.write() as connection:
         hold(connection, model)
         assert newest_entry(connection, model) == 0
         newest = add_entries(connection, model, [*entries, Entry(samples[0], None, 0.0, "unlearn", "why")])
         found = entries_after(connection, model, 0)
-    assert [(item.sample, item.label, item.weight) for item in found[:4]] == [
-        (item.sample, item.label, item.weight) for item in entries
-    ]
+    assert [replace(item, id=0) for item in found[:4]] == entries
+    assert [item.credit for item in found[:4]] == [item.weight * item.strength for item in entries]
     assert [item.id for item in found] == sorted({item.id for item in found})
     assert found[-1].id == newest
     with database.read() as connection:

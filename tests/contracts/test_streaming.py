@@ -27,6 +27,7 @@ import sqlalchemy as sa
 from pellucid import Project
 from pellucid.errors import StorageError
 from pellucid.flow.online.live import LiveModel
+from pellucid.flow.online.place import NOWHERE
 from pellucid.store.blobs import digest_of
 from pellucid.store.database import Database
 from pellucid.store.offsets import next_offsets
@@ -393,7 +394,7 @@ def test_what_was_learnt_is_undone_where_the_batch_is_not_committed(stage: Stage
         told.append(found)
         if found.trouble:
             assert effects.live.answerer.reply(vectors(effects.live))[0] == pytest.approx(before, abs=1e-6)
-            assert effects.live.stands(stage.sample(1)) == (-1, 0.0)
+            assert effects.live.stands(stage.sample(1)) == NOWHERE
         if found.handled == 12:
             stop.set()
 

@@ -22,7 +22,7 @@ from pellucid.errors import (
     VersionError,
 )
 
-REVISION = "0005"  # the newest migration in store/migrations/versions; a test holds the two together
+REVISION = "0006"  # the newest migration in store/migrations/versions; a test holds the two together
 VERSION_TABLE = "pellucid_revision"  # not Alembic's default: MLflow may live in the same database and uses that
 LOCK_TIMEOUT = 60.0  # seconds that a writer waits for another one before it gives up
 

@@ -1,4 +1,4 @@
-"""The ledger: with which label and weight a sample stands in a model that goes on learning. Only ever added to."""
+"""The ledger: how samples stand in a model that goes on learning. Only ever added to."""
 
 from __future__ import annotations
 
@@ -29,11 +29,17 @@ class Entry:
 
     sample: str  # Sample.id
     label: str | None  # None where it is no longer learnt
-    weight: float  # 0..1
+    weight: float  # 0..1: how much the image counts
     action: str  # "learn", "unlearn", "carry", "guard" or "audit"
     reason: str
     vote: int | None = None  # the number of the vote that was the occasion
-    id: int = 0  # its place in the ledger; given by the store
+    id: int = 0  # its number in the ledger; given by the store
+    strength: float = 1.0  # 0..1: how much of the label is learnt
+
+    @property
+    def credit(self) -> float:
+        """How much the model learns of the label from this image, 0..1: weight times strength."""
+        return self.weight * self.strength
 
 
 def hold(connection: sa.Connection, model: ModelVersion) -> None:
@@ -57,6 +63,7 @@ def add_entries(connection: sa.Connection, model: ModelVersion, entries: Sequenc
             "sample_id": item.sample,
             "label": item.label,
             "weight": item.weight,
+            "strength": item.strength,
             "action": item.action,
             "reason": item.reason,
             "vote_id": item.vote,
@@ -99,7 +106,7 @@ def _entries(connection: sa.Connection, query: sa.Select[Any]) -> list[Entry]:
 
 
 def _entry(row: sa.Row[Any]) -> Entry:
-    return Entry(row.sample_id, row.label, row.weight, row.action, row.reason, row.vote_id, row.id)
+    return Entry(row.sample_id, row.label, row.weight, row.action, row.reason, row.vote_id, row.id, row.strength)
 
 
 def _of(model: ModelVersion) -> tuple[sa.ColumnElement[bool], ...]:

@@ -124,9 +124,11 @@ class AnswerCard:
             Words(words, "lead")
             if heard is not None and now:
                 best = next(iter(now))
+                surer = heard.label == label and now.get(label, 0.0) < heard.before
                 Words(
                     f"{label} had {share(heard.before)} on this picture and has {share(now.get(label, 0.0))} by now; "
                     f"asked again, the model answers {best} ({share(now[best])})."
+                    + (" It had been surer than the votes on this picture make it." if surer else "")
                 )
 
             @told

@@ -91,7 +91,7 @@ class StoryDialog:
                     for name, item in found.files
                 ))  # fmt: skip
                 _table("What models learnt of it", ("When", "Model", "What", "Label", "Weight", "Why"), (
-                    (moment(it.at), it.model, it.entry.action, it.entry.label or "none", f"{it.entry.weight:.2f}",
+                    (moment(it.at), it.model, it.entry.action, it.entry.label or "none", f"{it.entry.credit:.2f}",
                      it.entry.reason)
                     for it in found.lines
                 ))  # fmt: skip

@@ -15,6 +15,7 @@ from pellucid.flow.online.answer import Asked, answer
 from pellucid.flow.online.draft import drafting
 from pellucid.flow.online.feedback import Heard, Said, hear, hear_within
 from pellucid.flow.online.live import LiveModel
+from pellucid.flow.online.place import NOWHERE
 from pellucid.store.blobs import digest_of
 from pellucid.store.ledger import entries_after
 from pellucid.store.votes import find_votes
@@ -115,7 +116,7 @@ def test_others_entries_are_taken_in_once_and_are_not_undone(live: LiveModel, sh
         raise ZeroDivisionError
     assert live.ledger == other.ledger
     assert live.stands(shown[0]) == other.stands(shown[0])
-    assert live.stands(shown[1]) == (-1, 0.0)
+    assert live.stands(shown[1]) == NOWHERE
 
 
 def test_the_same_key_counts_once_within_a_transaction(live: LiveModel, shown: list[str]) -> None:

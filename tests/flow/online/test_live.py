@@ -14,13 +14,15 @@ from numpy.typing import NDArray
 from pellucid.errors import StorageError
 from pellucid.flow.online.judging import Judged, differ
 from pellucid.flow.online.live import LiveModel
+from pellucid.flow.online.place import NOWHERE, Place
 from pellucid.flow.training.grid import Grid, expand
 from pellucid.flow.training.replay import REPLAY
 from pellucid.flow.training.worker import work
 from pellucid.heads.running import NeverLearntError
 from pellucid.store.jobs import enqueue
 from pellucid.store.ledger import Entry
-from pellucid.types import Role, Split
+from pellucid.store.manifests import read_manifest
+from pellucid.types import TRUST_SCALE, Role, Split
 
 from ..conftest import Pets, refit
 
@@ -73,10 +75,10 @@ def test_a_step_can_be_undone_and_one_that_fails_changes_nothing(pets: Pets) -> 
     live.restore(undo)
     assert (live.classes, dict(live.learnt())) == (("cat", "dog"), stands)
     np.testing.assert_allclose(pets.weights(), before, atol=1e-8)
-    live._stands[names[0]] = (5, 0.3)  # as if it had been learnt so, which it was not
+    live._stands[names[0]] = Place(5, 0.3, 1.0)  # as if it had been learnt so, which it was not
     with pytest.raises(NeverLearntError, match="class 5 was never learnt"):
         live.apply([Entry(names[0], "eel", 0.5, "learn", ""), entries[1]], views.only(np.array([True, True, False])))
-    assert (live.classes, live.stands(names[1])) == (("cat", "dog"), (-1, 0.0))
+    assert (live.classes, live.stands(names[1])) == (("cat", "dog"), NOWHERE)
     np.testing.assert_allclose(pets.weights(), before, atol=1e-8)
 
 
@@ -150,24 +152,30 @@ def test_labels_that_training_did_not_quite_believe_come_and_go_exactly(
     source = manifest({name: picture(label, int(name[:-4])) for name, label in truth.items()}, rows)
     (model,) = project.train(project.ingest(source, "votes", test_fraction=0.3).version.ref, models=head)
     live = LiveModel(project.workspace, model)
-    doubted = [name for name, (_, trust) in live.learnt().items() if trust < 1]
+    version = project.datasets("votes")[-1]
+    trusts = {row.sample: row.trust / TRUST_SCALE for row in read_manifest(project.workspace.blobs, version.content_id)}
+    doubted = [name for name in live.learnt() if trusts[name] < 1]
     assert doubted
     _, weights, strengths = live.taught(doubted)
     np.testing.assert_array_equal(weights, 1.0)
-    np.testing.assert_allclose(strengths, [max(0.0, 2 * live.trained(name)[1] - 1) for name in doubted])
+    np.testing.assert_allclose(strengths, [max(0.0, 2 * trusts[name] - 1) for name in doubted])
     before, names = weights_of(live), [*doubted[:2], *pets.show("cat", 0)]
     np.testing.assert_allclose(before, refit(live), atol=1e-6)
     with project.workspace.database.read() as connection:
         views = live.look_up(connection, names)
-    as_trained = [(name, live.classes[number], trust) for name in names[:2] for number, trust in [live.trained(name)]]
-    near = [Entry(name, label, trust - 0.001, "learn", "") for name, label, trust in as_trained]
-    moved = Judged(tuple(near), views.only(np.array([True, True, False])))
-    assert differ(live, moved, 0.1).entries == moved.entries  # learnt as a weight it is more than the trust of the row
-    live.apply([Entry(name, "dog", 0.5, "learn", "") for name in names], views)
+    places = [live.trained(name) for name in names[:2]]
+    back = [
+        Entry(name, live.classes[place.number], place.weight, "forget", "", strength=place.strength)
+        for name, place in zip(names, places, strict=False)
+    ]
+    seen = views.only(np.array([True, True, False]))
+    for weight, strength, differs in ((1.0, 0.999, False), (1.0, 0.5, True), (0.8, 1 / 0.8, True)):
+        moved = Judged(tuple(replace(e, weight=e.weight * weight, strength=e.strength * strength) for e in back), seen)
+        assert differ(live, moved, 0.1).entries == (moved.entries if differs else ())
+    live.apply([Entry(name, "dog", 0.5, "learn", "", strength=0.7) for name in names], views)
     dog = live.classes.index("dog")
-    assert [array.tolist() for array in live.taught(names)] == [[dog] * 3, [0.5] * 3, [1.0] * 3]
+    assert [array.tolist() for array in live.taught(names)] == [[dog] * 3, [0.5] * 3, [0.7] * 3]
     np.testing.assert_allclose(weights_of(live), refit(live), atol=1e-6)
-    back = [Entry(name, label, trust, "forget", "") for name, label, trust in as_trained]
     live.apply([*back, Entry(names[2], None, 0.0, "forget", "")], views)
     assert dict(live.learnt()) == {name: live.trained(name) for name in live.learnt()}
     assert not differ(live, Judged(tuple(back), views.only(np.array([True, True, False])))).entries

@@ -80,13 +80,13 @@ def test_a_new_champion_loads_without_them_and_learns_them_once_they_are_back(
         carry_over(live)
         with live.workspace.database.read() as connection:
             live.follow(connection)
-        assert (live.stands(gone)[1], live.stands(there)[1], set(live.lost)) == (0, 1, {gone})
+        assert (live.stands(gone).weight, live.stands(there).weight, set(live.lost)) == (0, 1, {gone})
     assert f"1 images that people have labelled are gone or damaged, {gone[:12]}..." in caplog.text
     assert count_votes(pets) == 2
     bring_back(pets, tmp_path)
     live = seen_otherwise()
     assert carry_over(live) == 1
-    assert (live.stands(gone)[1], live.lost) == (1, frozenset())
+    assert (live.stands(gone).weight, live.lost) == (1, frozenset())
     np.testing.assert_allclose(live.newest().snapshot.weights, refit(live), atol=1e-8)  # type: ignore[union-attr]
     assert carry_over(seen_otherwise()) == 0
 
@@ -122,7 +122,7 @@ def test_an_entry_that_nobody_can_follow_is_left_out_and_told(
     live = seen_otherwise()
     with live.workspace.database.read() as connection:
         assert live.follow(connection) == 1
-    assert (live.stands(sample)[1], set(live.lost)) == (0, {sample})
+    assert (live.stands(sample).weight, set(live.lost)) == (0, {sample})
 
 
 def test_judging_anew_and_review_go_on_without_them(
@@ -141,7 +141,7 @@ def test_judging_anew_and_review_go_on_without_them(
     assert make_queue(live).judged == judged + 1
     report = reaudit(live)
     assert (report.judged, report.lost, live.lost) == (2, 0, frozenset())
-    assert live.stands(gone)[1] > 0
+    assert live.stands(gone).weight > 0
 
 
 def test_a_voter_is_forgotten_without_them(
@@ -162,13 +162,13 @@ def test_a_voter_is_forgotten_without_them(
     report = forget(pets.project.workspace, "pets", voter="ann", live=live)
     assert (report.votes, report.unlearnt, count_votes(pets)) == (2, 1, 0)
     assert report.note.startswith(f"1 of the images are gone or damaged, {gone[:12]}... among them, and stay learnt")
-    assert live.stands(gone)[1] == 1
+    assert live.stands(gone).weight == 1
     bring_back(pets, tmp_path)
     again = seen_otherwise()
     with again.workspace.database.read() as connection:
         again.follow(connection)
     carry_over(again)
-    assert again.stands(gone)[1] == 0
+    assert again.stands(gone).weight == 0
 
 
 def test_a_retraining_does_without_them_until_they_are_back(

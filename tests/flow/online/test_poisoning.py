@@ -96,7 +96,7 @@ def test_lies_cost_a_fraction_of_what_they_cost_who_believes_everybody(
     def accuracy(shares: NDArray[np.float64]) -> float:
         return float((shares.argmax(axis=1) == y).mean())
 
-    labels = [number for number, _ in live.learnt().values()] + [live.classes.index(label) for label, _ in said]
+    labels = [place.number for place in live.learnt().values()] + [live.classes.index(label) for label, _ in said]
     naive = RidgeClassifier(live.online._running.l2).fit(np.concatenate([train.X, shown.X]), np.array(labels))
     start, believed = accuracy(live.answerer.probabilities_of(test)), accuracy(naive.predict_proba(test.X))
     for sample, (label, voter) in zip(samples, said, strict=True):

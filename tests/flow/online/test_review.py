@@ -12,6 +12,7 @@ from pellucid.flow.online.answer import Asked, answer
 from pellucid.flow.online.asking import answers_of, choices, shares_now
 from pellucid.flow.online.gallery import Gallery
 from pellucid.flow.online.live import LiveModel
+from pellucid.flow.online.place import NOWHERE
 from pellucid.flow.online.review import DOUBT, Queue, Taken, glance, make_queue, renew_queue, state_of, take
 from pellucid.flow.online.take_back import take_back
 from pellucid.types import Role, Split
@@ -56,11 +57,11 @@ def test_what_a_person_decides_leaves_at_once_and_comes_back_when_it_is_taken_ba
     heard = pets.say(wrong, "cat", voter="ann", role=Role.ANNOTATOR)
     assert samples(taken(pets, queue, "bob")) == []
     assert samples(make_queue(pets.live)) == []
-    assert pets.live.stands(wrong)[1] > 0.9
+    assert pets.live.stands(wrong).weight > 0.9
     done = take_back(pets.live, wrong, heard.vote, "ann")
     assert (done.label, done.sample) == ("cat", wrong)
     np.testing.assert_allclose(pets.weights(), refit(pets.live), atol=1e-8)
-    assert pets.live.stands(wrong) == stood == (-1, 0.0), "eve's word is kept, and too little to learn"
+    assert pets.live.stands(wrong) == stood == NOWHERE, "eve's word is kept, and too little to learn"
     np.testing.assert_allclose(pets.weights(), before, atol=1e-8)
     assert samples(taken(pets, queue, "bob")) == [wrong]
     np.testing.assert_allclose(pets.again().newest().snapshot.weights, pets.weights(), atol=1e-8)  # type: ignore[union-attr]
@@ -74,7 +75,7 @@ def test_nobody_takes_back_the_word_of_another_one_or_twice(pets: Pets) -> None:
         take_back(pets.live, sample, heard.vote, "bob")
     assert pets.live.stands(sample) == stands
     take_back(pets.live, sample, heard.vote, "ann")
-    assert pets.live.stands(sample)[1] == 0
+    assert pets.live.stands(sample).weight == 0
     with pytest.raises(NotFoundError, match="taken back already"):
         take_back(pets.live, sample, heard.vote, "ann")
 

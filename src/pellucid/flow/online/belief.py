@@ -28,7 +28,7 @@ class Belief:
 
     label: str | None  # None where nobody has said anything that counts
     trust: float  # 0..1: P(the label is right)
-    weight: float  # 0..1: with which it is learnt; see `lead`
+    strength: float  # 0..1: how much of it is learnt; see `lead`
     support: Mapping[str, float]  # by voter: P(the voter's label is right) by model and other voters
 
 
@@ -89,18 +89,18 @@ def believe_all(
             best = max(dict.fromkeys(said[row]), key=lambda label, row=row: posterior[row, label])  # type: ignore[misc]
             believed, trust = case.classes[best], float(posterior[row, best])
             # Of a class that came after its training the model knows too little to speak against it.
-            weight = lead(posterior[row], best) if believed in live.predictor.classes else trust
-            found[name] = Belief(believed, trust, weight, given.get(row, {}))
+            strength = lead(posterior[row], best) if believed in live.predictor.classes else trust
+            found[name] = Belief(believed, trust, strength, given.get(row, {}))
         else:
             found[name] = Belief(None, 0.0, 0.0, {})
     return found
 
 
 def lead(posterior: NDArray[np.float64], label: int) -> float:
-    """What speaks for a class beyond what speaks for the likeliest other one, 0..1: the weight to learn it with.
+    """What speaks for a class beyond what speaks for the likeliest other one, 0..1: the strength to learn it with.
 
-    Learnt with its probability as weight, a label that is probably wrong would still do harm: nothing of the other
-    classes' probability is learnt against it, and many who lie alike in small doses would move the model.
+    Learnt by its probability, a label that is probably wrong would still do harm: nothing of the other classes'
+    probability is learnt against it, and many who lie alike in small doses would move the model.
 
     >>> lead(np.array([0.25, 0.75]), 1), lead(np.array([0.25, 0.75]), 0)
     (0.5, 0.0)

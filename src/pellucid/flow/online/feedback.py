@@ -48,7 +48,7 @@ class Heard:
     sample: str
     label: str | None  # what the votes on the sample say together
     trust: float  # 0..1: P(that label is right)
-    weight: float  # 0..1: with which the model has learnt it
+    weight: float  # 0..1: how much of that label the model has learnt from the image
     action: str  # "learnt", "unlearnt", "undone" by the guard, or "recorded" where nothing changes
     reason: str  # why not, where it was not learnt
     model: str  # "NAME@VERSION"
@@ -61,7 +61,7 @@ class Heard:
 def hear(live: LiveModel, said: Said, *, source: str = "direct") -> Heard:
     """Records the vote and learns what follows, in one transaction; the same key of the same source counts once.
 
-    The sample stands in the model once, under the label and with the weight that all its votes have together; where
+    The sample stands in the model once, under the label and with the strength that all its votes have together; where
     they tell nothing, it does not stand there. A step that hurts the guard is undone; the vote stays.
 
     Raises:
@@ -128,7 +128,7 @@ def _hear(draft: Draft, connection: sa.Connection, said: Said) -> Heard:
         sample=vote.sample,
         label=belief.label,
         trust=round(belief.trust, 4),
-        weight=round(live.stands(vote.sample)[1], 4),
+        weight=round(live.stands(vote.sample).credit, 4),
         action=action,
         reason=reason,
         model=live.model.ref,
@@ -146,23 +146,24 @@ def _take(
     if why := _untouchable(live, sample):
         return "recorded", why
     stood = live.stands(sample)
-    weight = round(min(belief.weight, 1 - float(live.weights_of_copies([sample], view.X)[0])), 6)
-    if weight > 0:
-        entry = Entry(sample, belief.label, weight, "learn", "", vote)
-    elif stood[1] > 0 and belief.weight <= 0:
+    strength, room = belief.strength, round(1 - float(live.weights_of_copies([sample], view.X)[0]), 6)
+    learns = strength > 0 and room > 0
+    if learns:
+        entry = Entry(sample, belief.label, min(1.0, room), "learn", "", vote, strength=strength)
+    elif stood.weight > 0 and strength <= 0:
         entry = Entry(sample, None, 0.0, "unlearn", _DOUBTED, vote)
     else:
-        return "recorded", _COPIED if belief.weight > 0 else _DOUBTED
+        return "recorded", _COPIED if strength > 0 else _DOUBTED
     steps, before = draft.steps, live.guarded()
     draft.learn([entry], view)
     if hurt := live.hurt(before):
         draft.undo(steps)
-        label = live.classes[stood[0]] if stood[1] > 0 else None
-        entry = Entry(sample, label, stood[1], "guard", hurt, vote)
+        label = live.classes[stood.number] if stood.weight > 0 else None
+        entry = Entry(sample, label, stood.weight, "guard", hurt, vote, strength=stood.strength)
     draft.record(connection, [entry])
     if hurt:
         return "undone", hurt
-    return ("learnt", "") if weight > 0 else ("unlearnt", _DOUBTED)
+    return ("learnt", "") if learns else ("unlearnt", _DOUBTED)
 
 
 def _claim(connection: sa.Connection, source: str, key: str, heard: Heard) -> None:

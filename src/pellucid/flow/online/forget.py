@@ -256,7 +256,7 @@ class _Run:
 
 
 def _note_lost(live: LiveModel, lost: Sequence[str]) -> str:
-    learnt = [name for name in lost if live.stands(name)[1] > 0]
+    learnt = [name for name in lost if live.stands(name).weight > 0]
     if not learnt:
         return ""
     return (
@@ -266,7 +266,7 @@ def _note_lost(live: LiveModel, lost: Sequence[str]) -> str:
 
 
 def _check_rest(live: LiveModel, moved: Judged) -> None:
-    places = {name: live.classes[number] for name, (number, _) in live.learnt().items()}
+    places = {name: live.classes[place.number] for name, place in live.learnt().items()}
     places |= {entry.sample: str(entry.label) for entry in moved.entries}
     for entry in moved.entries:
         if entry.weight == 0:
@@ -293,7 +293,7 @@ def _on_test(workspace: Workspace, live: LiveModel, before: Answerer, after: Ans
         if row.split is Split.TEST
         and row.status is Status.OK
         and row.label in live.classes
-        and live.stands(row.sample)[1] == 0
+        and live.stands(row.sample).weight == 0
     ]
     vectors = embed_intact(workspace, live.predictor.extractor, [row.sample for row in rows])
     rows = [row for row in rows if row.sample in vectors]

@@ -60,10 +60,12 @@ class Gallery:
         for place in np.argsort(-similarity, kind="stable").tolist():
             if len(found) == k:
                 break
-            number, weight = self._live.stands(names[place])
-            if names[place] == without or weight <= 0 or (label is not None and self._live.classes[number] != label):
+            stands = self._live.stands(names[place])
+            if names[place] == without or stands.credit <= 0:
                 continue
-            found.append(Near(names[place], self._live.classes[number], float(np.clip(similarity[place], -1, 1))))
+            learnt = self._live.classes[stands.number]
+            if label is None or learnt == label:
+                found.append(Near(names[place], learnt, float(np.clip(similarity[place], -1, 1))))
         return tuple(found)
 
     def nearest_to(self, sample: str, k: int, *labels: str | None) -> list[tuple[Near, ...]]:

@@ -13,6 +13,7 @@ from pellucid.flow.online.answerer import Views
 from pellucid.flow.online.belief import believe_all
 from pellucid.flow.online.draft import Draft
 from pellucid.flow.online.live import LiveModel, unit
+from pellucid.flow.online.place import NOWHERE
 from pellucid.store.datasets import list_versions
 from pellucid.store.ledger import Entry, entries_after
 from pellucid.store.live_vectors import keep_vectors
@@ -74,12 +75,14 @@ def judge(
         belief = beliefs[name]
         believed = live.may_learn(name) and name in open_ and name not in refused
         if believed:
-            place: tuple[str | None, float] = (belief.label if belief.weight > 0 else None, belief.weight)
+            label, weight = (belief.label, 1.0) if belief.strength > 0 else (None, 0.0)
+            entry = Entry(name, label, weight, action, reason, strength=belief.strength)
         else:
-            number, weight = live.trained(name) if live.may_learn(name) else (-1, 0.0)
-            place = (live.classes[number] if weight > 0 else None, weight)
-        entries.append(Entry(name, *place, action, reason))
-        is_shared.append(believed and place[1] > 0)
+            place = live.trained(name) if live.may_learn(name) else NOWHERE
+            label = live.classes[place.number] if place.weight > 0 else None
+            entry = Entry(name, label, place.weight, action, reason, strength=place.strength)
+        entries.append(entry)
+        is_shared.append(believed and entry.weight > 0)
     lost = tuple(name for name in wanted if name in live.lost)
     return Judged(tuple(_share(live, entries, views, np.array(is_shared, np.bool_))), views, lost)
 
@@ -97,18 +100,13 @@ def keep_views(live: LiveModel, connection: sa.Connection, judged: Judged) -> No
 
 def differ(live: LiveModel, judged: Judged, least: float = 1e-6) -> Judged:
     """Those that would stand under another label, or of which what is learnt differs by more than ``least``."""
-    names = [entry.sample for entry in judged.entries]
-    numbers, *now = live.taught(names)
-    places = [
-        (live.classes.index(entry.label) if entry.label in live.classes else -1, entry.weight)
-        for entry in judged.entries
-    ]
-    _, *then = live.teaching(names, places)
-    labels = [live.classes[number] if weight > 0 else None for number, weight in zip(numbers, now[0], strict=True)]
-    moved = np.array([label != entry.label for label, entry in zip(labels, judged.entries, strict=True)], np.bool_)
-    for before, after in ((now[0], then[0]), (now[0] * now[1], then[0] * then[1])):  # the row's weight, the target's
-        moved |= np.abs(before - after) > least
-    return judged.only(moved)
+    moved = []
+    for entry in judged.entries:
+        place = live.stands(entry.sample)
+        label = live.classes[place.number] if place.weight > 0 else None
+        far = max(abs(place.weight - entry.weight), abs(place.credit - entry.credit))
+        moved.append(label != entry.label or far > least)
+    return judged.only(np.array(moved, np.bool_))
 
 
 def refused_samples(live: LiveModel, connection: sa.Connection) -> set[str]:
@@ -135,9 +133,10 @@ def learn_guarded(draft: Draft, judged: Judged) -> tuple[list[Entry], int]:
     draft.undo(steps)
     if len(judged.entries) == 1:
         (entry,) = judged.entries
-        number, weight = live.stands(entry.sample)
-        label = live.classes[number] if weight > 0 else None
-        return [replace(entry, label=label, weight=weight, action="guard", reason=hurt)], 1
+        place = live.stands(entry.sample)
+        label = live.classes[place.number] if place.weight > 0 else None
+        back = replace(entry, label=label, weight=place.weight, strength=place.strength)
+        return [replace(back, action="guard", reason=hurt)], 1
     first = np.arange(len(judged.entries)) < len(judged.entries) // 2
     entries, undone = learn_guarded(draft, judged.only(first))
     more, others = learn_guarded(draft, judged.only(~first))

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from pellucid.errors import StorageError
 from pellucid.flow.data.embed import embed_intact, embed_samples
 from pellucid.flow.online.answerer import Answerer, Views
+from pellucid.flow.online.place import NOWHERE, Place, as_arrays
 from pellucid.flow.online.recent import RecentVectors
 from pellucid.flow.training.learn import gather
 from pellucid.flow.training.predict import open_predictor
@@ -35,7 +36,6 @@ from pellucid.store.live_vectors import vectors_of
 from pellucid.store.manifests import read_manifest
 from pellucid.types import TRUST_SCALE, ModelVersion, Row, Split, Status
 
-UNLEARNT = (-1, 0.0)
 RECENT = 2000  # images among which copies are looked for, the newest
 HURTS = 0.01  # of the guard's accuracy: a step that takes it lower than so far below the champion's is undone
 
@@ -44,7 +44,7 @@ HURTS = 0.01  # of the guard's accuracy: a step that takes it lower than so far 
 class Undo:
     """How samples stood before a step."""
 
-    places: Mapping[str, tuple[int, float]]  # of each that was moved, see `LiveModel.stands`
+    places: Mapping[str, Place]  # of each that was moved
     views: Views  # of them, in that order
     classes: tuple[str, ...]  # that there were
 
@@ -81,8 +81,8 @@ class LiveModel:
         self.classes = self.predictor.classes
         self._online: OnlineHead | None = None
         self._span: Span | None = None
-        self._trained: dict[str, tuple[int, float]] = {}  # class number and trust of each sample of the training
-        self._stands: dict[str, tuple[int, float]] = {}  # of each sample that is learnt: that, or its weight
+        self._trained: dict[str, Place] = {}  # of each sample of the training
+        self._stands: dict[str, Place] = {}  # of each sample that is learnt
         self._recent = RecentVectors(self.predictor.extractor.dim, RECENT)
         self._ledger = 0
         self._version = 0  # of the dataset: the newest whose splits are known
@@ -116,27 +116,20 @@ class LiveModel:
             raise StorageError(f"{self.model.ref} has a head that cannot learn single rows; train `kernel` or `ridge`")
         return self._online
 
-    def stands(self, sample: str) -> tuple[int, float]:
-        """The class number and weight with which the model has learnt the sample; -1 and 0 where it has not.
+    def stands(self, sample: str) -> Place:
+        """How the model has learnt the sample; `NOWHERE` where it has not."""
+        return self._stands.get(sample, NOWHERE)
 
-        As long as the sample stands as it was trained, the weight is its label's trust.
-        """
-        return self._stands.get(sample, UNLEARNT)
-
-    def trained(self, sample: str) -> tuple[int, float]:
+    def trained(self, sample: str) -> Place:
         """The same as it was trained, before all learning since."""
-        return self._trained.get(sample, UNLEARNT)
+        return self._trained.get(sample, NOWHERE)
 
     def taught(self, names: Sequence[str]) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]:
-        """Class numbers, weights and strengths (n,) with which the head has learnt samples; -1, 0, 1 where it has not.
+        """How the head has learnt samples: class numbers, weights and strengths, (n,)."""
+        return as_arrays([self.stands(name) for name in names])
 
-        What training did not quite believe it has learnt in full, with a label of less strength; of feedback each
-        label has a weight.
-        """
-        return self.teaching(names, [self.stands(name) for name in names])
-
-    def learnt(self) -> Mapping[str, tuple[int, float]]:
-        """Every sample that is learnt, with its class number and weight as of `stands`."""
+    def learnt(self) -> Mapping[str, Place]:
+        """Every sample that is learnt, and how."""
         return self._stands
 
     def class_number(self, label: str) -> int:
@@ -225,9 +218,9 @@ class LiveModel:
         """
         classes = self.classes
         after = {
-            item.sample: (self.class_number(item.label), item.weight)
+            item.sample: Place(self.class_number(item.label), item.weight, item.strength)
             if item.label is not None and item.weight > 0
-            else UNLEARNT
+            else NOWHERE
             for item in entries
         }
         moved = np.array([self.stands(name) != place for name, place in after.items()], np.bool_)
@@ -281,12 +274,12 @@ class LiveModel:
         out = set(names)
         others, alike = self._recent.alike(unit(X), self.copy_cosine)
         weights = [
-            self.stands(name)[1] if name not in out and self.stands(name) != self.trained(name) else 0.0
+            self.stands(name).weight if name not in out and self.stands(name) != self.trained(name) else 0.0
             for name in others
         ]
         return np.asarray(alike @ np.array(weights, np.float64))
 
-    def _move(self, views: Views, old: Mapping[str, tuple[int, float]], new: Mapping[str, tuple[int, float]]) -> None:
+    def _move(self, views: Views, old: Mapping[str, Place], new: Mapping[str, Place]) -> None:
         """Learns first and forgets then, all of it or nothing: a statistic never runs empty on the way.
 
         Args:
@@ -294,7 +287,7 @@ class LiveModel:
             new: where they are to stand.
         """
         names = list(old)
-        come, gone = (_rows_at(views, *self.teaching(names, [places[name] for name in names])) for places in (new, old))
+        come, gone = (_rows_at(views, [places[name] for name in names]) for places in (new, old))
         if come is not None:
             self.online.learn(*come)
         try:
@@ -305,23 +298,11 @@ class LiveModel:
                 self.online.forget(*come)
             raise
         for name in names:
-            if new[name][1] > 0:
+            if new[name].weight > 0:
                 self._stands[name] = new[name]
             else:
                 self._stands.pop(name, None)
         self._recent.put(names, unit(views.X))
-
-    def teaching(
-        self, names: Sequence[str], places: Sequence[tuple[int, float]]
-    ) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]:
-        """What the head would learn of samples at such places: class numbers, weights and strengths, (n,)."""
-        numbers = np.array([number for number, _ in places], np.intp)
-        shares = np.array([share for _, share in places], np.float64)
-        trained = np.array([p == self._trained.get(name) for name, p in zip(names, places, strict=True)], np.bool_)
-        return numbers, np.where(trained, 1.0, shares), np.where(trained, self._strength(shares), 1.0)
-
-    def _strength(self, trust: NDArray[np.float64]) -> NDArray[np.float64]:
-        return strength(trust, len(np.asarray(self.predictor.head.classes_)))  # of the classes that it was trained on
 
     def _resume(self, rows: Sequence[Row]) -> None:
         train = [row for row in rows if row.split is Split.TRAIN and row.status is Status.OK and row.label is not None]
@@ -333,11 +314,13 @@ class LiveModel:
         X = embed_samples(self.workspace, self.predictor.extractor, [row.sample for row in learnt])
         y = np.array([self.classes.index(str(row.label)) for row in learnt], np.intp)
         trust = np.array([row.trust / TRUST_SCALE for row in learnt], np.float64)
-        self._online = OnlineHead.resume(self.predictor.head, X, y, np.ones(len(y)), self._strength(trust))
+        strengths = strength(trust, len(np.asarray(self.predictor.head.classes_)))
+        self._online = OnlineHead.resume(self.predictor.head, X, y, np.ones(len(y)), strengths)
         self._span = self._online.span(self._online.lift(X))
         self.copy_cosine = copy_cosine(X, [row.group for row in learnt])
         self._trained = {
-            row.sample: (int(number), float(share)) for row, number, share in zip(learnt, y, trust, strict=True)
+            row.sample: Place(int(number), 1.0, float(share))
+            for row, number, share in zip(learnt, y, strengths, strict=True)
         }
         self._stands = dict(self._trained)
 
@@ -370,9 +353,10 @@ class LiveModel:
 
 
 def _rows_at(
-    views: Views, numbers: NDArray[np.intp], weights: NDArray[np.float64], strengths: NDArray[np.float64]
+    views: Views, places: Sequence[Place]
 ) -> tuple[NDArray[np.floating[Any]], NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]] | None:
     """What the head is to learn or to forget of rows at these places; None where that is none."""
+    numbers, weights, strengths = as_arrays(places)
     learnt = weights > 0
     return (views.rows[learnt], numbers[learnt], weights[learnt], strengths[learnt]) if learnt.any() else None
 

@@ -12,7 +12,7 @@ from pellucid.flow.online.live import LiveModel
 from pellucid.store.votes import samples_said
 from pellucid.types import Split
 
-MOVED = 0.1  # of a sample's weight: what changes less is left alone, so that a cycle comes to rest
+MOVED = 0.1  # of a sample's weight or credit: what changes less is left alone, so that a cycle comes to rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Reaudit:
     judged: int  # samples with votes that were said directly, without the lost ones
     unlearnt: int  # samples that are learnt no longer
     relabelled: int  # learnt under another label now
-    reweighed: int  # learnt with another weight
+    reweighed: int  # learnt with another weight or strength
     added: int  # learnt now, and not before
     undone: int  # changes that the guard has undone
     lost: int  # samples that nobody could judge, because their images are gone
@@ -35,8 +35,9 @@ def reaudit(live: LiveModel) -> Reaudit:
 
     Voters are judged by what the model, without the sample, and all others say of their words now, not when they were
     said; votes on trusted images are checked against what is known of these. Near-copies share the weight of one image
-    evenly. A sample moves where its label changes or its weight by more than ``MOVED``; moves that hurt the guard are
-    undone. A model whose head cannot learn online is left alone. One transaction, with the model as before if it fails.
+    evenly. A sample moves where its label changes, or its weight or credit by more than ``MOVED``; moves that hurt the
+    guard are undone. A model whose head cannot learn online is left alone. One transaction, with the model as before
+    if it fails.
 
     Raises:
         StorageError, ConcurrencyError: nothing was changed.
@@ -56,15 +57,15 @@ def reaudit(live: LiveModel) -> Reaudit:
         draft.record(connection, entries)
     counts = {"unlearnt": 0, "relabelled": 0, "reweighed": 0, "added": 0}
     for entry in entries:
-        number, weight = places[entry.sample]
+        place = places[entry.sample]
         if entry.action == "guard":
             continue
         if entry.weight == 0:
             counts["unlearnt"] += 1
-        elif weight == 0:
+        elif place.weight == 0:
             counts["added"] += 1
         else:
-            counts["reweighed" if live.classes[number] == entry.label else "relabelled"] += 1
+            counts["reweighed" if live.classes[place.number] == entry.label else "relabelled"] += 1
     n_lost = len(judged.lost)
     return Reaudit(live.model.ref, len(names) - n_lost, undone=undone, lost=n_lost, ledger=draft.ledger, **counts)
 
@@ -72,4 +73,4 @@ def reaudit(live: LiveModel) -> Reaudit:
 def _follows(live: LiveModel, sample: str) -> bool:
     """Whether the sample may move: trusted ones are only looked at, and what has since become one is unlearnt."""
     row = live.rows.get(sample)
-    return row is None or row.split is Split.TRAIN or live.stands(sample)[1] > 0
+    return row is None or row.split is Split.TRAIN or live.stands(sample).weight > 0

@@ -19,7 +19,7 @@ class TakenBack:
     vote: int
     sample: str
     label: str  # that had been said
-    weight: float  # 0..1: with which the model has now learnt the sample
+    weight: float  # 0..1: how much the model has now learnt of the sample's label
     ledger: int  # the newest entry that the model then held
 
 
@@ -51,4 +51,4 @@ def take_back(live: LiveModel, sample: str, vote: int, voter: str) -> TakenBack:
                 moved = differ(live, judge(live, connection, [sample], action="unlearn", reason="taken back"))
                 draft.learn(moved.entries, moved.views)
                 draft.record(connection, moved.entries)
-        return TakenBack(vote, sample, said.label, live.stands(sample)[1], draft.ledger)
+        return TakenBack(vote, sample, said.label, live.stands(sample).credit, draft.ledger)

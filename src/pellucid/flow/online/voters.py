@@ -15,6 +15,7 @@ from pellucid.evaluate.evaluation import Estimate
 from pellucid.flow.online.belief import PRIORS, RECORD
 from pellucid.flow.online.conduct import Conduct, believed_labels, conduct_of, usual_shares
 from pellucid.flow.workspace import Workspace
+from pellucid.heads.statistic import strength
 from pellucid.labels.ballots import ROLES, Ballots
 from pellucid.labels.consensus import HEARD
 from pellucid.noise.reliability import interval_of, reliability
@@ -128,20 +129,20 @@ def _reliability(said: Ballots, roles: set[Role], n_classes: int) -> Estimate | 
 
 
 def _learnt(workspace: Workspace, connection: sa.Connection, dataset: str) -> Mapping[str, tuple[str, float]] | None:
-    """The label and weight of each sample that the champion has learnt; None where there is no champion."""
+    """The label of each sample that the champion has learnt, and how much of it; None where there is no champion."""
     crowned = alias_state(connection, dataset, CHAMPION).version
     if crowned is None:
         return None
     model = get_model(connection, f"{dataset}@{crowned}")
     rows = read_manifest(workspace.blobs, get_version(connection, model.dataset).content_id)
+    train = [row for row in rows if row.split is Split.TRAIN and row.status is Status.OK and row.trust]
+    shares = strength(np.array([row.trust / TRUST_SCALE for row in train]), len(model.classes))
     found = {
-        row.sample: (row.label, row.trust / TRUST_SCALE)
-        for row in rows
-        if row.split is Split.TRAIN and row.status is Status.OK and row.trust and row.label is not None
+        row.sample: (row.label, float(share)) for row, share in zip(train, shares, strict=True) if row.label is not None
     }
     for entry in entries_after(connection, model, 0):
         if entry.label is not None and entry.weight > 0:
-            found[entry.sample] = entry.label, entry.weight
+            found[entry.sample] = entry.label, entry.credit
         else:
             found.pop(entry.sample, None)
     return found

@@ -61,6 +61,7 @@ ledger = Table(
     Column("sample_id", ForeignKey("sample.id"), nullable=False, index=True),
     Column("label", Text),  # NULL where the sample is no longer learnt
     Column("weight", Float, nullable=False),
+    Column("strength", Float, nullable=False, server_default="1"),
     Column("action", String(16), nullable=False),
     Column("reason", Text, nullable=False),
     Column("vote_id", ForeignKey("vote.id")),  # the vote that was the occasion
