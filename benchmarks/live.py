@@ -1,6 +1,6 @@
 """A Tuesday of erring users through the server's own API: how accurate each way of learning is as the day goes on.
 
-    python benchmarks/live.py            trashnet, three seeds: a quarter of an hour on two cores
+    python benchmarks/live.py            trashnet, eight seeds: a quarter of an hour on two cores
     python benchmarks/live.py --quick    one seed, sixty labels
 
 Monday's pictures, with true labels, are ingested (a tenth of them trusted) and a champion is trained, promoted and
@@ -44,7 +44,7 @@ from pellucid.stream.http_sender import HttpSender
 from pellucid.stream.simulation import play
 from serving import NAME, Served, server
 
-SEEDS, BLOCKS = (0, 1, 2), 8
+SEEDS, BLOCKS = tuple(range(8)), 8
 OURS, FROZEN, NAIVE, PUBLISHED, TRUTH = "pellucid", "frozen", "naive", "published", "true labels"
 NAMES = {
     OURS: "Pellucid, live",

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,13 @@ import pytest
 
 from pellucid.errors import NotFoundError, UsageError
 from pellucid.flow.online import draft as module
+from pellucid.flow.online import feedback as feedback_module
 from pellucid.flow.online.answer import Asked, answer
+from pellucid.flow.online.belief import Belief, believe_votes, dose
 from pellucid.flow.online.feedback import Said, hear
 from pellucid.flow.online.live import Guard, LiveModel
 from pellucid.flow.online.place import NOWHERE
+from pellucid.flow.online.reaudit import reaudit
 from pellucid.store.ledger import entries_after
 from pellucid.store.votes import find_votes
 from pellucid.types import Answer, Role, Split
@@ -185,10 +189,37 @@ def test_near_copies_together_have_the_weight_of_one_image(pets: Pets) -> None:
     assert len(samples) >= 4
     heard = [pets.say(name, "cat", voter=f"u{place}", role=Role.ANNOTATOR) for place, name in enumerate(samples)]
     assert heard[0].action == "learnt"
-    assert sum(pets.live.stands(name).weight for name in samples) <= 1 + 1e-6
+    assert sum(pets.live.stands(name).credit for name in samples) <= 1 + 1e-6
     truth = [pets.say(name, "dog", role=Role.GROUND_TRUTH) for name in samples]
-    assert sum(pets.live.stands(name).weight for name in samples) == pytest.approx(1)
+    assert sum(pets.live.stands(name).credit for name in samples) == pytest.approx(1)
     assert any("near-copies" in item.reason for item in truth)
+    reaudit(pets.live)
+    assert [pets.live.stands(name).weight for name in samples] == pytest.approx([1 / len(samples)] * len(samples))
+
+
+@pytest.mark.parametrize(("ahead", "weight", "at_least"), [(1e-9, 0.0, 0.99), (0.004, 0.02, 0.9), (0.1, 0.5, 0.79)])
+def test_a_word_that_is_hardly_believed_stands_in_nobodys_way(
+    pets: Pets, monkeypatch: pytest.MonkeyPatch, ahead: float, weight: float, at_least: float
+) -> None:
+    asked = [Asked(picture_bytes("cat", 1000, compress_level=level)) for level in range(10)]
+    found = answer(pets.project.workspace, pets.live.answerer, asked)
+    one, two = sorted({item.sample for item in found if isinstance(item, Answer)})[:2]
+    others, before = pets.show("cat", *range(8)), pets.weights()
+
+    def hardly(*given: Any) -> Belief:
+        counts, learnt = dose(ahead)
+        return replace(believe_votes(*given), weight=counts, strength=learnt)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(feedback_module, "believe_votes", hardly)
+        heard = [pets.say(name, "dog", voter="eve") for name in (one, *others)]
+    assert [pets.live.stands(name).weight for name in (one, *others)] == [weight] * 9
+    assert all(item.weight == pytest.approx(ahead, abs=1e-4) for item in heard)
+    assert (np.abs(pets.weights() - before).max() == 0) == (weight == 0)
+    assert pets.say(two, "cat", voter="judge", role=Role.GROUND_TRUTH).weight >= at_least
+    reaudit(pets.live)
+    assert pets.live.stands(two).credit >= at_least
+    np.testing.assert_allclose(pets.weights(), refit(pets.live), atol=1e-8)
 
 
 def test_a_transaction_that_fails_leaves_the_model_as_it_was(pets: Pets, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,3 +288,22 @@ def test_killed_in_the_middle_and_sent_again_counts_once(pets: Pets, kill_after:
     np.testing.assert_allclose(pets.weights(), refit(pets.live), atol=1e-8)
     again = pets.again()
     assert dict(again.learnt()) == dict(pets.live.learnt())
+
+
+def test_what_the_guard_undoes_at_every_judging_is_written_down_once(
+    pets: Pets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lies = pets.show("cat", 0, 1)
+    with monkeypatch.context() as patch:
+        believed = Belief("dog", 1.0, 1.0, 1.0, {})
+        patch.setattr(feedback_module, "believe_votes", lambda *given: believed)
+        for sample in lies:
+            pets.say(sample, "dog", voter="eve")
+    with pets.project.workspace.database.read() as connection:
+        views = pets.live.look_up(connection, lies)
+    pets.live.guard, pets.live.best = Guard(views.rows, np.ones(2, np.intp)), 1.0  # which says dog
+    assert pets.live.guarded() == 1.0
+    found = [(reaudit(pets.live).undone, len(ledger(pets))) for _ in range(3)]
+    assert found == [(found[0][0], found[0][1])] * 3
+    assert found[0][0] >= 1
+    assert ledger(pets)[-1] == ("guard", "dog")

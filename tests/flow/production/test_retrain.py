@@ -9,9 +9,11 @@ import pytest
 
 from pellucid import Project
 from pellucid.errors import ConcurrencyError, ConfigError, NotFoundError, TrainingError
+from pellucid.flow.online.answer import look, record_looks, store_images
 from pellucid.flow.production import retrain as module
 from pellucid.flow.production.retrain import Retrainings, retrain
 from pellucid.flow.production.triggers import due, plan_of
+from pellucid.flow.training.predict import open_predictor
 from pellucid.flow.training.worker import work
 from pellucid.store.firings import FiringState, firings_of
 from pellucid.store.votes import add_votes
@@ -334,3 +336,26 @@ def test_a_wrong_table_is_named(make_project: Callable[..., Project], table: dic
         plan_of(make_project(retrain={"dataset": "pets", **table}).workspace.settings)
     with pytest.raises(ConfigError, match="names no dataset"):
         plan_of(make_project(retrain={"votes": 3}).workspace.settings)
+
+
+def test_no_word_of_a_user_touches_what_is_measured_on(pets: MakePets, picture: Callable[..., bytes]) -> None:
+    project, now = pets(), datetime.now(UTC)
+    before = project.inspect("pets").rows
+    measured = {row.sample: (row.label, row.split) for row in before if row.split is not Split.TRAIN}
+    looks = project.workspace, open_predictor(project.workspace, project.model("pets")).extractor
+    with project.workspace.database.write() as connection:
+        live = [look(*looks, picture("cat", 2000 + place)) for place in range(60)]
+        record_looks(project.workspace.database, connection, "f" * 64, live, store_images(project.workspace, live))
+        shown = [item.sample.id for item in live]
+        lies = [Vote("pets", name, "dog" if label == "cat" else "cat", Role.USER, "eve", now)
+                for name, (label, _) in measured.items()]  # fmt: skip
+        words = [Vote("pets", name, "cat", Role.USER, "ann", now) for name in shown]
+        add_votes(connection, [*lies, *words])
+    (train, other) = (project.retrain("pets").version, shown[0])
+    rows = {row.sample: row for row in project.inspect(train or "").rows}
+    assert {name: (rows[name].label, rows[name].split) for name in measured} == measured
+    assert {rows[name].split for name in shown} == {Split.TRAIN}, "nobody has vouched for their labels"
+    assert project.impact(other).versions[-1][1].split is Split.TRAIN
+    person = next(name for name, (label, split) in measured.items() if split is Split.TEST and label == "cat")
+    project.settle("pets", [person], "dog", voter="ann")
+    assert {row.sample: row for row in project.inspect("pets").rows}[person].label != "cat", "ground truth counts"

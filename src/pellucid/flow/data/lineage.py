@@ -114,8 +114,9 @@ def impact(workspace: Workspace, prefix: str) -> Impact:
         versions = list_versions(connection)
         names = sorted({version.dataset for version in versions})
         files = {name: sightings_of(connection, name, [sample]).get(sample, []) for name in names}
-        votes = [vote for name in names for vote in votes_of(connection, name, [sample]).get(sample, [])]
-        versions = [version for version in versions if files[version.dataset]]  # the others need not be read
+        said = {name: votes_of(connection, name, [sample]).get(sample, []) for name in names}
+        # An image that came by feedback has votes and no file; the other datasets need not be read.
+        versions = [version for version in versions if files[version.dataset] or said[version.dataset]]
         models = list_models(connection)
         predictions = predictions_of(connection, sample)
         counts = count_by_model(connection)
@@ -129,7 +130,7 @@ def impact(workspace: Workspace, prefix: str) -> Impact:
     return Impact(
         sample=sample,
         files={name: tuple(found) for name, found in files.items() if found},
-        votes=tuple(votes),
+        votes=tuple(vote for votes in said.values() for vote in votes),
         versions=tuple(rows.items()),
         learnt_by=tuple(learnt),
         judged=tuple(model.ref for model in models if usable.get(model.dataset) in (Split.TEST, Split.TRUSTED)),

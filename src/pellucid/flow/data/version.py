@@ -189,7 +189,7 @@ def without_retracted(connection: sa.Connection, version: DatasetVersion, rows: 
     old, new = that_counted(retracted), that_counted(None)
     found: dict[str, Row] = {}
     for name, row in touched.items():
-        before, left = old.get(name, []), new.get(name, [])
+        before, left = (_that_touch(row, votes.get(name, [])) for votes in (old, new))
         gone = [vote for vote in before if vote not in left]
         if _standing(before) == _standing(left) or (row.split is Split.TRUSTED and not _any_truth(gone)):
             continue
@@ -258,7 +258,7 @@ class _Draft:
             self._ids,
             [rows[name].label for name in self._ids],
             groups,
-            self._given(),
+            self._given(rows),
             test_fraction=self._rules.test_fraction,
             trusted_fraction=self._rules.trusted_fraction,
             seed=self._rules.seed,
@@ -300,9 +300,10 @@ class _Draft:
         votes = votes_of(self._connection, self._dataset, ids) if self._parent else {}
         earlier = votes_of(self._connection, self._dataset, ids, without=self._recorded, before=self._before_retraction)
         for name in ids:
-            old = earlier.get(name, [])
-            new = [*votes.get(name, ()), *self._said.get(name, ())]
-            said, before = derive([vote for vote in new if vote.voter != KEEPER]), rows.get(name)
+            before = rows.get(name)
+            old = _that_touch(before, earlier.get(name, []))
+            new = _that_touch(before, [*votes.get(name, ()), *self._said.get(name, ())])
+            said = derive([vote for vote in new if vote.voter != KEEPER])
             changed = [*(vote for vote in new if vote not in old), *(vote for vote in old if vote not in new)]
             if before is not None and before.split is Split.TRUSTED and not _any_truth(changed):
                 continue  # no feedback touches what is known to be right
@@ -314,13 +315,21 @@ class _Draft:
             # Where nobody has said anything new, what an audit made of the label stays.
         return rows
 
-    def _given(self) -> list[Split | None]:
-        """The splits that are decided: by the version before for all that ever had a vote, else by the source."""
+    def _given(self, rows: Mapping[str, Row]) -> list[Split | None]:
+        """The splits that are decided: by the version before for all that ever had a vote, else by the source.
+
+        What nobody but users has labelled is for training: an accuracy by the words of those who err says little.
+        """
         kept = {row.sample: row.split for row in self._before.values() if row.status is not Status.UNLABELLED}
         undecided = [name for name in self._before if name not in kept]
         earlier = sightings_of(self._connection, self._dataset, undecided)
         given = _source_splits(item for items in earlier.values() for item in items)
         given |= _source_splits(self._new)
+        fresh = [name for name in self._ids if name not in kept and rows[name].label is not None]
+        votes = votes_of(self._connection, self._dataset, fresh) if self._parent else {}
+        for name in fresh:
+            if all(map(_is_users, [*votes.get(name, ()), *self._said.get(name, ())])):
+                given[name] = Split.TRAIN
         given |= kept  # for ever, whatever a later source says: what was learnt must not become a test
         return [given.get(name) for name in self._ids]
 
@@ -347,6 +356,16 @@ class _Draft:
 
 def _standing(votes: Iterable[Vote]) -> set[tuple[str, str, Role]]:
     return {(vote.voter, vote.label, vote.role) for vote in last_words(votes)}
+
+
+def _that_touch(row: Row | None, votes: Sequence[Vote]) -> list[Vote]:
+    """The votes that may change the row's label: on what is measured on, none of users."""
+    measured = row is not None and row.split is not Split.TRAIN
+    return [vote for vote in votes if not (measured and _is_users(vote))]
+
+
+def _is_users(vote: Vote) -> bool:
+    return vote.role is Role.USER and vote.import_id is None
 
 
 def _any_truth(votes: Iterable[Vote]) -> bool:

@@ -17,6 +17,7 @@ from pellucid.store.votes import supports_of
 from pellucid.types import KEEPER, Role, Vote
 
 RECORD = 500  # newest votes that a voter's record is made of
+FULL = 0.2  # lead from which on an image counts in full
 
 # Right and wrong votes that a new voter begins with.
 PRIORS: Mapping[Role, tuple[float, float]] = {Role.USER: (2.0, 2.0), Role.ANNOTATOR: (18.0, 2.0)}
@@ -28,7 +29,8 @@ class Belief:
 
     label: str | None  # None where nobody has said anything that counts
     trust: float  # 0..1: P(the label is right)
-    strength: float  # 0..1: how much of it is learnt; see `lead`
+    weight: float  # 0..1: how much the image counts; 0 where nothing is to be learnt. See `dose`
+    strength: float  # 0..1: how much of the label is learnt
     support: Mapping[str, float]  # by voter: P(the voter's label is right) by model and other voters
 
 
@@ -84,20 +86,20 @@ def believe_all(
         if name in case.spoken:
             label_said = case.spoken[name]
             certain = 1.0 if label_said is not None else 0.0
-            found[name] = Belief(label_said, certain, certain, {})
+            found[name] = Belief(label_said, certain, *dose(certain), {})
         elif row in said:
             best = max(dict.fromkeys(said[row]), key=lambda label, row=row: posterior[row, label])  # type: ignore[misc]
             believed, trust = case.classes[best], float(posterior[row, best])
             # Of a class that came after its training the model knows too little to speak against it.
-            strength = lead(posterior[row], best) if believed in live.predictor.classes else trust
-            found[name] = Belief(believed, trust, strength, given.get(row, {}))
+            ahead = lead(posterior[row], best) if believed in live.predictor.classes else trust
+            found[name] = Belief(believed, trust, *dose(ahead), given.get(row, {}))
         else:
-            found[name] = Belief(None, 0.0, 0.0, {})
+            found[name] = Belief(None, 0.0, *dose(0.0), {})
     return found
 
 
 def lead(posterior: NDArray[np.float64], label: int) -> float:
-    """What speaks for a class beyond what speaks for the likeliest other one, 0..1: the strength to learn it with.
+    """What speaks for a class beyond what speaks for the likeliest other one, 0..1: how much of it is to be learnt.
 
     Learnt by its probability, a label that is probably wrong would still do harm: nothing of the other classes'
     probability is learnt against it, and many who lie alike in small doses would move the model.
@@ -107,6 +109,18 @@ def lead(posterior: NDArray[np.float64], label: int) -> float:
     """
     rest = np.delete(posterior, label).max(initial=0.0)
     return max(0.0, float(posterior[label] - rest))
+
+
+def dose(ahead: float) -> tuple[float, float]:
+    """Weight and strength, 0..1, to learn a label of that lead with; their product is the lead.
+
+    The image counts in full and its label as far as it leads. Below a lead of ``FULL`` the image counts less and less:
+    with a target near zero it would be learnt as being of no class, by a word that says next to nothing.
+
+    >>> dose(0.6), dose(0.1), dose(0.0)
+    ((1.0, 0.6), (0.5, 0.2), (0.0, 0.2))
+    """
+    return round(min(1.0, ahead / FULL), 6), max(ahead, FULL)
 
 
 def weigh_together(

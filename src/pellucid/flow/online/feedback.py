@@ -20,7 +20,7 @@ from pellucid.store.votes import add_vote, votes_of
 from pellucid.types import Role, Vote
 
 _DOUBTED = "the model and all who spoke of the image together rather believe in another class"
-_COPIED = "near-copies of the image have been learnt with all the weight that one image has"
+_COPIED = "of near-copies of the image as much has been learnt as of one image"
 _ATTEMPTS = 5  # where the same comes several times at once
 
 
@@ -48,7 +48,7 @@ class Heard:
     sample: str
     label: str | None  # what the votes on the sample say together
     trust: float  # 0..1: P(that label is right)
-    weight: float  # 0..1: how much of that label the model has learnt from the image
+    weight: float  # 0..1: how much of that label the model has learnt from the image, weight times strength
     action: str  # "learnt", "unlearnt", "undone" by the guard, or "recorded" where nothing changes
     reason: str  # why not, where it was not learnt
     model: str  # "NAME@VERSION"
@@ -146,24 +146,22 @@ def _take(
     if why := _untouchable(live, sample):
         return "recorded", why
     stood = live.stands(sample)
-    strength, room = belief.strength, round(1 - float(live.weights_of_copies([sample], view.X)[0]), 6)
-    learns = strength > 0 and room > 0
-    if learns:
-        entry = Entry(sample, belief.label, min(1.0, room), "learn", "", vote, strength=strength)
-    elif stood.weight > 0 and strength <= 0:
+    weight = round(min(belief.weight, 1 - float(live.credit_of_copies([sample], view.X)[0])), 6)
+    if weight > 0:
+        entry = Entry(sample, belief.label, weight, "learn", "", vote, strength=belief.strength)
+    elif stood.weight > 0 and belief.weight <= 0:
         entry = Entry(sample, None, 0.0, "unlearn", _DOUBTED, vote)
     else:
-        return "recorded", _COPIED if strength > 0 else _DOUBTED
+        return "recorded", _COPIED if belief.weight > 0 else _DOUBTED
     steps, before = draft.steps, live.guarded()
     draft.learn([entry], view)
     if hurt := live.hurt(before):
         draft.undo(steps)
-        label = live.classes[stood.number] if stood.weight > 0 else None
-        entry = Entry(sample, label, stood.weight, "guard", hurt, vote, strength=stood.strength)
+        entry = Entry(sample, live.label_at(stood), stood.weight, "guard", hurt, vote, strength=stood.strength)
     draft.record(connection, [entry])
     if hurt:
         return "undone", hurt
-    return ("learnt", "") if learns else ("unlearnt", _DOUBTED)
+    return ("learnt", "") if weight > 0 else ("unlearnt", _DOUBTED)
 
 
 def _claim(connection: sa.Connection, source: str, key: str, heard: Heard) -> None:

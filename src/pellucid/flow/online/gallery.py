@@ -61,10 +61,10 @@ class Gallery:
             if len(found) == k:
                 break
             stands = self._live.stands(names[place])
-            if names[place] == without or stands.credit <= 0:
+            if names[place] == without or stands.credit <= 0:  # without credit it is no evidence for its label
                 continue
-            learnt = self._live.classes[stands.number]
-            if label is None or learnt == label:
+            learnt = self._live.label_at(stands)
+            if learnt is not None and label in {None, learnt}:
                 found.append(Near(names[place], learnt, float(np.clip(similarity[place], -1, 1))))
         return tuple(found)
 

@@ -30,11 +30,13 @@ class Judged:
     entries: tuple[Entry, ...]
     views: Views  # of them, in that order
     lost: tuple[str, ...] = ()  # samples that nobody can judge, because their images are gone
+    undone: frozenset[str] = frozenset()  # samples of which the guard has undone the last step
+    refused: frozenset[str] = frozenset()  # those of them that were moved for a vote that still counts
 
     def only(self, chosen: NDArray[np.bool_]) -> Judged:
         """Those that are chosen, (n,)."""
         kept = tuple(entry for entry, is_in in zip(self.entries, chosen, strict=True) if is_in)
-        return Judged(kept, self.views.only(chosen), self.lost)
+        return replace(self, entries=kept, views=self.views.only(chosen))
 
 
 def judge(
@@ -58,7 +60,7 @@ def judge(
     dataset, upto = live.model.name, _votes_upto(live, connection)
     held = (upto, live.version.created_at)
     open_ = samples_said(connection, dataset, upto).keys() | set(samples_retracted(connection, dataset, held=held))
-    refused = refused_samples(live, connection)
+    undone, refused = _undone_samples(live, connection)
     wanted = names
     names, views = live.look_up_intact(connection, wanted)
     votes = votes_of(connection, dataset, names)
@@ -75,16 +77,16 @@ def judge(
         belief = beliefs[name]
         believed = live.may_learn(name) and name in open_ and name not in refused
         if believed:
-            label, weight = (belief.label, 1.0) if belief.strength > 0 else (None, 0.0)
-            entry = Entry(name, label, weight, action, reason, strength=belief.strength)
+            label = belief.label if belief.weight > 0 else None
+            entry = Entry(name, label, belief.weight, action, reason, strength=belief.strength)
         else:
             place = live.trained(name) if live.may_learn(name) else NOWHERE
-            label = live.classes[place.number] if place.weight > 0 else None
-            entry = Entry(name, label, place.weight, action, reason, strength=place.strength)
+            entry = Entry(name, live.label_at(place), place.weight, action, reason, strength=place.strength)
         entries.append(entry)
         is_shared.append(believed and entry.weight > 0)
     lost = tuple(name for name in wanted if name in live.lost)
-    return Judged(tuple(_share(live, entries, views, np.array(is_shared, np.bool_))), views, lost)
+    shared = tuple(_share(live, entries, views, np.array(is_shared, np.bool_)))
+    return Judged(shared, views, lost, undone, refused)
 
 
 def keep_views(live: LiveModel, connection: sa.Connection, judged: Judged) -> None:
@@ -103,17 +105,9 @@ def differ(live: LiveModel, judged: Judged, least: float = 1e-6) -> Judged:
     moved = []
     for entry in judged.entries:
         place = live.stands(entry.sample)
-        label = live.classes[place.number] if place.weight > 0 else None
         far = max(abs(place.weight - entry.weight), abs(place.credit - entry.credit))
-        moved.append(label != entry.label or far > least)
+        moved.append(live.label_at(place) != entry.label or far > least)
     return judged.only(np.array(moved, np.bool_))
-
-
-def refused_samples(live: LiveModel, connection: sa.Connection) -> set[str]:
-    """Samples whose last step the guard has undone, for a vote that still counts."""
-    last = {entry.sample: entry for entry in entries_after(connection, live.model, 0)}
-    undone = {entry.vote: name for name, entry in last.items() if entry.action == "guard" and entry.vote is not None}
-    return {undone[number] for number in standing_votes(connection, list(undone))}
 
 
 def learn_guarded(draft: Draft, judged: Judged) -> tuple[list[Entry], int]:
@@ -134,13 +128,20 @@ def learn_guarded(draft: Draft, judged: Judged) -> tuple[list[Entry], int]:
     if len(judged.entries) == 1:
         (entry,) = judged.entries
         place = live.stands(entry.sample)
-        label = live.classes[place.number] if place.weight > 0 else None
-        back = replace(entry, label=label, weight=place.weight, strength=place.strength)
+        back = replace(entry, label=live.label_at(place), weight=place.weight, strength=place.strength)
         return [replace(back, action="guard", reason=hurt)], 1
     first = np.arange(len(judged.entries)) < len(judged.entries) // 2
     entries, undone = learn_guarded(draft, judged.only(first))
     more, others = learn_guarded(draft, judged.only(~first))
     return entries + more, undone + others
+
+
+def _undone_samples(live: LiveModel, connection: sa.Connection) -> tuple[frozenset[str], frozenset[str]]:
+    """Samples of which the guard has undone the last step, and those of them where a vote that counts was its cause."""
+    last = {entry.sample: entry for entry in entries_after(connection, live.model, 0)}
+    undone = {name: entry.vote for name, entry in last.items() if entry.action == "guard"}
+    named = {vote: name for name, vote in undone.items() if vote is not None}
+    return frozenset(undone), frozenset(named[vote] for vote in standing_votes(connection, list(named)))
 
 
 def _votes_upto(live: LiveModel, connection: sa.Connection) -> int:
@@ -151,20 +152,20 @@ def _votes_upto(live: LiveModel, connection: sa.Connection) -> int:
 
 
 def _share(live: LiveModel, entries: Sequence[Entry], views: Views, shared: NDArray[np.bool_]) -> list[Entry]:
-    """Near-copies get the weight of one image together, in even parts; what others of them have is theirs."""
-    found = list(entries)
+    """Near-copies get the weight of one image together, each by its credit; what others of them have is theirs."""
+    found, names = list(entries), [entry.sample for entry in entries]
     places = np.flatnonzero(shared).tolist()
     if not places:
         return found
-    X = unit(views.X[places])
-    names = [entries[place].sample for place in places]
+    X, credits = unit(views.X[places]), np.array([entries[place].credit for place in places])
     for start in range(0, len(X), _BLOCK):
         block = slice(start, start + _BLOCK)
-        copies = (X[block] @ X.T > live.copy_cosine).sum(axis=1)
-        taken = live.weights_of_copies(names, X[block])
-        for place, count, weight in zip(places[block], copies, taken, strict=True):
+        alike = X[block] @ X.T > live.copy_cosine
+        alike[np.arange(len(alike)), start + np.arange(len(alike))] = True  # also of zeros
+        room = np.maximum(0, 1 - live.credit_of_copies(names, X[block]))
+        shares = room * credits[block] / (alike @ credits)
+        for place, share in zip(places[block], shares.tolist(), strict=True):
             entry = entries[place]
-            room = max(0.0, 1 - float(weight))
-            share = round(min(entry.weight, room) / max(1, int(count)), 6)
-            found[place] = replace(entry, weight=share, label=entry.label if share > 0 else None)
+            weight = round(min(entry.weight, share), 6)
+            found[place] = replace(entry, weight=weight, label=entry.label if weight > 0 else None)
     return found

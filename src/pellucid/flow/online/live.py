@@ -124,6 +124,10 @@ class LiveModel:
         """The same as it was trained, before all learning since."""
         return self._trained.get(sample, NOWHERE)
 
+    def label_at(self, place: Place) -> str | None:
+        """The label of what stands there; None where nothing is learnt."""
+        return self.classes[place.number] if place.weight > 0 else None
+
     def taught(self, names: Sequence[str]) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]:
         """How the head has learnt samples: class numbers, weights and strengths, (n,)."""
         return as_arrays([self.stands(name) for name in names])
@@ -263,8 +267,8 @@ class LiveModel:
             return ""
         return f"the accuracy on {len(self.guard.y)} trusted images would fall from {before:.3f} to {now:.3f}"
 
-    def weights_of_copies(self, names: Sequence[str], X: NDArray[np.float32]) -> NDArray[np.float64]:
-        """The weight, 0 or more, with which near-copies of each vector, (n, d), have been learnt from feedback, (n,).
+    def credit_of_copies(self, names: Sequence[str], X: NDArray[np.float32]) -> NDArray[np.float64]:
+        """How much has been learnt of near-copies of each vector, (n, d), from feedback, 0 or more, (n,).
 
         All copies of an image together get the weight of one, so that nobody gains by repeating a picture.
 
@@ -273,11 +277,11 @@ class LiveModel:
         """
         out = set(names)
         others, alike = self._recent.alike(unit(X), self.copy_cosine)
-        weights = [
-            self.stands(name).weight if name not in out and self.stands(name) != self.trained(name) else 0.0
+        credits = [
+            self.stands(name).credit if name not in out and self.stands(name) != self.trained(name) else 0.0
             for name in others
         ]
-        return np.asarray(alike @ np.array(weights, np.float64))
+        return np.asarray(alike @ np.array(credits, np.float64))
 
     def _move(self, views: Views, old: Mapping[str, Place], new: Mapping[str, Place]) -> None:
         """Learns first and forgets then, all of it or nothing: a statistic never runs empty on the way.

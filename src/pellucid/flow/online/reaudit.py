@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pellucid.flow.online.draft import drafting
-from pellucid.flow.online.judging import differ, judge, keep_views, learn_guarded, refused_samples
+from pellucid.flow.online.judging import differ, judge, keep_views, learn_guarded
 from pellucid.flow.online.live import LiveModel
 from pellucid.store.votes import samples_said
 from pellucid.types import Split
@@ -35,9 +35,9 @@ def reaudit(live: LiveModel) -> Reaudit:
 
     Voters are judged by what the model, without the sample, and all others say of their words now, not when they were
     said; votes on trusted images are checked against what is known of these. Near-copies share the weight of one image
-    evenly. A sample moves where its label changes, or its weight or credit by more than ``MOVED``; moves that hurt the
-    guard are undone. A model whose head cannot learn online is left alone. One transaction, with the model as before
-    if it fails.
+    by what each is to teach. A sample moves where its label changes, or its weight or credit by more than ``MOVED``;
+    moves that hurt the guard are undone. A model whose head cannot learn online is left alone. One transaction, with
+    the model as before if it fails.
 
     Raises:
         StorageError, ConcurrencyError: nothing was changed.
@@ -48,13 +48,13 @@ def reaudit(live: LiveModel) -> Reaudit:
         draft.hold(connection)
         names = sorted(samples_said(connection, live.model.name))
         judged = judge(live, connection, names, action="audit", reason="votes judged anew", together=True)
-        refused = refused_samples(live, connection)
-        mine = [_follows(live, entry.sample) and entry.sample not in refused for entry in judged.entries]
+        mine = [_follows(live, entry.sample) and entry.sample not in judged.refused for entry in judged.entries]
         moved = differ(live, judged.only(np.array(mine, np.bool_)), MOVED)
         keep_views(live, connection, moved)
         places = {entry.sample: live.stands(entry.sample) for entry in moved.entries}
         entries, undone = learn_guarded(draft, moved)
-        draft.record(connection, entries)
+        known = judged.undone  # of them the ledger says so already, however often they are tried
+        draft.record(connection, [item for item in entries if item.action != "guard" or item.sample not in known])
     counts = {"unlearnt": 0, "relabelled": 0, "reweighed": 0, "added": 0}
     for entry in entries:
         place = places[entry.sample]
@@ -65,7 +65,7 @@ def reaudit(live: LiveModel) -> Reaudit:
         elif place.weight == 0:
             counts["added"] += 1
         else:
-            counts["reweighed" if live.classes[place.number] == entry.label else "relabelled"] += 1
+            counts["reweighed" if live.label_at(place) == entry.label else "relabelled"] += 1
     n_lost = len(judged.lost)
     return Reaudit(live.model.ref, len(names) - n_lost, undone=undone, lost=n_lost, ledger=draft.ledger, **counts)
 

@@ -19,7 +19,7 @@ class TakenBack:
     vote: int
     sample: str
     label: str  # that had been said
-    weight: float  # 0..1: how much the model has now learnt of the sample's label
+    weight: float  # 0..1: how much of its label the model has now learnt of the sample, weight times strength
     ledger: int  # the newest entry that the model then held
 
 

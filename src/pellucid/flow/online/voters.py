@@ -15,7 +15,6 @@ from pellucid.evaluate.evaluation import Estimate
 from pellucid.flow.online.belief import PRIORS, RECORD
 from pellucid.flow.online.conduct import Conduct, believed_labels, conduct_of, usual_shares
 from pellucid.flow.workspace import Workspace
-from pellucid.heads.statistic import strength
 from pellucid.labels.ballots import ROLES, Ballots
 from pellucid.labels.consensus import HEARD
 from pellucid.noise.reliability import interval_of, reliability
@@ -40,7 +39,7 @@ class Voter:
     retracted: int  # that were taken back
     images: int  # that they have a word on
     reliability: Estimate | None  # 0..1 with the 95 % interval of its posterior; None for ground truth and models
-    weight: float | None  # 0..1: the mean with which their words stand in the champion; None without either
+    weight: float | None  # 0..1: how far the champion has learnt their words, in the mean; None without either
     agreement: float | None  # 0..1: the share of their words that most others on the image say too; None without others
     compared: int  # how many words those are that others spoke on too
     conduct: Conduct  # what stands out, and whether they are suspected of anything
@@ -50,8 +49,9 @@ def list_voters(workspace: Workspace, dataset: str, rest: Callable[[], None] = l
     """All who have said something of the dataset, those with most votes first.
 
     Reliability is what the live model goes by: of everything a voter said directly, how far the model and all others
-    gave it when it was said. Weight is what came of it: a word that the champion has not learnt, or only under another
-    label, weighs 0; words on test and trusted images, which no model learns from, are left out.
+    gave it when it was said. Weight is what came of it, weight times strength, or the trust of what was trained: a word
+    that the champion has not learnt, or only under another label, weighs 0; words on test and trusted images, which no
+    model learns from, are left out.
 
     Args:
         rest: called between pieces of the work.
@@ -129,16 +129,16 @@ def _reliability(said: Ballots, roles: set[Role], n_classes: int) -> Estimate | 
 
 
 def _learnt(workspace: Workspace, connection: sa.Connection, dataset: str) -> Mapping[str, tuple[str, float]] | None:
-    """The label of each sample that the champion has learnt, and how much of it; None where there is no champion."""
+    """The label of each sample that the champion has learnt, and how far; None where there is no champion."""
     crowned = alias_state(connection, dataset, CHAMPION).version
     if crowned is None:
         return None
     model = get_model(connection, f"{dataset}@{crowned}")
     rows = read_manifest(workspace.blobs, get_version(connection, model.dataset).content_id)
-    train = [row for row in rows if row.split is Split.TRAIN and row.status is Status.OK and row.trust]
-    shares = strength(np.array([row.trust / TRUST_SCALE for row in train]), len(model.classes))
     found = {
-        row.sample: (row.label, float(share)) for row, share in zip(train, shares, strict=True) if row.label is not None
+        row.sample: (row.label, row.trust / TRUST_SCALE)
+        for row in rows
+        if row.split is Split.TRAIN and row.status is Status.OK and row.trust and row.label is not None
     }
     for entry in entries_after(connection, model, 0):
         if entry.label is not None and entry.weight > 0:
