@@ -116,7 +116,8 @@ def test_tokens_are_asked_for_unless_it_is_open_and_open_is_for_this_machine(
 def test_a_taken_port_is_said_in_one_line(cli: Cli, champion: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        assert f"nobody can listen on 127.0.0.1:{port}" in cli("serve", "--open", "--port", port).error
+        for verb in ("serve", "up"):
+            assert f"nobody can listen on 127.0.0.1:{port}" in cli(verb, "--open", "--port", port).error
 
 
 def test_paths_as_they_come_over_the_wire_lead_nowhere(start: Start, champion: Path) -> None:

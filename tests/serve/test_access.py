@@ -67,6 +67,20 @@ def test_a_revoked_token_is_refused_and_a_new_one_known_soon(project: Project) -
         access.identify_now(bearer(first.secret))
 
 
+def test_a_token_that_has_just_been_made_is_looked_for_once_more() -> None:
+    store = Store("a")
+    access = Access(store, clock=store.clock)
+    access.identify_now(bearer("a"))
+    store.secrets.append("b")
+    store.now += 0.3
+    assert access.identify_now(bearer("b")) == asyncio.run(access.identify(bearer("b")))
+    store.now += 0.2
+    for _ in range(9):
+        with pytest.raises(AccessError):
+            access.identify_now(bearer("c"))
+    assert store.reads == 2, "not sooner than a quarter of a second after the last reading"
+
+
 def test_neither_right_nor_wrong_tokens_cost_a_query_each() -> None:
     store = Store("a")
     access = Access(store, clock=store.clock)

@@ -62,22 +62,22 @@ def clean(
             dataset, extractor=extractor, action=action, rule=rule, include_test=include_test, dry_run=dry_run
         )
         if not json:  # said before the page is drawn: whatever becomes of that, the version is made
-            _print_report(report, dry_run=dry_run)
+            _print_report(report)
         page = project.audit_page(report, extractor=extractor)
         if export is not None:
             count = project.export_suspects(report, export)
             say(context, f"{count} suspects are in {export}")
     if json:
-        print_json({"ref": report.version.ref, "page": page, "dry_run": dry_run, **plain(report)})
+        print_json({"ref": report.version.ref, "page": page, **plain(report)})
         return
     say(context, f"pictures: {page}")
     if report.created:
         say(context, f"next: pellucid train --dataset {report.version.dataset}")
 
 
-def _print_report(report: CleanReport, *, dry_run: bool) -> None:
+def _print_report(report: CleanReport) -> None:
     changed = any(report.fates.values())
-    if dry_run:
+    if report.dry_run:
         made = f"would change {report.audited}" if changed else f"would change nothing in {report.audited}"
     elif report.created:
         made = f"made {report.version.ref} from {report.audited}"
@@ -85,6 +85,7 @@ def _print_report(report: CleanReport, *, dry_run: bool) -> None:
         made = f"{report.audited} is cleaned already" if changed else f"nothing to change in {report.audited}"
     put(f"{made}: {len(report.suspects)} of {report.images} labels are suspected")
     put(f"  wrong       about {report.noise_rate:.1%} of the labels")
+    put(f"  seen by     {report.extractor}")
     put(f"  rule        {report.rule_used}: {report.why}")
     fates = ", ".join(f"{count} {fate}" for fate, count in report.fates.items() if count)
     put(f"  changes     {fates or 'none'}")

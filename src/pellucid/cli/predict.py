@@ -37,7 +37,7 @@ def predict(
     json: JsonLinesOption = False,
     csv_: Annotated[bool, typer.Option("--csv", help="Print CSV, one probability column a class.")] = False,
 ) -> None:
-    """Say what images show: label, calibrated confidence, probabilities and the model that answered.
+    """Say what images show: label, calibrated confidence, probabilities and the model that answered, as it was trained.
 
     An image that cannot be used has an error in place of a label; it is an error of the command where no image could.
     """

@@ -82,10 +82,12 @@ def up(
     from pellucid.errors import NotFoundError
     from pellucid.flow.training.predict import choose_model
     from pellucid.serve.access import check_open
+    from pellucid.serve.running import check_free
     from pellucid.serve.supervisor import Part, supervise
 
     if no_tokens:
         check_open(host)
+    check_free(host, port)
     with open_project(context, bar=False) as project, contextlib.suppress(NotFoundError):
         choose_model(project.workspace, name)  # what is wrong is said once, and not by every part
     base = (sys.executable, "-m", "pellucid", *_repeat(context))

@@ -295,9 +295,9 @@ def _print(context: typer.Context, played: Played, found: Tally, to: Target, *, 
         print_table(("votes", "heard", "believed", "doubted", "overruled", "not learnt"), told)
         say(
             context,
-            "shares of the votes heard: believed were learnt as said, with a weight of 0.5 or more; doubted, with "
-            "less; overruled, with another label; not learnt were kept only: votes on test and trusted images, or "
-            "undone because they hurt the trusted ones",
+            "shares of the votes heard: believed were learnt as said, with a trust of 0.5 or more; doubted, with "
+            "less; overruled, with another label; not learnt were kept only: the model and all others rather believe "
+            "in another class, or it was a near-copy, a test or trusted image, or hurt the trusted ones",
         )
     put(f"{found.sent} of {found.planned} sent, {found.answered} answered, {found.errors} errors, {found.rate:g}/s")
     for name, wait in (("predict", found.predict_ms), ("feedback", found.feedback_ms)):

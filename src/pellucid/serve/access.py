@@ -25,6 +25,7 @@ TOKENS = [
     Security(APIKeyHeader(name="X-Api-Key", scheme_name="key", auto_error=False)),
 ]  # for the dependencies of a route: they say in OpenAPI what it takes, and check nothing
 _MOST_KEEP = 2.0  # seconds: how long a revoked token may still work
+_RECHECK = 0.25  # seconds after which an unknown token is looked for again: it may have just been made
 _HOW = "send `Authorization: Bearer TOKEN` or `X-Api-Key: TOKEN`; `pellucid tokens create` makes one"
 
 
@@ -109,17 +110,25 @@ class Access:
         offered = token_in(headers)
         if self._is_old():
             await asyncio.to_thread(self._refresh)
-        return self._find(offered)
+        caller = self._find(offered)
+        if caller is None and self._is_old(_RECHECK):
+            await asyncio.to_thread(self._refresh)
+            caller = self._find(offered)
+        return _known(caller)
 
     def identify_now(self, headers: Mapping[str, str]) -> Caller:
         """The same without an event loop."""
         offered = token_in(headers)
         if self._is_old():
             self._refresh()
-        return self._find(offered)
+        caller = self._find(offered)
+        if caller is None and self._is_old(_RECHECK):
+            self._refresh()
+            caller = self._find(offered)
+        return _known(caller)
 
-    def _is_old(self) -> bool:
-        return self._read_at is None or self._clock() - self._read_at >= self._keep
+    def _is_old(self, keep: float = _MOST_KEEP) -> bool:
+        return self._read_at is None or self._clock() - self._read_at >= min(keep, self._keep)
 
     def _refresh(self) -> None:
         came = self._clock()
@@ -140,14 +149,18 @@ class Access:
             )
             self._read_at = began
 
-    def _find(self, offered: str) -> Caller:
+    def _find(self, offered: str) -> Caller | None:
         digest, found = digest_of(offered), None
         for known, caller in self._known:  # all of them, each in constant time: how long it takes tells nothing
             if hmac.compare_digest(known, digest):
                 found = caller
-        if found is None:
-            raise AccessError(f"the token is unknown or revoked; {_HOW}")
         return found
+
+
+def _known(caller: Caller | None) -> Caller:
+    if caller is None:
+        raise AccessError(f"the token is unknown or revoked; {_HOW}")
+    return caller
 
 
 class OpenAccess:

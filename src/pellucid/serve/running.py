@@ -43,6 +43,11 @@ def run_server(app: FastAPI, host: str, port: int, *, started: Callable[[str], N
         uvicorn.Server(config).run(sockets=[door])
 
 
+def check_free(host: str, port: int) -> None:
+    """Raises UsageError where nobody can listen there now."""
+    _listen(host, port).close()
+
+
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # With the protocol named, asyncio sends small answers at once (TCP_NODELAY); without, each waits some 40 ms.

@@ -111,6 +111,18 @@ def test_test_labels_are_cleaned_only_where_that_is_said(broken: Project) -> Non
     assert bad <= {item.sample for item in broken.clean("pets", include_test=True).suspects}
 
 
+def test_it_looks_through_what_the_champion_looks_through_and_says_so(broken: Project, plugins: str) -> None:
+    assert broken.clean("pets", dry_run=True).extractor == "classical"
+    (model,) = broken.train("pets", models="ridge", extractors=f"{plugins}:Brightness")
+    broken.promote(model.ref, force=True)
+    assert broken.clean("pets", dry_run=True).extractor == f"{plugins}:Brightness"
+    report = broken.clean("pets", extractor="classical")
+    assert report.extractor == "classical"
+    tried = broken.clean("pets", dry_run=True)
+    pages = {broken.audit_page(report).parent.name, broken.audit_page(tried).parent.name}
+    assert pages == {f"audit-{report.audited.replace('@', '-')}", f"audit-{tried.audited.replace('@', '-')}-dry-run"}
+
+
 def test_a_dry_run_commits_nothing(broken: Project) -> None:
     report = broken.clean("pets", dry_run=True)
     assert (report.created, report.version.ref) == (False, "pets@2")

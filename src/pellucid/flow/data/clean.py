@@ -17,8 +17,10 @@ from pellucid.flow.workspace import Progress, Workspace, no_progress
 from pellucid.noise.auditing import Audit, audit
 from pellucid.noise.belief import ACTIONS, DEFAULT_ACTION, DROPPED, RELABELLED, Belief, believe
 from pellucid.noise.rules import RULES
+from pellucid.store.aliases import CHAMPION, alias_state
 from pellucid.store.datasets import list_versions
 from pellucid.store.manifests import read_manifest
+from pellucid.store.models import get_model
 from pellucid.store.votes import votes_of
 from pellucid.types import KEEPER, TRUST_SCALE, DatasetVersion, Role, Row, Split, Status, Vote
 
@@ -64,6 +66,8 @@ class CleanReport:
     rule_used: str
     why: str
     truth: Truth | None
+    extractor: str  # specification; whose vectors were audited
+    dry_run: bool  # nothing was to be committed
 
 
 def clean(
@@ -84,7 +88,7 @@ def clean(
     anchor the rest, as does what a person has said as ground truth. Near-duplicates are held out together.
 
     Args:
-        extractor: whose vectors are audited; the project's where None.
+        extractor: whose vectors are audited; where None that of the dataset's champion, or the project's.
         rule: a name of ``pellucid.noise.rules.RULES``.
         action: what becomes of suspects, a name of ``pellucid.noise.belief.ACTIONS``.
         include_test: audits test labels too. What is measured on cleaned test labels flatters whatever agrees with
@@ -107,7 +111,7 @@ def clean(
         raise DataError(f"{version.ref} has fewer than two classes to tell apart; ingest more images")
     with workspace.database.read() as connection:
         votes = votes_of(connection, version.dataset, [row.sample for row in judged])
-    opened = workspace.extractor(extractor)
+    opened = workspace.extractor(extractor or _usual_extractor(workspace, version.dataset))
     X = embed_samples(workspace, opened, [row.sample for row in judged], progress=progress)
     progress("auditing", 0, None)
     found = _audit(X, judged, votes, rule)
@@ -143,6 +147,8 @@ def clean(
         rule_used=found.rule_used,
         why=found.why,
         truth=_truth(judged, votes, found, belief),
+        extractor=opened.spec,
+        dry_run=dry_run,
     )
 
 
@@ -172,6 +178,13 @@ def _before_cleaning(workspace: Workspace, version: DatasetVersion, rows: Sequen
 
 def _judgement(row: Row) -> tuple[str | None, int, Status]:
     return row.label, row.trust, row.status
+
+
+def _usual_extractor(workspace: Workspace, dataset: str) -> str | None:
+    """What the champion looks through; None where there is none."""
+    with workspace.database.read() as connection:
+        crowned = alias_state(connection, dataset, CHAMPION).version
+        return None if crowned is None else get_model(connection, f"{dataset}@{crowned}").extractor
 
 
 def _audit(X: NDArray[np.float32], rows: Sequence[Row], votes: Mapping[str, Sequence[Vote]], rule: str) -> Audit:

@@ -46,8 +46,14 @@ _FATES = {"relabelled": "relabelled", "dropped": "set aside", "kept": "kept, bel
 def write_page(
     workspace: Workspace, report: CleanReport, *, extractor: str | None = None, progress: Progress = no_progress
 ) -> Path:
-    """Writes the audit's page, ``audit-NAME-NUMBER/audit.html`` in the folder of reports, and returns its path."""
-    opened = workspace.extractor(extractor)
+    """Writes the audit's page, ``audit-NAME-NUMBER/audit.html`` in the folder of reports, and returns its path.
+
+    One that nothing was committed for has a folder of its own, ``audit-NAME-NUMBER-dry-run``.
+
+    Args:
+        extractor: whose vectors tell what is alike; those of the audit where None.
+    """
+    opened = workspace.extractor(extractor or report.extractor)
     with workspace.database.read() as connection:
         audited = get_version(connection, report.audited)
         findings = findings_of(connection, audited)
@@ -100,7 +106,7 @@ def write_page(
         bad_images=_odd(workspace, audited.dataset, believed, X[len(shown) :]),
         truth=truth_sentence(report),
     )
-    folder = workspace.reports / f"audit-{audited.dataset}-{audited.number}"
+    folder = workspace.reports / f"audit-{audited.dataset}-{audited.number}{'-dry-run' if report.dry_run else ''}"
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / "audit.html", render_audit(page).encode())
     return folder / "audit.html"

@@ -10,5 +10,5 @@ down_revision = "0005"
 
 
 def upgrade() -> None:
-    """What was learnt by weight alone stays so."""
+    """What was learnt by weight alone is read so, until it is judged anew."""
     op.add_column("ledger", sa.Column("strength", sa.Float(), nullable=False, server_default="1"))
