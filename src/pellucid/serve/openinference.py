@@ -139,7 +139,7 @@ def routes(doors: Doors) -> APIRouter:
         if name != live.model.name or version not in (None, number):
             asked = name if version is None else f"{name}@{version}"
             raise NotFoundError(f"this server has no model {asked[:80]!r}; it has {live.model.ref}")
-        return number, live.classes
+        return number, tuple(live.answerer.known.values())
 
     return router
 

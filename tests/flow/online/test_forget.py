@@ -73,6 +73,7 @@ def test_a_voter_taken_back_equals_one_never_heard(pets: Pets) -> None:
     follow(pets)
     assert dict(pets.live.learnt()) == stands
     np.testing.assert_allclose(pets.weights(), never, atol=1e-8)
+    assert list(pets.live.answerer.known.values()) == ["cat", "dog"], "no answer names the class any more"
     assert count_votes(pets) == votes - 6
     with pytest.raises(NotFoundError, match="no vote that counts and fits"):
         pets.project.forget("pets", voter="ann")

@@ -111,15 +111,15 @@ def give_answers(answerer: Answerer, asked: Sequence[tuple[Asked, Seen]]) -> lis
     shares, novelty = answerer.reply(X)
     held = answerer.sets(shares)
     entropy = -xlogy(shares, shares).sum(axis=1)
-    now = datetime.now(UTC)
+    known, now = answerer.known, datetime.now(UTC)
     return [
         Answer(
             uid=item.uid or uuid.uuid4().hex,
             sample=found.sample.id,
             label=answerer.classes[int(shares[row].argmax())],
             confidence=float(shares[row].max()),
-            probabilities=dict(zip(answerer.classes, map(float, shares[row]), strict=True)),
-            likely=tuple(name for name, holds in zip(answerer.classes, held[row], strict=True) if holds),
+            probabilities={name: float(shares[row, number]) for number, name in known.items()},
+            likely=tuple(name for number, name in known.items() if held[row, number]),
             entropy=max(0.0, float(entropy[row])),
             novelty=None if novelty is None else float(novelty[row]),
             model=answerer.model.ref,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +37,13 @@ class Answerer:
     predictor: Predictor
     snapshot: Snapshot | None  # None for a head that cannot learn online
     span: Span | None  # what was learnt in training
+
+    @property
+    def known(self) -> Mapping[int, str]:
+        """The classes of the training by number, and later ones of which something stands."""
+        later = self.snapshot.classes if self.snapshot is not None else np.empty(0, np.intp)
+        numbers = range(len(self.predictor.classes)), later[later >= len(self.predictor.classes)].tolist()
+        return {number: self.classes[number] for number in itertools.chain(*numbers)}
 
     def reply(self, X: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
         """Probabilities and novelty of vectors (n, d).

@@ -44,8 +44,9 @@ def shares_now(live: LiveModel, sample: str) -> Mapping[str, float]:
     with live.workspace.database.read() as connection:
         view = live.look_up(connection, [sample])
     answerer = live.answerer
-    shares = zip(answerer.classes, map(float, answerer.probabilities_of(view)[0]), strict=False)
-    return dict(sorted(shares, key=lambda item: -item[1]))
+    found = answerer.probabilities_of(view)[0]
+    shares = {name: float(found[number]) for number, name in answerer.known.items()}
+    return dict(sorted(shares.items(), key=lambda item: -item[1]))
 
 
 def answers_of(live: LiveModel, actor: str, most: int) -> list[tuple[Answer, Mapping[int, Vote]]]:
