@@ -45,6 +45,6 @@ def test_old_answers_go_once_and_the_young_one_stays(cli: Cli) -> None:
 @pytest.mark.usefixtures("aged")
 def test_the_setting_says_how_long_where_nobody_does(cli: Cli) -> None:
     refused = cli("prune")
-    assert (refused.code, "answers are kept for more than 0, or for ever (keep_days = 0)" in refused.error) == (2, True)
+    assert (refused.code, "give more than 0: --days, or keep_days in pellucid.toml" in refused.error) == (2, True)
     assert cli("-c", "keep_days=30", "prune", "-n", "--json").json["answers"] == 2
     assert cli("prune", "--days", "-1").code == 2

@@ -65,7 +65,10 @@ def prune(workspace: Workspace, days: float, *, dry_run: bool = False, progress:
         UsageError: the days are not above 0.
     """
     if not days > 0:
-        raise UsageError(f"{days:g} days were offered; answers are kept for more than 0, or for ever (keep_days = 0)")
+        raise UsageError(
+            f"answers are to be kept for {days:g} days, of which keep_days = 0 is for ever and nothing goes; give more "
+            "than 0: --days, or keep_days in pellucid.toml"
+        )
     now = datetime.now(UTC)
     before = now - timedelta(days=days)
 
