@@ -1,12 +1,13 @@
 """What attackers and erring users do to the live model, against naive online learning.
 
-    python benchmarks/poisoning.py            trashnet, kernel and ridge, six attacks of 400 labels
+    python benchmarks/poisoning.py            trashnet, kernel and ridge, seven attacks of 400 labels
     python benchmarks/poisoning.py --quick    ridge, two attacks of 100
 
 Half of trashnet is ingested, a fifth of it trusted, and a champion is trained; the labels come, through the flow that
 the server uses, for images of the other half, of which the rest is the test. As the server does, all labels are judged
-anew after so many. Naive learning takes every label at full weight. Attackers always give a wrong label; honest users
-are right seven times in ten. At the end all who voted are forgotten. Accuracy is in points of 100.
+anew after so many. Naive learning takes every label at full weight. Attackers always give a wrong label, plausible
+liars the one that the champion finds likeliest of the wrong ones; honest users are right seven times in ten. At the end
+all who voted are forgotten. Accuracy is in points of 100.
 """
 
 from __future__ import annotations
@@ -39,7 +40,6 @@ from pellucid.store.ledger import Entry
 NAME = "trash"
 SYBILS, COPIED = 20, 10  # voters that one attacker has; images that are sent again and again, a little changed
 Label = tuple[int, str, str]  # an image's place, the label that is said, and by whom
-Plan = Callable[[Sequence[str], random.Random], list[Label]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,9 +47,13 @@ class Scene:
     """A champion, the images that labels come for, and those that it is judged by."""
 
     samples: tuple[str, ...]  # the last ones are near-copies, the last of all of the first image
-    truth: tuple[str, ...]
+    truth: tuple[str, ...]  # of those that labels come for
+    lures: tuple[str, ...]  # the likeliest wrong class of each, as the champion has it
     test: Views
     y: NDArray[np.intp]  # (n_test,)
+
+
+Plan = Callable[[Scene, random.Random], list[Label]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,7 @@ def measure(quick: bool) -> list[Figure]:
                 with Project(place, settings=settings) as project:
                     live, naive = (LiveModel(project.workspace, model) for _ in range(2))
                     before = 100 * accuracy(live, scene)
-                    course = play(project, scene, live, naive, plan(scene.truth[:many], random.Random(0)))
+                    course = play(project, scene, live, naive, plan(scene, random.Random(0)))
                     say(f"{head}, {attack}: {before:.1f}, {course}")
                     figures += [
                         Figure(
@@ -119,8 +123,11 @@ def set_scene(project: Project, folder: Path, live: LiveModel, many: int) -> Sce
     samples = [item.sample for item in found if not isinstance(item, Exception)]
     with project.workspace.database.read() as connection:
         test = live.look_up(connection, samples[many : len(files)])
-    y = np.array([live.classes.index(file.parent.name) for file in files[many:]], np.intp)
-    return Scene(tuple(samples), tuple(file.parent.name for file in files), test, y)
+    truth = tuple(file.parent.name for file in files)
+    y = np.array([live.classes.index(name) for name in truth[many:]], np.intp)
+    said = [item.probabilities for item in found if not isinstance(item, Exception)][:many]
+    lures = (max(set(p) - {right}, key=p.__getitem__) for p, right in zip(said, truth, strict=False))
+    return Scene(tuple(samples), truth[:many], tuple(lures), test, y)
 
 
 def near_copy(data: bytes, number: int) -> bytes:
@@ -166,37 +173,42 @@ def _other(truth: Sequence[str], label: str, rng: random.Random) -> str:
     return rng.choice([name for name in sorted(set(truth)) if name != label])
 
 
-def _flood(truth: Sequence[str], rng: random.Random) -> list[Label]:
-    return [(place, _other(truth, label, rng), "eve") for place, label in enumerate(truth)]
+def _flood(scene: Scene, rng: random.Random) -> list[Label]:
+    return [(place, _other(scene.truth, label, rng), "eve") for place, label in enumerate(scene.truth)]
 
 
-def _sybils(truth: Sequence[str], rng: random.Random) -> list[Label]:
-    return [(place, _other(truth, label, rng), f"sybil {place % SYBILS}") for place, label in enumerate(truth)]
+def _sybils(scene: Scene, rng: random.Random) -> list[Label]:
+    wrong = [_other(scene.truth, label, rng) for label in scene.truth]
+    return [(place, label, f"sybil {place % SYBILS}") for place, label in enumerate(wrong)]
 
 
-def _pair(truth: Sequence[str], rng: random.Random) -> list[Label]:
+def _plausible(scene: Scene, rng: random.Random) -> list[Label]:
+    return [(place, label, f"sybil {place % SYBILS}") for place, label in enumerate(scene.lures)]
+
+
+def _pair(scene: Scene, rng: random.Random) -> list[Label]:
     swapped = {"glass": "plastic", "plastic": "glass"}
-    places = [place for place, label in enumerate(truth) if label in swapped]
-    return [(place, swapped[truth[place]], f"sybil {at % SYBILS}") for at, place in enumerate(places)]
+    places = [place for place, label in enumerate(scene.truth) if label in swapped]
+    return [(place, swapped[scene.truth[place]], f"sybil {at % SYBILS}") for at, place in enumerate(places)]
 
 
-def _spam(truth: Sequence[str], rng: random.Random) -> list[Label]:
-    wrong = [_other(truth, label, rng) for label in truth[:COPIED]]
-    return [(-1 - number, wrong[number % COPIED], f"sybil {number % SYBILS}") for number in range(len(truth))]
+def _spam(scene: Scene, rng: random.Random) -> list[Label]:
+    wrong = [_other(scene.truth, label, rng) for label in scene.truth[:COPIED]]
+    return [(-1 - number, wrong[number % COPIED], f"sybil {number % SYBILS}") for number in range(len(scene.truth))]
 
 
-def _turncoats(truth: Sequence[str], rng: random.Random) -> list[Label]:
-    trusted = len(truth) // 4  # labels that are right, to earn a record
+def _turncoats(scene: Scene, rng: random.Random) -> list[Label]:
+    truth, trusted = scene.truth, len(scene.truth) // 4  # labels that are right, to earn a record
     return [
         (place, label if place < trusted else _other(truth, label, rng), f"turncoat {place % 3}")
         for place, label in enumerate(truth)
     ]
 
 
-def _honest(truth: Sequence[str], rng: random.Random) -> list[Label]:
+def _honest(scene: Scene, rng: random.Random) -> list[Label]:
     return [
-        (place, label if rng.random() < 0.7 else _other(truth, label, rng), f"user {place % 10}")
-        for place, label in enumerate(truth)
+        (place, label if rng.random() < 0.7 else _other(scene.truth, label, rng), f"user {place % 10}")
+        for place, label in enumerate(scene.truth)
     ]
 
 
@@ -205,6 +217,7 @@ ATTACKS: dict[str, Plan] = {
     "one voter floods": _flood,
     f"{SYBILS} sybils": _sybils,
     f"{SYBILS} sybils swap two classes": _pair,
+    f"{SYBILS} sybils lie plausibly": _plausible,
     "near-copies of ten images": _spam,
     "three earn trust and then turn": _turncoats,
     HONEST: _honest,

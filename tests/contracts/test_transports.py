@@ -446,7 +446,7 @@ def test_a_stop_is_heard_between_batches(stream: Stream) -> None:
 
 
 def test_what_is_down_is_said_and_nothing_is_lost(stream: Stream) -> None:
-    transport = stream.open(timeout=1.0)
+    transport = stream.open(timeout=3.0)
     transport.publish(stream.topic, events(3), key="k")
     assert stream.consume(transport).handled == 3
     stream.down()
