@@ -63,7 +63,7 @@ def clean(
         )
         if not json:  # said before the page is drawn: whatever becomes of that, the version is made
             _print_report(report)
-        page = project.audit_page(report, extractor=extractor)
+        page = project.audit_page(report)
         if export is not None:
             count = project.export_suspects(report, export)
             say(context, f"{count} suspects are in {export}")

@@ -79,11 +79,11 @@ class DataVerbs(Opened):
 
         return clean(self.workspace, dataset, progress=self._progress, **options)
 
-    def audit_page(self, report: CleanReport, *, extractor: str | None = None) -> Path:
+    def audit_page(self, report: CleanReport) -> Path:
         """Writes what an audit found as one page with pictures, and returns its path."""
         from pellucid.flow.data.suspects import write_page
 
-        return write_page(self.workspace, report, extractor=extractor, progress=self._progress)
+        return write_page(self.workspace, report, progress=self._progress)
 
     def export_suspects(self, report: CleanReport, target: str | Path) -> int:
         """Writes an audit's suspects as ``.csv``, or as ``.json`` for Label Studio; returns how many there are."""

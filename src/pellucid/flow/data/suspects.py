@@ -43,17 +43,12 @@ _FINDINGS = {
 _FATES = {"relabelled": "relabelled", "dropped": "set aside", "kept": "kept, believed less"}
 
 
-def write_page(
-    workspace: Workspace, report: CleanReport, *, extractor: str | None = None, progress: Progress = no_progress
-) -> Path:
+def write_page(workspace: Workspace, report: CleanReport, *, progress: Progress = no_progress) -> Path:
     """Writes the audit's page, ``audit-NAME-NUMBER/audit.html`` in the folder of reports, and returns its path.
 
     One that nothing was committed for has a folder of its own, ``audit-NAME-NUMBER-dry-run``.
-
-    Args:
-        extractor: whose vectors tell what is alike; those of the audit where None.
     """
-    opened = workspace.extractor(extractor or report.extractor)
+    opened = workspace.extractor(report.extractor)
     with workspace.database.read() as connection:
         audited = get_version(connection, report.audited)
         findings = findings_of(connection, audited)

@@ -251,14 +251,14 @@ class _Draft:
         sketches = sketches_of(self._connection, self._ids)
         with ThreadPoolExecutor(1, thread_name_prefix="pellucid-near") as pool:  # beside the votes: arrays against SQL
             grouping = pool.submit(near_groups, self._ids, sketches)
-            rows = self._labelled()
+            rows, by_users = self._labelled()
             near = grouping.result()
         groups = merge_groups(self._ids, near, self._keys())
         splits = assign_splits(
             self._ids,
             [rows[name].label for name in self._ids],
             groups,
-            self._given(rows),
+            self._given(by_users),
             test_fraction=self._rules.test_fraction,
             trusted_fraction=self._rules.trusted_fraction,
             seed=self._rules.seed,
@@ -291,8 +291,9 @@ class _Draft:
             for name in self._touched
         )
 
-    def _labelled(self) -> dict[str, Row]:
-        rows = dict(self._before)
+    def _labelled(self) -> tuple[dict[str, Row], set[str]]:
+        """The rows, and the samples among those that were touched which nobody but users has labelled."""
+        rows, by_users = dict(self._before), set[str]()
         # What was set aside is judged anew: the groups may have changed.
         aside = [row.sample for row in self._before.values() if row.status is Status.SET_ASIDE]
         ids = sorted({*self._touched, *aside})
@@ -302,8 +303,11 @@ class _Draft:
         for name in ids:
             before = rows.get(name)
             old = _that_touch(before, earlier.get(name, []))
-            new = _that_touch(before, [*votes.get(name, ()), *self._said.get(name, ())])
+            every = [*votes.get(name, ()), *self._said.get(name, ())]
+            new = _that_touch(before, every)
             said = derive([vote for vote in new if vote.voter != KEEPER])
+            if said.label is not None and all(map(_is_users, every)):
+                by_users.add(name)
             changed = [*(vote for vote in new if vote not in old), *(vote for vote in old if vote not in new)]
             if before is not None and before.split is Split.TRUSTED and not _any_truth(changed):
                 continue  # no feedback touches what is known to be right
@@ -313,9 +317,9 @@ class _Draft:
                 reason = said.reason if (before.label, before.trust) == (said.label, said.trust) else ""
                 rows[name] = replace(before, status=Status.OK, reason=reason)
             # Where nobody has said anything new, what an audit made of the label stays.
-        return rows
+        return rows, by_users
 
-    def _given(self, rows: Mapping[str, Row]) -> list[Split | None]:
+    def _given(self, by_users: Iterable[str]) -> list[Split | None]:
         """The splits that are decided: by the version before for all that ever had a vote, else by the source.
 
         What nobody but users has labelled is for training: an accuracy by the words of those who err says little.
@@ -325,11 +329,7 @@ class _Draft:
         earlier = sightings_of(self._connection, self._dataset, undecided)
         given = _source_splits(item for items in earlier.values() for item in items)
         given |= _source_splits(self._new)
-        fresh = [name for name in self._ids if name not in kept and rows[name].label is not None]
-        votes = votes_of(self._connection, self._dataset, fresh) if self._parent else {}
-        for name in fresh:
-            if all(map(_is_users, [*votes.get(name, ()), *self._said.get(name, ())])):
-                given[name] = Split.TRAIN
+        given |= dict.fromkeys(by_users, Split.TRAIN)
         given |= kept  # for ever, whatever a later source says: what was learnt must not become a test
         return [given.get(name) for name in self._ids]
 

@@ -88,7 +88,7 @@ def believe_all(
             certain = 1.0 if label_said is not None else 0.0
             found[name] = Belief(label_said, certain, *dose(certain), {})
         elif row in said:
-            best = max(dict.fromkeys(said[row]), key=lambda label, row=row: posterior[row, label])  # type: ignore[misc]
+            best = max(said[row], key=posterior[row].__getitem__)
             believed, trust = case.classes[best], float(posterior[row, best])
             # Of a class that came after its training the model knows too little to speak against it.
             ahead = lead(posterior[row], best) if believed in live.predictor.classes else trust

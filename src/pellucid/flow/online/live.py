@@ -144,8 +144,7 @@ class LiveModel:
 
     def known(self) -> tuple[str, ...]:
         """The classes of the dataset, and those learnt since of which something stands."""
-        more = self._online.classes[self._online.classes >= len(self.predictor.classes)] if self._online else ()
-        return (*self.predictor.classes, *(self.classes[number] for number in more))
+        return tuple(self.newest().known.values())
 
     def refresh(self, connection: sa.Connection) -> None:
         """Takes in the splits of the dataset's newest version: what is tested on and what is trusted."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 
 import numpy as np
 import sqlalchemy as sa
@@ -273,9 +274,8 @@ def _doubts(
     found = []
     for place, (name, words) in enumerate(heard.items()):
         shares = posterior[place]
-        said = list(dict.fromkeys(vote.label for vote in words))
-        given = max(said, key=lambda label, shares=shares: shares[index[label]])  # type: ignore[misc]
-        trust = float(shares[index[given]])
+        said = {vote.label: float(shares[index[vote.label]]) for vote in words}
+        given, trust = max(said.items(), key=itemgetter(1))
         is_conflict = name in rows and rows[name].status is Status.CONFLICT
         decided = {vote.label for vote in words if vote.role is Role.ANNOTATOR and vote.import_id is None}
         if (trust >= DOUBT and not is_conflict) or len(decided) == 1:
