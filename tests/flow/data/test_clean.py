@@ -17,6 +17,7 @@ from PIL import Image
 from pellucid import Project
 from pellucid.errors import ConcurrencyError, DataError, UsageError
 from pellucid.flow.data.corrupt import kept_truth
+from pellucid.labels.halves import halve
 from pellucid.store import schema
 from pellucid.store.votes import votes_of
 from pellucid.types import KEEPER, Role, Row, Split, Status
@@ -84,6 +85,30 @@ def test_suspects_are_weighed_or_set_aside_instead(broken: Project, action: str,
     believed = [row for name, row in after.items() if name not in {item.sample for item in report.suspects}]
     assert all(row.status is Status.OK for row in believed)
     broken.train("pets@3")  # what is set aside is not learnt, and nothing stumbles over it
+
+
+def test_what_the_gate_judges_by_chooses_no_label(
+    make_project: MakeProject, class_folders: WriteFolders, tmp_path: Path
+) -> None:
+    with Project.init(tmp_path / "of") as made:
+        made.ingest(class_folders(tmp_path / "source", COUNTS), "pets", test_fraction=0.1, trusted_fraction=0.4)
+        made.corrupt("pets", labels="symmetric", rate=0.3, seed=2)
+    cleaned = []
+    for half in (None, 0, 1):
+        project = make_project(f"half {half}", of=tmp_path / "of")
+        trusted = [row for row in rows_of(project, "pets").values() if row.split is Split.TRUSTED]
+        if half is not None:
+            chosen = halve([row.sample for row in trusted], [row.group for row in trusted])[half]
+            for name in chosen:  # somebody says that all that is known was wrong
+                label = next(row.label for row in trusted if row.sample == name)
+                project.settle("pets", [name], "cat" if label == "dog" else "dog", voter="eve")
+        report = project.clean("pets")
+        rows = rows_of(project, report.version.ref)
+        judged = {name: (row.label, row.trust) for name, row in rows.items() if row.split is Split.TRAIN}
+        cleaned.append((judged, report.noise_matrix))
+    untouched, guards, gates = cleaned
+    assert gates == untouched
+    assert guards != untouched, "the guard's half anchors the rest"
 
 
 def test_votes_tests_and_trusted_samples_stay(broken: Project) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from pellucid import Project
 from pellucid.errors import ConcurrencyError, ConfigError, NotFoundError, TrainingError
+from pellucid.flow.data.version import VOTES, commit_votes, rules_of
 from pellucid.flow.online.answer import look, record_looks, store_images
 from pellucid.flow.production import retrain as module
 from pellucid.flow.production.retrain import Retrainings, retrain
@@ -16,8 +17,8 @@ from pellucid.flow.production.triggers import due, plan_of
 from pellucid.flow.training.predict import open_predictor
 from pellucid.flow.training.worker import work
 from pellucid.store.firings import FiringState, firings_of
-from pellucid.store.votes import add_votes
-from pellucid.types import Role, Split, Vote
+from pellucid.store.votes import add_votes, newest_vote
+from pellucid.types import Role, Split, Status, Vote
 
 pytestmark = pytest.mark.usefixtures("no_reports")
 
@@ -77,7 +78,9 @@ def test_votes_become_a_version_a_candidate_and_a_verdict(pets: MakePets) -> Non
     version = project.datasets("pets")[-1]
     assert (version.recipe["verb"], version.classes) == ("retrain", ("cat", "dog"))
     rows = {row.sample: row for row in project.inspect("pets").rows}
-    assert {rows[name].status for name in changed} == {"conflict"}  # one word against another
+    assert {rows[name].status for name in changed} == {"ok"}  # the model knows which of two words to believe
+    assert all(rows[name].label != "eel" and 500 < rows[name].trust < 1000 for name in changed)
+    assert all(" against eel (" in rows[name].reason for name in changed)
     assert (outcome.candidate, outcome.promoted, outcome.firing.state) == ("pets@2", False, FiringState.DONE)
     assert outcome.verdict is not None
     assert outcome.verdict.judged
@@ -245,7 +248,6 @@ def test_what_cannot_be_trained_fails_with_its_reason(pets: MakePets, plugins: s
 def test_the_replaying_candidate_keeps_a_share_of_the_old(pets: MakePets) -> None:
     project = pets(replay=0.25)
     say(project, list(range(6)), "eel")
-    say(project, list(range(6)), "eel")  # two voices against one
     outcome = project.retrain("pets")
     settings = [project.model(ref).settings for ref in outcome.models]
     assert sorted("replay" in item for item in settings) == [False, True]
@@ -359,3 +361,43 @@ def test_no_word_of_a_user_touches_what_is_measured_on(pets: MakePets, picture: 
     person = next(name for name, (label, split) in measured.items() if split is Split.TEST and label == "cat")
     project.settle("pets", [person], "dog", voter="ann")
     assert {row.sample: row for row in project.inspect("pets").rows}[person].label != "cat", "ground truth counts"
+
+
+@pytest.mark.parametrize("names", [1, 3])
+def test_whoever_contradicts_everything_changes_nothing(pets: MakePets, names: int) -> None:
+    project = pets()
+    before = {row.sample: row.label for row in project.inspect("pets").rows if row.split is Split.TRAIN}
+    for label, lie in (("cat", "dog"), ("dog", "cat")):
+        places = [place for place, found in enumerate(before.values()) if found == label]
+        for _ in range(names):
+            say(project, places, lie)  # each time by another name
+    version = project.retrain("pets").version
+    rows = {row.sample: row for row in project.inspect(version or "").rows}
+    assert {name: rows[name].label for name in before} == before, "neither in conflict nor taken for what they are not"
+    assert {rows[name].status for name in before} == {Status.OK}
+
+
+def test_what_people_contradict_each_other_about_waits_for_a_person(pets: MakePets) -> None:
+    project, now = pets(), datetime.now(UTC)
+    name, label = next((row.sample, row.label) for row in project.inspect("pets").rows if row.split is Split.TRAIN)
+    other = "cat" if label == "dog" else "dog"
+    with project.workspace.database.write() as connection:
+        add_votes(connection, [Vote("pets", name, other, Role.ANNOTATOR, "ann", now)])
+    version = project.retrain("pets").version
+    assert next(row for row in project.inspect(version or "").rows if row.sample == name).status is Status.CONFLICT
+
+
+def test_an_old_conflict_is_settled_once_the_voters_are_known(pets: MakePets) -> None:
+    project = pets()
+    rows = [row for row in project.inspect("pets").rows if row.split is Split.TRAIN]
+    assert len(say(project, [0], "eel")) == 1
+    with project.workspace.database.read() as connection:
+        upto = newest_vote(connection, "pets")
+    rules = rules_of(project.datasets("pets")[-1])
+    recipe = {"verb": "retrain", VOTES: upto, **rules.to_dict()}
+    commit_votes(project.workspace, "pets", rules=rules, recipe=recipe, said=(0, upto))  # as an older Pellucid did
+    assert {row.sample: row for row in project.inspect("pets").rows}[rows[0].sample].status is Status.CONFLICT
+    say(project, [1])
+    version = project.retrain("pets").version
+    found = {row.sample: row for row in project.inspect(version or "").rows}[rows[0].sample]
+    assert (found.status, found.label) == (Status.OK, rows[0].label)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,7 +17,7 @@ from pellucid.errors import ConcurrencyError
 from pellucid.features.similar import near_groups
 from pellucid.flow.data.findings import find
 from pellucid.flow.workspace import Progress, Workspace, no_progress
-from pellucid.labels.consensus import derive, last_words
+from pellucid.labels.consensus import Consensus, derive, last_words
 from pellucid.labels.split import PRECEDENCE, assign_splits, merge_groups
 from pellucid.store.datasets import Finding, commit_version, findings_of, latest_version, list_versions
 from pellucid.store.ingests import (
@@ -80,6 +81,7 @@ def commit_votes(
     votes: Sequence[Vote] = (),
     said: tuple[int, int] | None = None,
     lost: frozenset[str] = frozenset(),
+    settled: Mapping[str, Consensus] = MappingProxyType({}),
     keep: bool = False,
     progress: Progress = no_progress,
 ) -> tuple[DatasetVersion, bool, list[Finding]]:
@@ -94,6 +96,7 @@ def commit_votes(
         said: ids of votes that were said directly and recorded before: those above the first and up to the second count
             from now on.
         lost: samples whose images are gone; they are set aside until a later version finds them again.
+        settled: what is believed of training images that a user has contradicted somebody about.
         keep: keeps the record of the ingest even where it neither saw nor said anything new.
 
     Returns:
@@ -106,7 +109,7 @@ def commit_votes(
     for _ in range(_ATTEMPTS):
         with workspace.database.read() as connection:
             parent, seen = latest_version(connection, dataset), _said_so_far(connection, dataset, said)
-            draft = _Draft(workspace, connection, dataset, parent, rules, reading, votes, said, lost)
+            draft = _Draft(workspace, connection, dataset, parent, rules, reading, votes, said, lost, settled)
             progress("grouping", 0, None)
             rows, findings = draft.build()
             name = content_id(rows)
@@ -224,6 +227,7 @@ class _Draft:
         votes: Sequence[Vote],
         said: tuple[int, int] | None,
         lost: frozenset[str],
+        settled: Mapping[str, Consensus],
     ) -> None:
         self._connection = connection
         self._dataset = dataset
@@ -233,7 +237,7 @@ class _Draft:
         for vote in (*(reading.votes if reading else ()), *votes):
             self._said[vote.sample].append(vote)
         self._recorded = said
-        self._lost = lost
+        self._lost, self._settled = lost, settled
         # What was taken back since the last version counted when that was made.
         self._before_retraction = max(
             (item.recipe.get(RETRACTED, 0) for item in list_versions(connection, dataset)), default=0
@@ -296,7 +300,8 @@ class _Draft:
         rows, by_users = dict(self._before), set[str]()
         # What was set aside is judged anew: the groups may have changed.
         aside = [row.sample for row in self._before.values() if row.status is Status.SET_ASIDE]
-        ids = sorted({*self._touched, *aside})
+        torn = [name for name in self._settled if name in rows and rows[name].status is Status.CONFLICT]
+        ids = sorted({*self._touched, *aside, *torn})
         # Before the first version nobody can have said anything.
         votes = votes_of(self._connection, self._dataset, ids) if self._parent else {}
         earlier = votes_of(self._connection, self._dataset, ids, without=self._recorded, before=self._before_retraction)
@@ -306,12 +311,14 @@ class _Draft:
             every = [*votes.get(name, ()), *self._said.get(name, ())]
             new = _that_touch(before, every)
             said = derive([vote for vote in new if vote.voter != KEEPER])
+            if any(map(_is_users, new)):
+                said = self._settled.get(name, said)
             if said.label is not None and all(map(_is_users, every)):
                 by_users.add(name)
             changed = [*(vote for vote in new if vote not in old), *(vote for vote in old if vote not in new)]
             if before is not None and before.split is Split.TRUSTED and not _any_truth(changed):
                 continue  # no feedback touches what is known to be right
-            if before is None or _standing(old) != _standing(new):
+            if before is None or _standing(old) != _standing(new) or before.status is Status.CONFLICT:
                 rows[name] = Row(name, said.label, said.trust, Split.TRAIN, said.status, said.reason, name)
             elif before.status is Status.SET_ASIDE:
                 reason = said.reason if (before.label, before.trust) == (said.label, said.trust) else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,6 +18,7 @@ from pellucid.types import KEEPER, Role, Vote
 
 RECORD = 500  # newest votes that a voter's record is made of
 FULL = 0.2  # lead from which on an image counts in full
+_BLOCK = 256  # images at a time
 
 # Right and wrong votes that a new voter begins with.
 PRIORS: Mapping[Role, tuple[float, float]] = {Role.USER: (2.0, 2.0), Role.ANNOTATOR: (18.0, 2.0)}
@@ -150,6 +151,34 @@ def weigh_together(
     return tuple(case.classes), _hear_all(case, p, known).posterior
 
 
+def left_out(
+    live: LiveModel, names: Sequence[str], classes: Sequence[str], rest: Callable[[], None] = lambda: None
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """What the model says of each sample without it, (n, C), and which of them have an image still, (n,).
+
+    Args:
+        classes: (C,) that there are; of later ones nothing is said.
+        rest: called between blocks of samples, so that the model may learn meanwhile.
+    """
+    others, there = np.zeros((len(names), len(classes))), np.zeros(len(names), np.bool_)
+    for start in range(0, len(names), _BLOCK):
+        rest()
+        with live.workspace.database.read() as connection:
+            intact, views = live.look_up_intact(connection, names[start : start + _BLOCK])
+        block = start + np.flatnonzero(np.isin(names[start : start + _BLOCK], intact))
+        there[block] = True
+        if not live.learns:
+            found = live.answerer.probabilities_of(views)
+            others[block, : found.shape[1]] = found[:, : len(classes)]
+            continue
+        with live.lock:
+            columns = live.online.classes
+            found = live.online.without(views.rows, *live.taught(intact))
+        old = columns < len(classes)  # a class that came meanwhile waits for the next queue
+        others[np.ix_(block, columns[old])] = found[:, old]
+    return others, there
+
+
 def voter_rate(connection: sa.Connection, dataset: str, voter: str, role: Role, n_classes: int) -> float:
     """How often the voter is right, 0..1, by what others gave the voter's newest labels."""
     return reliability(supports_of(connection, dataset, voter, RECORD), max(2, n_classes), PRIORS[role])
@@ -196,7 +225,7 @@ class _Case:
 
 
 def _hear_all(case: _Case, others: NDArray[np.float64], known: NDArray[np.bool_]) -> Jury:
-    counts = np.array([vote.import_id is None for vote in case.heard], np.bool_) & known[case.labels]
+    counts = known[case.labels]
     priors = np.array([PRIORS[role] for _, role in case.voters], np.float64).reshape(-1, 2)
     settled = np.array(case.truth, np.intp)
     return hear_all(others, case.rows, case.labels, case.who, priors, counts=counts, settled=settled)

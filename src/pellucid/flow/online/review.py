@@ -12,7 +12,7 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from pellucid.flow.online.belief import PRIORS, weigh_together
+from pellucid.flow.online.belief import PRIORS, left_out, weigh_together
 from pellucid.flow.online.live import LiveModel
 from pellucid.flow.workspace import Workspace
 from pellucid.labels.consensus import last_words
@@ -105,7 +105,7 @@ def make_queue(live: LiveModel, *, most: int = MOST, rest: Callable[[], None] = 
             rest()
     names = list(heard)
     classes = live.classes
-    others, there = _without(live, names, classes, rest)
+    others, there = left_out(live, names, classes, rest)
     names = [name for name, is_there in zip(names, there, strict=True) if is_there]
     heard, others = {name: heard[name] for name in names}, others[there]
     known, posterior = weigh_together(live, heard, classes, others, settled={})
@@ -212,29 +212,6 @@ def _words(votes: Sequence[Vote]) -> list[Vote]:
     if any(vote.role is Role.GROUND_TRUTH for vote in words):
         return []
     return [vote for vote in words if vote.role in PRIORS]
-
-
-def _without(
-    live: LiveModel, names: Sequence[str], classes: Sequence[str], rest: Callable[[], None]
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """What the model says of each sample without it, (n, C), and which of them have an image still, (n,)."""
-    others, there = np.zeros((len(names), len(classes))), np.zeros(len(names), np.bool_)
-    for start in range(0, len(names), _BLOCK):
-        rest()
-        with live.workspace.database.read() as connection:
-            intact, views = live.look_up_intact(connection, names[start : start + _BLOCK])
-        block = start + np.flatnonzero(np.isin(names[start : start + _BLOCK], intact))
-        there[block] = True
-        if not live.learns:
-            found = live.answerer.probabilities_of(views)
-            others[block, : found.shape[1]] = found[:, : len(classes)]
-            continue
-        with live.lock:
-            columns = live.online.classes
-            found = live.online.without(views.rows, *live.taught(intact))
-        old = columns < len(classes)  # a class that came meanwhile waits for the next queue
-        others[np.ix_(block, columns[old])] = found[:, old]
-    return others, there
 
 
 def _effects(

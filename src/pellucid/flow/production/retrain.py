@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -13,6 +13,8 @@ from pellucid.flow.data.clean import clean
 from pellucid.flow.data.embed import find_lost
 from pellucid.flow.data.version import VOTES, commit_votes, rules_of, without_retracted
 from pellucid.flow.heartbeat import Heartbeat
+from pellucid.flow.online.contested import settle_contested
+from pellucid.flow.online.live import LiveModel
 from pellucid.flow.production.gate import gate
 from pellucid.flow.production.promote import promote
 from pellucid.flow.production.triggers import Drifted, Plan, check_dataset, due, new_votes, plan_of
@@ -20,6 +22,7 @@ from pellucid.flow.training.grid import Grid, expand
 from pellucid.flow.training.replay import REPLAY
 from pellucid.flow.training.worker import work, worker_name
 from pellucid.flow.workspace import Progress, Workspace, no_progress
+from pellucid.labels.consensus import Consensus
 from pellucid.store.aliases import CANDIDATE, CHAMPION, alias_state
 from pellucid.store.datasets import get_version, list_versions
 from pellucid.store.firings import HAND, Firing, FiringState, end, fire, give_back, note, renew
@@ -235,9 +238,34 @@ class _Run:
         lost = self._find_lost(newest, (after, upto))
         recipe = {"verb": "retrain", "trigger": self._firing.trigger, VOTES: upto, **rules.to_dict()}
         made, _, _ = commit_votes(
-            self._workspace, dataset, rules=rules, recipe=recipe, said=(after, upto), lost=lost, progress=self._progress
+            self._workspace,
+            dataset,
+            rules=rules,
+            recipe=recipe,
+            said=(after, upto),
+            lost=lost,
+            settled=self._settle(),
+            progress=self._progress,
         )
         return made
+
+    def _settle(self) -> Mapping[str, Consensus]:
+        """What is believed of images that users have contradicted somebody about; nothing without a model to ask."""
+        previous = self._previous()
+        if previous is None:
+            return {}
+        self._progress("settling contested labels", 0, None)
+        try:
+            live = LiveModel(self._workspace, previous)
+            with self._workspace.database.read() as connection:
+                live.follow(connection)
+            return settle_contested(live)
+        except StorageError:
+            raise
+        except PellucidError as error:
+            what = "contested labels of %s are left to a majority of voters, because %s cannot be asked: %s"
+            logging.getLogger(__name__).warning(what, previous.name, previous.ref, error)
+            return {}
 
     def _find_lost(self, newest: DatasetVersion, said: tuple[int, int]) -> frozenset[str]:
         """Samples that nobody can learn from, because their images are gone; the others do not suffer for them."""
