@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -82,7 +83,7 @@ def test_a_part_that_dies_is_started_again_and_the_others_are_left_alone(
 def test_what_dies_at_once_is_started_ever_more_slowly(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     told: list[str] = []
     marks = tmp_path / "hasty"
-    kept = supervisor._Kept(part("hasty", marks, "sys.exit(3)"), os.environ, told.append)
+    kept = supervisor._Kept(part("hasty", marks, "sys.exit(3)"), os.environ, (), told.append)
     now = 0.0
     starts: list[float] = []
     while len(starts) < 8:
@@ -101,7 +102,7 @@ def test_what_dies_at_once_is_started_ever_more_slowly(monkeypatch: pytest.Monke
 
 def test_a_part_that_lived_long_is_started_at_once(tmp_path: Path) -> None:
     told: list[str] = []
-    kept = supervisor._Kept(part("old", tmp_path / "old", "sys.exit(1)"), os.environ, told.append)
+    kept = supervisor._Kept(part("old", tmp_path / "old", "sys.exit(1)"), os.environ, (), told.append)
     kept.look(0.0)
     assert kept._process is not None
     kept._process.wait(PATIENCE)
@@ -130,3 +131,22 @@ def test_a_part_that_cannot_be_started_does_not_take_the_others_down(keep: Calla
         until(lambda: told and ids(marks))
     assert told[0].startswith("bad cannot be started: ")
     assert not psutil.pid_exists(ids(marks)[0])
+
+
+def test_parts_end_when_their_supervisor_is_killed(tmp_path: Path) -> None:
+    marks, serving = tmp_path / "part", tmp_path / "part.serving"
+    serves = "def serve():\n  with as_service(): open(sys.argv[1] + '.serving', 'w'), time.sleep(1000)\n"
+    ends = "from pellucid.cli.ending import as_service, run\n" + serves + "raise SystemExit(run(serve))"
+    code = part("part", marks, ends).command[2]
+    supervises = (
+        "import os, sys\nfrom pellucid.serve.supervisor import Part, supervise\n"
+        f"part = Part('part', (sys.executable, '-c', {code!r}, {str(marks)!r}))\n"
+        "supervise([part], tell=print, environ=dict(os.environ))"
+    )
+    with subprocess.Popen([sys.executable, "-c", supervises]) as process:
+        try:
+            until(serving.exists)
+            running = psutil.Process(ids(marks)[0])
+        finally:
+            process.kill()
+    running.wait(PATIENCE)

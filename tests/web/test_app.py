@@ -69,6 +69,9 @@ def test_pages_may_not_be_framed_or_sniffed(site: Site) -> None:
 def test_what_is_nowhere_is_said_so(site: Site) -> None:
     answer = httpx.get(f"{site.url}/nowhere")
     assert (answer.status_code, "nothing at /nowhere" in answer.json()["error"]) == (404, True)
+    wrong = httpx.get(f"{site.url}/predict")
+    assert (wrong.status_code, wrong.headers["allow"]) == (405, "POST")
+    assert wrong.json()["error"].startswith("/predict takes POST, not GET")
     page = httpx.get(f"{site.url}/<i>nowhere", headers={"accept": "text/html,*/*"})
     assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
     assert "no page <code>/&lt;i&gt;nowhere</code>" in page.text

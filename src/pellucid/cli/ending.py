@@ -17,6 +17,7 @@ import typer
 
 from pellucid.cli.output import note
 from pellucid.errors import PellucidError, StorageError, UsageError
+from pellucid.serve.supervisor import LIFELINE
 
 INTERRUPTED = 130  # exit code after Ctrl-C, and after SIGTERM in the middle of something, as shells have it
 _GLOBAL = ("-P", "--project", "-c", "--config", "-q", "--quiet")
@@ -61,12 +62,28 @@ def as_service(serves: bool = True) -> Iterator[None]:
         yield
         return
     before = signal.signal(signal.SIGTERM, _end)
+    _end_with_supervisor()
     try:
         yield
     except _Ended:
         raise typer.Exit from None
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _end_with_supervisor() -> None:
+    """Where `pellucid up` has started this process and is killed, this one gets the SIGTERM that it cannot send."""
+    lifeline = os.environ.pop(LIFELINE, None)  # not for what this process starts in turn
+    if lifeline is None:
+        return
+
+    def watch(file: int) -> None:
+        with suppress(OSError):
+            while os.read(file, 1):
+                pass
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, args=(int(lifeline),), name="pellucid-lifeline", daemon=True).start()
 
 
 def _run(command: Callable[[], Any]) -> int:

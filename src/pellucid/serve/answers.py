@@ -7,6 +7,8 @@ import math
 import secrets
 import traceback
 from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -38,6 +40,28 @@ IMAGE_STATUSES: Mapping[str, int] = {
     "not an image": 415,
     "unsupported": 415,
 }  # ImageError.reason -> status, where it is not 422
+# What is said of pydantic's types of faults; of others its own words.
+_WORDS: Mapping[str, str] = MappingProxyType(
+    {
+        "missing": "is missing; give it",
+        "extra_forbidden": "is no field of this request; leave it out, /docs names those that there are",
+        "string_type": "is no text; give a text in quotes",
+        "string_too_short": "is too short; wanted is at least {min_length} character",
+        "string_too_long": "is too long; wanted are at most {max_length} characters",
+        "string_pattern_mismatch": "is not of the form {pattern}",
+        "int_parsing": "is no whole number; give one",
+        "int_type": "is no whole number; give one",
+        "float_parsing": "is no number; give one",
+        "greater_than_equal": "is too small; wanted is {ge} or more",
+        "less_than_equal": "is too large; wanted is {le} or less",
+        "json_invalid": "is no JSON ({error}); give an object like those in /docs",
+        "model_type": "is no object; give one like those in /docs",
+        "model_attributes_type": "is no object; give one like those in /docs",
+        "dict_type": "is no object; give one like those in /docs",
+        "list_type": "is no list; give one",
+    }
+)
+
 _FAULT = 500
 _STORAGE_WAIT = 5  # seconds after which a client may ask again where the database is away
 _BEFORE_THE_BODY = frozenset({400, 401, 403, 408, 411, 413, 415, 429, 503})  # may be answered with the body unread
@@ -120,8 +144,18 @@ async def _answer_http(request: Request, error: Exception) -> JSONResponse:
 async def _answer_invalid(request: Request, error: Exception) -> JSONResponse:
     """What is wrong and where, but not what was sent: that may be a secret in the wrong place."""
     assert isinstance(error, RequestValidationError)  # noqa: S101 - for the type checker
-    wrong = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
-    return _answer(request, 422, "; ".join(wrong), {})
+    return _answer(request, 422, "; ".join(map(in_words, error.errors())), {})
+
+
+def in_words(fault: Mapping[str, Any]) -> str:
+    """One of pydantic's findings: where it is, and what is wanted there.
+
+    >>> in_words({"loc": ("body", "label"), "type": "string_too_long", "msg": "...", "ctx": {"max_length": 200}})
+    'body.label is too long; wanted are at most 200 characters'
+    """
+    where = ".".join(map(str, fault["loc"])) or "the body"
+    said = _WORDS.get(str(fault["type"]))
+    return f"{where}: {fault['msg']}" if said is None else f"{where} {said.format(**(fault.get('ctx') or {}))}"
 
 
 def _fault(request: Request, error: Exception, status: int) -> JSONResponse:

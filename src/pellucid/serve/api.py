@@ -18,6 +18,7 @@ from pellucid.flow.online.answer import Asked
 from pellucid.flow.online.feedback import Heard, Said
 from pellucid.flow.production.chain import chain
 from pellucid.serve.access import TOKENS
+from pellucid.serve.answers import in_words
 from pellucid.serve.docs import body_of
 from pellucid.serve.patience import while_connected
 from pellucid.store.aliases import history_of
@@ -222,9 +223,7 @@ def _validated(kind: type[L], value: Any) -> L:
     try:
         return kind.model_validate(value)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        where = ".".join(map(str, first["loc"])) or "the body"
-        raise RequestError(f"{where}: {first['msg']}", status=422) from None
+        raise RequestError(in_words(error.errors(include_url=False, include_input=False)[0]), status=422) from None
 
 
 def _sample_form() -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import subprocess
 import threading
@@ -14,6 +15,7 @@ GRACE_SECONDS = 20.0  # that a part has to end in before it is killed
 STEADY_SECONDS = 30.0  # a part that has lived so long died of something new: it is started again at once
 MOST_WAIT = 30.0  # seconds between two starts of a part that dies at once
 _LOOK_SECONDS = 0.1
+LIFELINE = "PELLUCID_LIFELINE"  # variable: a file of which a part reads the end once its supervisor is gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +29,12 @@ class Part:
 class _Kept:
     """A part that is kept alive."""
 
-    def __init__(self, part: Part, environ: Mapping[str, str], tell: Callable[[str], None]) -> None:
+    def __init__(
+        self, part: Part, environ: Mapping[str, str], lifeline: Sequence[int], tell: Callable[[str], None]
+    ) -> None:
         self.part = part
         self._environ = environ
+        self._lifeline = lifeline
         self._tell = tell
         self._process: subprocess.Popen[bytes] | None = None
         self._started = 0.0
@@ -48,7 +53,9 @@ class _Kept:
             self._started = now
             try:
                 # a group of its own, so that Ctrl-C reaches the supervisor alone, which ends the parts in order
-                self._process = subprocess.Popen(self.part.command, env=dict(self._environ), start_new_session=True)
+                self._process = subprocess.Popen(
+                    self.part.command, env=dict(self._environ), start_new_session=True, pass_fds=self._lifeline
+                )
             except OSError as error:
                 self._rest(now, f"cannot be started: {error.strerror}")
 
@@ -82,14 +89,37 @@ def supervise(
     environ: Mapping[str, str],
     stop: threading.Event | None = None,
 ) -> None:
-    """Keeps the parts running until Ctrl-C, SIGTERM, or ``stop`` is set; then ends them, the last one first."""
-    kept = [_Kept(part, environ, tell) for part in parts]
+    """Keeps the parts running until Ctrl-C, SIGTERM, or ``stop`` is set; then ends them, the last one first.
+
+    A supervisor that is killed can end nothing. Its parts see it at their lifeline, and end by themselves: see
+    ``pellucid.cli.ending.as_service``.
+    """
+    with _lifeline() as line:
+        named = {LIFELINE: str(line[0])} if line else {}
+        _keep([_Kept(part, {**environ, **named}, line, tell) for part in parts], stop)
+
+
+def _keep(kept: Sequence[_Kept], stop: threading.Event | None) -> None:
     with _ending(kept):
         while stop is None or not stop.is_set():
             now = time.monotonic()
             for part in kept:
                 part.look(now)
             time.sleep(_LOOK_SECONDS)
+
+
+@contextlib.contextmanager
+def _lifeline() -> Iterator[tuple[int, ...]]:
+    """The end of a pipe that reads as long as this process lives, because it alone holds the other one."""
+    if os.name != "posix":  # no file can be handed on
+        yield ()
+        return
+    read, write = os.pipe()
+    try:
+        yield (read,)
+    finally:
+        os.close(read)
+        os.close(write)
 
 
 @contextlib.contextmanager

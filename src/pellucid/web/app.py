@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from html import escape
 from pathlib import Path
 from urllib.parse import quote
@@ -12,6 +13,7 @@ from nicegui import core, ui
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Match, Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -28,6 +30,7 @@ from pellucid.web.view import Page, View, said_of
 from pellucid.web.viewers import OpenViewers, SessionViewers, Viewers
 
 _STATIC = Path(__file__).parent / "static"
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _BUILD_SECONDS = 15.0  # for a page to be built on a busy machine
 _POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
@@ -48,7 +51,7 @@ def add_pages(app: FastAPI, doors: Doors) -> None:
     ui.add_head_html('<link rel="stylesheet" href="/ui/static/pellucid.css">', shared=True)
     ui.add_head_html('<script src="/ui/static/charts.js" defer></script>', shared=True)
     ui.add_head_html('<script type="module" src="/ui/static/away.js"></script>', shared=True)
-    core.app.exception_handler(404)(_not_found)
+    core.app.exception_handler(404)(partial(_not_found, app))
     core.app.config.quasar_config["loadingBar"]["skipHijack"] = True  # each page shows its own progress
     ui.run_with(
         app, title="Pellucid", favicon="🔎", dark=None, language="en-US", tailwind=False, show_welcome_message=False,
@@ -92,7 +95,18 @@ def _add_page(desk: Desk, page: Page, pages: Sequence[Page]) -> None:
     ui.page(page.path, title=f"{page.title} · Pellucid", response_timeout=_BUILD_SECONDS)(shown)
 
 
-async def _not_found(request: Request, error: Exception) -> Response:
+async def _not_found(app: FastAPI, request: Request, error: Exception) -> Response:
+    """What the server's own routes have not taken: no such path, or a path that takes other methods."""
+    path, method = request.url.path, request.method
+    routes = [route for route in app.routes if not isinstance(route, Mount)]
+    takes = [
+        name
+        for name in _METHODS
+        if any(route.matches({**request.scope, "method": name})[0] is Match.FULL for route in routes)
+    ]
+    if takes and method not in takes:
+        names = ", ".join(takes)
+        return JSONResponse({"error": f"{path} takes {names}, not {method}; see /docs"}, 405, {"Allow": names})
     if "text/html" in request.headers.get("accept", ""):
         said = f'<p class="note">Pellucid has no page <code>{escape(request.url.path)}</code>.</p>'
         way_out = '<p><a href="/">Go to the overview</a></p>'
