@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pellucid import Project
+from pellucid import Project, errors
+from pellucid.cli import ending
+from pellucid.errors import PellucidError
 from pellucid.types import Prediction
 
 ROOT = Path(__file__).parents[1]
@@ -94,3 +96,12 @@ def test_the_tour_makes_the_tokens_that_it_uses() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     for name, use in (("TOKEN", "Bearer $TOKEN"), ("PELLUCID_TOKEN", "pellucid stream simulate trash --to http")):
         assert f"export {name}=$(pellucid tokens create" in text.partition(use)[0], name
+
+
+def test_every_exit_code_is_told() -> None:
+    lines = [line.split("|")[1:3] for line in (ROOT / "docs/exit-codes.md").read_text(encoding="utf-8").splitlines()
+             if line.startswith("| ") and line[2].isdigit()]  # fmt: skip
+    told = {int(code): name.strip(" `") for code, name in lines}
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, PellucidError)]
+    known = {kind.exit_code: kind.__name__ for kind in kinds if kind is not PellucidError}
+    assert told == {0: "", **known, ending.INTERNAL: "", ending.INTERRUPTED: ""}

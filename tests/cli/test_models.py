@@ -100,6 +100,13 @@ def test_promoting_the_champion_again_is_refused(cli: Cli, trained: Path) -> Non
     assert "already; nothing was changed" in cli("models", "promote", "pets@1").error
 
 
+def test_list_says_that_versions_have_test_images_of_their_own(cli: Cli, trained: Path) -> None:
+    assert "each accuracy is on the test images" not in cli("models", "list").err
+    assert cli("corrupt", "pets", "--labels", "pair", "--rate", "0.2").code == 0
+    assert cli("train", "--dataset", "pets", "--model", "ridge").code == 0
+    assert "each accuracy is on the test images of its own dataset version" in cli("models", "list").err
+
+
 def test_list_show_compare_and_export(cli: Cli, three: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [line.split() for line in cli("models", "list", "pets").out.splitlines()]
     assert [line[0] for line in lines] == ["model", "pets@3", "pets@2", "pets@1"]

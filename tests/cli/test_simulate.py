@@ -212,6 +212,7 @@ def test_a_table_is_given_rows(cli: Cli, folder: Path, tmp_path: Path) -> None:
         (("--from", "photos", "--to", "table", "--token-file", "x"), "--token-file goes with --to http"),
         (("--from", "photos", "--url", "nowhere"), "names no server"),
         (("--from", "photos", "--to", "nowhere"), "wanted is http, stream or table, or a URL"),
+        (("--from", "photos", "--to", "htp://localhost"), "--to is 'htp://localhost'; wanted is http, stream or table"),
         (("--from", "photos", "--to", "http://a", "--url", "http://b"), "give one of them"),
         (("--from", "photos", "--to", "kafka://b:9092", "--new-classes"), "--new-classes goes with --to http"),
         (("--from", "photos", "--to", "stream", "--topics", "a,b"), "wanted are three"),
@@ -224,12 +225,6 @@ def test_what_cannot_be_meant_is_refused(
     ended = cli("stream", "simulate", *words)
     assert ended.code == 2
     assert message in ended.error
-
-
-def test_a_url_of_no_known_kind_is_a_database_s(cli: Cli, here: Path, class_folders: Callable[..., Path]) -> None:
-    class_folders(here / "photos", {"cat": 10, "dog": 10})
-    ended = cli("stream", "simulate", "--from", "photos", "--to", "nothing://b/x")
-    assert (ended.code, "wanted is sqlite:///PATH" in ended.error) == (3, True)
 
 
 def test_a_folder_that_is_not_there_is_refused(cli: Cli, tmp_path: Path) -> None:

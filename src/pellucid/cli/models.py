@@ -50,7 +50,10 @@ def list_(
     ]
     columns = ("model", "alias", "accuracy", "dataset", "head", "settings", "extractor", "made")
     empty = "no model yet; next: pellucid train --dataset NAME"
-    print_table(columns, rows, optional=("settings", "head", "dataset", "made", "extractor"), empty=empty)
+    print_table(columns, rows, optional=("settings", "head", "made", "extractor"), empty=empty)
+    if any(len({m.dataset for m in found if m.name == of}) > 1 for of in {m.name for m in found}):
+        told = "each accuracy is on the test images of its own dataset version; "
+        say(context, told + "`pellucid models compare A B` asks both the same images")
 
 
 @app.command()

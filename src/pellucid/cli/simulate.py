@@ -175,16 +175,17 @@ def _aimed(to: str, url: str | None) -> tuple[Target, str | None]:
     if to in list(Target):
         return Target(to), url
     scheme, found, _ = to.partition("://")
-    if not found and to != "embedded":
+    targets = {"http": Target.HTTP, "https": Target.HTTP, "kafka": Target.STREAM, "embedded": Target.STREAM}
+    targets |= dict.fromkeys(("sqlite", "postgres", "postgresql"), Target.TABLE)
+    target = targets.get(scheme.partition("+")[0])
+    if target is None or (not found and to != "embedded"):
         raise UsageError(
             f"--to is {to!r}; wanted is http, stream or table, or a URL: http://HOST:PORT, embedded, "
             "kafka://HOST:PORT, sqlite:///FILE or postgresql://HOST/NAME"
         )
     if url is not None:
         raise UsageError("--to and --url both give a URL; give one of them")
-    if scheme in {"http", "https"}:
-        return Target.HTTP, to
-    return (Target.STREAM if scheme in {"kafka", "embedded"} else Target.TABLE), to
+    return target, to
 
 
 @contextmanager
