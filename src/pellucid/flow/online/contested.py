@@ -20,8 +20,8 @@ def settle_contested(live: LiveModel) -> dict[str, Consensus]:
     Contested is what at least one user and somebody else have labelled differently. A majority of voters would let one
     liar take every image out of training, and three of them decide what it is taken for: whoever has many names would
     win. So votes and voters are judged together, beside what the model says without the image and by what is known of
-    trusted ones, as the live model learns them (`pellucid.noise.reliability.hear_all`). What people who were asked
-    contradict each other about is left to them.
+    trusted ones, as the live model learns them (`pellucid.noise.reliability.hear_all`). Where an annotator has looked
+    at the image, the users are not heard: the annotators and the imports say what it is, or contradict each other.
     """
     dataset = live.model.name
     with live.workspace.database.read() as connection:
@@ -30,12 +30,12 @@ def settle_contested(live: LiveModel) -> dict[str, Consensus]:
         votes: dict[str, list[Vote]] = {}
         for start in range(0, len(said), _READ):
             votes |= votes_of(connection, dataset, said[start : start + _READ])
-    contested = {name: reason for name in said if (reason := _contested(votes.get(name, ()))) is not None}
+    contested = {name: words for name in said if (words := _contested(votes.get(name, ()))) is not None}
     if not contested:
         return {}
-    heard = {name: words for name, words in votes.items() if any(vote.role in PRIORS for vote in words)}
+    heard = {name: every for name, every in votes.items() if any(vote.role in PRIORS for vote in every)}
     others, there = left_out(live, list(heard), live.classes)
-    heard = {name: words for (name, words), is_there in zip(heard.items(), there, strict=True) if is_there}
+    heard = {name: every for (name, every), is_there in zip(heard.items(), there, strict=True) if is_there}
     known = {
         name: str(row.label)
         for name, row in live.rows.items()
@@ -44,19 +44,22 @@ def settle_contested(live: LiveModel) -> dict[str, Consensus]:
     classes, posterior = weigh_together(live, heard, live.classes, others[there], settled=known)
     shares = dict(zip(heard, posterior, strict=True))
     found = {}
-    for name, reason in contested.items():
-        if name in shares:
-            labels = {vote.label for vote in last_words(heard[name]) if vote.role in PRIORS and vote.voter != KEEPER}
-            believed = {label: float(shares[name][classes.index(label)]) for label in sorted(labels)}
-            label = max(believed, key=believed.__getitem__)
+    for name, words in contested.items():
+        asked = [vote for vote in words if vote.role is not Role.USER]
+        if any(vote.import_id is None for vote in asked):
+            found[name] = derive(asked)
+        elif name in shares:
+            believed = {vote.label: float(shares[name][classes.index(vote.label)]) for vote in words}
+            label = max(sorted(believed), key=believed.__getitem__)
             if believed[label] >= LIKELY:
-                found[name] = Consensus(label, round(TRUST_SCALE * believed[label]), Status.OK, reason)
+                trust = round(TRUST_SCALE * believed[label])
+                found[name] = Consensus(label, trust, Status.OK, derive(words).reason)
     return found
 
 
-def _contested(votes: Sequence[Vote]) -> str | None:
-    """Who says what; None where nobody contradicts a user, or somebody has said what is right."""
-    words = [vote for vote in last_words(votes) if vote.voter != KEEPER]
+def _contested(votes: Sequence[Vote]) -> list[Vote] | None:
+    """What stands of them; None where nobody contradicts a user, or somebody has said what is right."""
+    words = [vote for vote in last_words(votes) if vote.voter != KEEPER and vote.role is not Role.MODEL]
     if any(vote.role is Role.GROUND_TRUTH for vote in words) or not any(vote.role is Role.USER for vote in words):
         return None
-    return derive(words).reason or None
+    return words if derive(words).reason else None

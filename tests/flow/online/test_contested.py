@@ -1,0 +1,83 @@
+"""What is believed where a user contradicts somebody: by model and records, by annotators, or by nobody yet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import count
+
+import pytest
+
+from pellucid.flow.online.contested import LIKELY, settle_contested
+from pellucid.labels.consensus import Consensus
+from pellucid.store.votes import add_votes
+from pellucid.types import Role, Split, Status, Vote
+
+from ..conftest import Pets
+
+pytestmark = pytest.mark.usefixtures("no_reports")
+
+_MOMENTS = count()
+Word = tuple[str, str, Role]  # label, voter, role
+
+
+def settled(pets: Pets, sample: str, *words: Word) -> Consensus | None:
+    start = datetime(2026, 2, 3, tzinfo=UTC)
+    votes = [
+        Vote("pets", sample, label, role, voter, start + timedelta(seconds=next(_MOMENTS)))
+        for label, voter, role in words
+    ]
+    with pets.project.workspace.database.write() as connection:
+        add_votes(connection, votes)
+    return settle_contested(pets.live).get(sample)
+
+
+def known(pets: Pets, label: str) -> str:
+    """A training image that an import has labelled so."""
+    return next(row.sample for row in pets.rows(Split.TRAIN) if row.label == label)
+
+
+@pytest.mark.parametrize("names", [1, 2])
+def test_model_and_import_are_believed_against_strangers(pets: Pets, names: int) -> None:
+    found = settled(pets, known(pets, "cat"), *(("dog", f"eve{number}", Role.USER) for number in range(names)))
+    assert found is not None
+    assert (found.label, found.status) == ("cat", Status.OK)
+    assert LIKELY * 1000 < found.trust <= 1000
+    assert "dog (eve0" in found.reason
+
+
+def test_users_who_contradict_each_other_leave_it_to_the_model(pets: Pets) -> None:
+    (cat,) = pets.show("cat", 0)
+    found = settled(pets, cat, ("dog", "eve", Role.USER), ("cat", "ann", Role.USER))
+    assert found is not None
+    assert found.label == "cat"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [("cat", "ann", Role.USER)],  # nobody contradicts anybody
+        [("dog", "ann", Role.ANNOTATOR)],  # two people who were asked
+        [("dog", "eve", Role.USER), ("dog", "judge", Role.GROUND_TRUTH)],
+        [("dog", "eve", Role.USER), ("cat", "eve", Role.USER)],  # who has come to another mind
+        [("dog", "resnet", Role.MODEL)],
+    ],
+)
+def test_what_no_user_contests_is_left_alone(pets: Pets, words: Sequence[Word]) -> None:
+    assert settled(pets, known(pets, "cat"), *words) is None
+
+
+def test_what_nobody_can_believe_waits_for_a_person(pets: Pets) -> None:
+    (cat,) = pets.show("cat", 0)
+    assert settled(pets, cat, ("eel", "eve", Role.USER), ("fox", "ann", Role.USER)) is None
+
+
+def test_where_an_annotator_has_looked_users_are_not_heard(pets: Pets) -> None:
+    lies: list[Word] = [("dog", f"eve{number}", Role.USER) for number in range(5)]
+    agreed = settled(pets, known(pets, "cat"), *lies, ("cat", "ann", Role.ANNOTATOR))
+    assert agreed == Consensus("cat", 1000, Status.OK, "")
+    other = next(row.sample for row in pets.rows(Split.TRAIN) if row.label == "dog")
+    torn = settled(pets, other, ("dog", "eve", Role.USER), ("cat", "ann", Role.ANNOTATOR))
+    assert torn is not None
+    assert (torn.label, torn.status) == (None, Status.CONFLICT)
+    assert "eve" not in torn.reason
