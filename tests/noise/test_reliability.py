@@ -102,3 +102,12 @@ def test_an_interval_of_the_posterior_by_hand() -> None:
     assert interval_of(0.5, 0, (1, 1)) == pytest.approx((0.025, 0.975))
     wide, narrow = interval_of(0.8, 6), interval_of(0.8, 396)
     assert wide[0] < narrow[0] < 0.8 < narrow[1] < wide[1]
+
+
+def test_no_rate_falls_below_its_least() -> None:
+    even, rows, said = np.full((30, 3), 1 / 3), np.arange(90) % 30, np.repeat([0, 0, 1], 30)
+    priors, truth = [[2, 2], [2, 2], [18, 2]], np.zeros(30, np.intp)
+    free = hear_all(even, rows, said, np.repeat([0, 1, 2], 30), priors, settled=truth).rates
+    held = hear_all(even, rows, said, np.repeat([0, 1, 2], 30), priors, settled=truth, least=[0, 0, 0.9]).rates
+    assert free[2] == pytest.approx(18 / 50)
+    assert held.tolist() == [*free[:2].tolist(), 0.9]

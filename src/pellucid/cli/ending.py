@@ -62,8 +62,8 @@ def as_service(serves: bool = True) -> Iterator[None]:
         yield
         return
     before = signal.signal(signal.SIGTERM, _end)
-    _end_with_supervisor()
     try:
+        _end_with_supervisor()
         yield
     except _Ended:
         raise typer.Exit from None

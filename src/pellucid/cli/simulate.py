@@ -175,10 +175,10 @@ def _aimed(to: str, url: str | None) -> tuple[Target, str | None]:
     if to in list(Target):
         return Target(to), url
     scheme, found, _ = to.partition("://")
-    targets = {"http": Target.HTTP, "https": Target.HTTP, "kafka": Target.STREAM, "embedded": Target.STREAM}
-    targets |= dict.fromkeys(("sqlite", "postgres", "postgresql"), Target.TABLE)
-    target = targets.get(scheme.partition("+")[0])
-    if target is None or (not found and to != "embedded"):
+    targets = {"http": Target.HTTP, "https": Target.HTTP, "kafka": Target.STREAM}
+    targets |= dict.fromkeys(("sqlite", "postgres", "postgresql", "postgresql+psycopg"), Target.TABLE)
+    target = Target.STREAM if to == "embedded" else targets.get(scheme.lower()) if found else None
+    if target is None:
         raise UsageError(
             f"--to is {to!r}; wanted is http, stream or table, or a URL: http://HOST:PORT, embedded, "
             "kafka://HOST:PORT, sqlite:///FILE or postgresql://HOST/NAME"

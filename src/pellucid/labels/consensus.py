@@ -9,6 +9,7 @@ from fractions import Fraction
 
 from pellucid.types import TRUST_SCALE, Role, Status, Vote
 
+AGAINST = " against "  # in the reason of a label that somebody contradicts
 HEARD = (Role.ANNOTATOR, Role.USER)  # a model's own answer is evidence about the model, not about the image
 
 
@@ -83,4 +84,4 @@ def _against(votes: Iterable[Vote]) -> str:
     voters: dict[str, set[str]] = {}
     for vote in votes:
         voters.setdefault(vote.label, set()).add(vote.voter)
-    return " against ".join(f"{label} ({', '.join(sorted(voters[label]))})" for label in sorted(voters))
+    return AGAINST.join(f"{label} ({', '.join(sorted(voters[label]))})" for label in sorted(voters))

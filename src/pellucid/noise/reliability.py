@@ -126,6 +126,7 @@ def hear_all(
     *,
     counts: ArrayLike | None = None,
     settled: ArrayLike | None = None,
+    least: ArrayLike | None = None,
 ) -> Jury:
     """All votes and the records of all voters together, by expectation-maximisation until neither changes.
 
@@ -139,6 +140,7 @@ def hear_all(
     priors : (voters, 2) right and wrong votes that each voter begins with, above 0.
     counts : (v,) whether a vote belongs to its voter's record; all do where None.
     settled : (n,) the true class where it is known, else -1.
+    least : (voters,) 0..1, below which no voter's rate falls; 0 for all where None.
 
     >>> even = np.full((30, 3), 1 / 3)  # a model that knows nothing; two voters agree, one contradicts them
     >>> rows = np.arange(90) % 30
@@ -150,6 +152,7 @@ def hear_all(
     who, start = np.asarray(voter, np.intp), np.asarray(priors, np.float64)
     record = np.ones(len(rows), np.bool_) if counts is None else np.asarray(counts, np.bool_)
     truth = np.full(len(p), -1) if settled is None else np.asarray(settled, np.intp)
+    floor = np.zeros(len(start)) if least is None else np.asarray(least, np.float64)
     known = np.flatnonzero(truth >= 0)
     heard = np.bincount(who[record], minlength=len(start))
     rates = start[:, 0] / start.sum(axis=1)
@@ -159,7 +162,7 @@ def hear_all(
         certain = truth[rows] >= 0
         support[certain] = said[certain] == truth[rows[certain]]
         right = np.bincount(who[record], posterior[rows, said][record], minlength=len(start))
-        before, rates = rates, (start[:, 0] + right) / (start.sum(axis=1) + heard)
+        before, rates = rates, np.maximum(floor, (start[:, 0] + right) / (start.sum(axis=1) + heard))
         if np.abs(rates - before).max(initial=0) < _SETTLED:
             break
     return Jury(posterior, support, rates)

@@ -46,12 +46,15 @@ _WORDS: Mapping[str, str] = MappingProxyType(
         "missing": "is missing; give it",
         "extra_forbidden": "is no field of this request; leave it out, /docs names those that there are",
         "string_type": "is no text; give a text in quotes",
-        "string_too_short": "is too short; wanted is at least {min_length} character",
+        "string_too_short": "is too short; wanted is at least {min_length} characters",
         "string_too_long": "is too long; wanted are at most {max_length} characters",
-        "string_pattern_mismatch": "is not of the form {pattern}",
+        "string_pattern_mismatch": "has another form than is wanted, or holds control characters; see /docs",
         "int_parsing": "is no whole number; give one",
         "int_type": "is no whole number; give one",
+        "int_from_float": "is no whole number; give one",
         "float_parsing": "is no number; give one",
+        "float_type": "is no number; give one",
+        "literal_error": "is none of {expected}",
         "greater_than_equal": "is too small; wanted is {ge} or more",
         "less_than_equal": "is too large; wanted is {le} or less",
         "json_invalid": "is no JSON ({error}); give an object like those in /docs",
@@ -153,7 +156,7 @@ def in_words(fault: Mapping[str, Any]) -> str:
     >>> in_words({"loc": ("body", "label"), "type": "string_too_long", "msg": "...", "ctx": {"max_length": 200}})
     'body.label is too long; wanted are at most 200 characters'
     """
-    where = ".".join(map(str, fault["loc"])) or "the body"
+    where = ".".join(part for part in fault["loc"] if isinstance(part, str)) or "the body"
     said = _WORDS.get(str(fault["type"]))
     return f"{where}: {fault['msg']}" if said is None else f"{where} {said.format(**(fault.get('ctx') or {}))}"
 

@@ -52,6 +52,7 @@ def add_pages(app: FastAPI, doors: Doors) -> None:
     ui.add_head_html('<script src="/ui/static/charts.js" defer></script>', shared=True)
     ui.add_head_html('<script type="module" src="/ui/static/away.js"></script>', shared=True)
     core.app.exception_handler(404)(partial(_not_found, app))
+    core.app.exception_handler(405)(_wrong_method)
     core.app.config.quasar_config["loadingBar"]["skipHijack"] = True  # each page shows its own progress
     ui.run_with(
         app, title="Pellucid", favicon="🔎", dark=None, language="en-US", tailwind=False, show_welcome_message=False,
@@ -97,7 +98,7 @@ def _add_page(desk: Desk, page: Page, pages: Sequence[Page]) -> None:
 
 async def _not_found(app: FastAPI, request: Request, error: Exception) -> Response:
     """What the server's own routes have not taken: no such path, or a path that takes other methods."""
-    path, method = request.url.path, request.method
+    method = request.method
     routes = [route for route in app.routes if not isinstance(route, Mount)]
     takes = [
         name
@@ -105,13 +106,22 @@ async def _not_found(app: FastAPI, request: Request, error: Exception) -> Respon
         if any(route.matches({**request.scope, "method": name})[0] is Match.FULL for route in routes)
     ]
     if takes and method not in takes:
-        names = ", ".join(takes)
-        return JSONResponse({"error": f"{path} takes {names}, not {method}; see /docs"}, 405, {"Allow": names})
+        return _takes(request, ", ".join(takes))
     if "text/html" in request.headers.get("accept", ""):
         said = f'<p class="note">Pellucid has no page <code>{escape(request.url.path)}</code>.</p>'
         way_out = '<p><a href="/">Go to the overview</a></p>'
         return plain_page("Nothing here", f"<h1>There is nothing here</h1>{said}{way_out}", 404)
     return JSONResponse({"error": f"there is nothing at {request.url.path}; see /docs, or / for the pages"}, 404)
+
+
+async def _wrong_method(request: Request, error: Exception) -> Response:
+    headers = getattr(error, "headers", None) or {}
+    return _takes(request, headers.get("Allow", "GET"))
+
+
+def _takes(request: Request, names: str) -> Response:
+    said = f"{request.url.path} takes {names}, not {request.method}; see /docs"
+    return JSONResponse({"error": said}, 405, {"Allow": names})
 
 
 class _Safe:

@@ -135,7 +135,7 @@ def test_an_ingest_is_a_voter_too_and_the_model_keeps_two_classes(pets: Pets) ->
 def test_the_next_version_follows(pets: Pets) -> None:
     (source,) = {vote.voter for vote in _votes(pets)}
     row = next(row for row in pets.rows(Split.TRAIN) if row.label == "cat")
-    pets.say(row.sample, "dog", voter="bob")
+    pets.say(row.sample, "dog", voter="bob", role=Role.ANNOTATOR)
     _freeze(pets)
     frozen = next(item for item in pets.rows(Split.TRAIN) if item.sample == row.sample)
     assert (frozen.status, frozen.label) == (Status.CONFLICT, None)
@@ -167,7 +167,7 @@ def test_going_back_to_a_version_brings_nothing_back_that_was_taken_back(pets: P
     (source,) = {vote.voter for vote in _votes(pets)}
     cats = [row.sample for row in pets.rows(Split.TRAIN) if row.label == "cat"][:3]
     for sample in cats[:2]:
-        pets.say(sample, "dog", voter="bob")
+        pets.say(sample, "dog", voter="bob", role=Role.ANNOTATOR)
     number = _freeze(pets)
     assert project.outlook("pets").taken_back == 0
     project.forget("pets", voter="bob", sample=cats[0])

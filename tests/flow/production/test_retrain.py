@@ -9,7 +9,6 @@ import pytest
 
 from pellucid import Project
 from pellucid.errors import ConcurrencyError, ConfigError, NotFoundError, TrainingError
-from pellucid.flow.data.version import VOTES, commit_votes, rules_of
 from pellucid.flow.online.answer import look, record_looks, store_images
 from pellucid.flow.production import retrain as module
 from pellucid.flow.production.retrain import Retrainings, retrain
@@ -17,7 +16,7 @@ from pellucid.flow.production.triggers import due, plan_of
 from pellucid.flow.training.predict import open_predictor
 from pellucid.flow.training.worker import work
 from pellucid.store.firings import FiringState, firings_of
-from pellucid.store.votes import add_votes, newest_vote
+from pellucid.store.votes import add_votes
 from pellucid.types import Role, Split, Status, Vote
 
 pytestmark = pytest.mark.usefixtures("no_reports")
@@ -387,17 +386,75 @@ def test_what_people_contradict_each_other_about_waits_for_a_person(pets: MakePe
     assert next(row for row in project.inspect(version or "").rows if row.sample == name).status is Status.CONFLICT
 
 
-def test_an_old_conflict_is_settled_once_the_voters_are_known(pets: MakePets) -> None:
+def lie(project: Project, names: int = 3) -> str:
+    """A cat that so many users call a dog."""
+    name = next(row.sample for row in project.inspect("pets").rows if row.split is Split.TRAIN and row.label == "cat")
+    now = datetime.now(UTC)
+    with project.workspace.database.write() as connection:
+        add_votes(connection, [Vote("pets", name, "dog", Role.USER, f"eve{place}", now) for place in range(names)])
+    return name
+
+
+def label_of(project: Project, name: str, ref: str = "pets") -> tuple[str | None, Status]:
+    row = next(row for row in project.inspect(ref).rows if row.sample == name)
+    return row.label, row.status
+
+
+def test_numbers_decide_nothing_after_an_ingest_either(
+    pets: MakePets, class_folders: Callable[..., Path], tmp_path: Path
+) -> None:
     project = pets()
-    rows = [row for row in project.inspect("pets").rows if row.split is Split.TRAIN]
-    assert len(say(project, [0], "eel")) == 1
-    with project.workspace.database.read() as connection:
-        upto = newest_vote(connection, "pets")
-    rules = rules_of(project.datasets("pets")[-1])
-    recipe = {"verb": "retrain", VOTES: upto, **rules.to_dict()}
-    commit_votes(project.workspace, "pets", rules=rules, recipe=recipe, said=(0, upto))  # as an older Pellucid did
-    assert {row.sample: row for row in project.inspect("pets").rows}[rows[0].sample].status is Status.CONFLICT
-    say(project, [1])
-    version = project.retrain("pets").version
-    found = {row.sample: row for row in project.inspect(version or "").rows}[rows[0].sample]
-    assert (found.status, found.label) == (Status.OK, rows[0].label)
+    name = lie(project)
+    project.ingest(class_folders(tmp_path / "before", {"cat": 60}), "pets")
+    assert label_of(project, name) == ("cat", Status.OK)
+    project.retrain("pets")
+    assert label_of(project, name) == ("cat", Status.OK)
+    project.ingest(class_folders(tmp_path / "after", {"cat": 60}), "pets")
+    assert label_of(project, name) == ("cat", Status.OK)
+
+
+def test_to_forget_one_of_three_who_lie_makes_the_others_no_majority(pets: MakePets) -> None:
+    project = pets()
+    name = lie(project)
+    frozen = project.retrain("pets").version
+    say(project, [7], "eel")
+    project.retrain("pets")
+    project.forget("pets", voter="eve0")
+    project.revert(frozen or "")
+    assert label_of(project, name) == ("cat", Status.OK)
+
+
+@pytest.mark.parametrize("meanwhile", ["truth", "forgotten"])
+def test_what_is_said_while_it_is_settled_counts(
+    pets: MakePets, monkeypatch: pytest.MonkeyPatch, meanwhile: str
+) -> None:
+    project = pets()
+    name = lie(project, 1)
+    settle = module._Run._settle
+
+    def slowly(run: Any) -> Any:
+        found = settle(run)
+        assert found[name].label.label == "cat"
+        if meanwhile == "truth":
+            project.settle("pets", [name], "dog", voter="ann")  # a person who has looked
+        else:
+            project.forget("pets", voter="eve0")
+        return found
+
+    monkeypatch.setattr(module._Run, "_settle", slowly)
+    project.retrain("pets")
+    assert label_of(project, name) == ("dog" if meanwhile == "truth" else "cat", Status.OK)
+
+
+def test_what_stays_doubtful_waits_for_a_person_whatever_the_numbers(
+    pets: MakePets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pellucid.flow.online import contested
+
+    project = pets()
+    name = lie(project)
+    monkeypatch.setattr(contested, "LIKELY", 1.1)
+    assert label_of(project, name, project.retrain("pets").version or "") == (None, Status.CONFLICT)
+    monkeypatch.undo()
+    say(project, [9])
+    assert label_of(project, name, project.retrain("pets").version or "") == ("cat", Status.OK), "settled later"

@@ -16,8 +16,9 @@ import sqlalchemy as sa
 from pellucid.errors import ConcurrencyError
 from pellucid.features.similar import near_groups
 from pellucid.flow.data.findings import find
+from pellucid.flow.data.said import Settled, any_truth, derive_label, is_users, standing, that_touch
 from pellucid.flow.workspace import Progress, Workspace, no_progress
-from pellucid.labels.consensus import Consensus, derive, last_words
+from pellucid.labels.consensus import AGAINST
 from pellucid.labels.split import PRECEDENCE, assign_splits, merge_groups
 from pellucid.store.datasets import Finding, commit_version, findings_of, latest_version, list_versions
 from pellucid.store.ingests import (
@@ -30,7 +31,7 @@ from pellucid.store.ingests import (
 from pellucid.store.manifests import content_id, read_manifest, write_manifest
 from pellucid.store.samples import sketches_of
 from pellucid.store.votes import add_votes, said_so_far, samples_retracted, samples_voted, votes_of
-from pellucid.types import KEEPER, DatasetVersion, Role, Row, Split, Status, Vote
+from pellucid.types import DatasetVersion, Role, Row, Split, Status, Vote
 
 VOTES = "votes_upto"  # in a version's recipe: the newest vote said directly that its labels follow
 RETRACTED = "retractions_upto"  # in a version's recipe: the newest retraction that its labels follow
@@ -81,7 +82,7 @@ def commit_votes(
     votes: Sequence[Vote] = (),
     said: tuple[int, int] | None = None,
     lost: frozenset[str] = frozenset(),
-    settled: Mapping[str, Consensus] = MappingProxyType({}),
+    settled: Mapping[str, Settled] = MappingProxyType({}),
     keep: bool = False,
     progress: Progress = no_progress,
 ) -> tuple[DatasetVersion, bool, list[Finding]]:
@@ -192,11 +193,11 @@ def without_retracted(connection: sa.Connection, version: DatasetVersion, rows: 
     old, new = that_counted(retracted), that_counted(None)
     found: dict[str, Row] = {}
     for name, row in touched.items():
-        before, left = (_that_touch(row, votes.get(name, [])) for votes in (old, new))
+        before, left = (that_touch(row, votes.get(name, [])) for votes in (old, new))
         gone = [vote for vote in before if vote not in left]
-        if _standing(before) == _standing(left) or (row.split is Split.TRUSTED and not _any_truth(gone)):
+        if standing(before) == standing(left) or (row.split is Split.TRUSTED and not any_truth(gone)):
             continue
-        said = derive([vote for vote in left if vote.voter != KEEPER])
+        said = derive_label(left)
         found[name] = replace(row, label=said.label, trust=said.trust, status=said.status, reason=said.reason)
         if row.status is Status.SET_ASIDE and said.status is Status.OK:
             found[name] = replace(found[name], status=row.status, reason=row.reason)
@@ -227,7 +228,7 @@ class _Draft:
         votes: Sequence[Vote],
         said: tuple[int, int] | None,
         lost: frozenset[str],
-        settled: Mapping[str, Consensus],
+        settled: Mapping[str, Settled],
     ) -> None:
         self._connection = connection
         self._dataset = dataset
@@ -291,7 +292,7 @@ class _Draft:
             return False
         old = votes_of(self._connection, self._dataset, self._touched)
         return all(
-            _standing(old.get(name, ())) == _standing([*old.get(name, ()), *self._said.get(name, ())])
+            standing(old.get(name, ())) == standing([*old.get(name, ()), *self._said.get(name, ())])
             for name in self._touched
         )
 
@@ -300,25 +301,23 @@ class _Draft:
         rows, by_users = dict(self._before), set[str]()
         # What was set aside is judged anew: the groups may have changed.
         aside = [row.sample for row in self._before.values() if row.status is Status.SET_ASIDE]
-        torn = [name for name in self._settled if name in rows and rows[name].status is Status.CONFLICT]
+        torn = {name for name in self._settled if name in rows and AGAINST in rows[name].reason}
         ids = sorted({*self._touched, *aside, *torn})
         # Before the first version nobody can have said anything.
         votes = votes_of(self._connection, self._dataset, ids) if self._parent else {}
         earlier = votes_of(self._connection, self._dataset, ids, without=self._recorded, before=self._before_retraction)
         for name in ids:
             before = rows.get(name)
-            old = _that_touch(before, earlier.get(name, []))
+            old = that_touch(before, earlier.get(name, []))
             every = [*votes.get(name, ()), *self._said.get(name, ())]
-            new = _that_touch(before, every)
-            said = derive([vote for vote in new if vote.voter != KEEPER])
-            if any(map(_is_users, new)):
-                said = self._settled.get(name, said)
-            if said.label is not None and all(map(_is_users, every)):
+            new = that_touch(before, every)
+            said = derive_label(new, self._settled.get(name))
+            if said.label is not None and all(map(is_users, every)):
                 by_users.add(name)
             changed = [*(vote for vote in new if vote not in old), *(vote for vote in old if vote not in new)]
-            if before is not None and before.split is Split.TRUSTED and not _any_truth(changed):
+            if before is not None and before.split is Split.TRUSTED and not any_truth(changed):
                 continue  # no feedback touches what is known to be right
-            if before is None or _standing(old) != _standing(new) or before.status is Status.CONFLICT:
+            if before is None or standing(old) != standing(new) or name in torn:
                 rows[name] = Row(name, said.label, said.trust, Split.TRAIN, said.status, said.reason, name)
             elif before.status is Status.SET_ASIDE:
                 reason = said.reason if (before.label, before.trust) == (said.label, said.trust) else ""
@@ -359,24 +358,6 @@ class _Draft:
             if item.sample in wanted:
                 found[item.sample][item.path] = None
         return {name: list(paths) for name, paths in found.items()}
-
-
-def _standing(votes: Iterable[Vote]) -> set[tuple[str, str, Role]]:
-    return {(vote.voter, vote.label, vote.role) for vote in last_words(votes)}
-
-
-def _that_touch(row: Row | None, votes: Sequence[Vote]) -> list[Vote]:
-    """The votes that may change the row's label: on what is measured on, none of users."""
-    measured = row is not None and row.split is not Split.TRAIN
-    return [vote for vote in votes if not (measured and _is_users(vote))]
-
-
-def _is_users(vote: Vote) -> bool:
-    return vote.role is Role.USER and vote.import_id is None
-
-
-def _any_truth(votes: Iterable[Vote]) -> bool:
-    return any(vote.role is Role.GROUND_TRUTH for vote in votes)
 
 
 def _source_splits(sightings: Iterable[Sighting]) -> dict[str, Split]:

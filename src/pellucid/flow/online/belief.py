@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from pellucid.flow.online.answerer import Views
 from pellucid.flow.online.live import LiveModel
 from pellucid.labels.consensus import derive, last_words
+from pellucid.labels.halves import halve
 from pellucid.noise.reliability import Jury, hear_all, reliability, weigh_many
 from pellucid.store.votes import supports_of
-from pellucid.types import KEEPER, Role, Vote
+from pellucid.types import KEEPER, Role, Split, Status, Vote
 
 RECORD = 500  # newest votes that a voter's record is made of
 FULL = 0.2  # lead from which on an image counts in full
@@ -179,6 +180,20 @@ def left_out(
     return others, there
 
 
+def known_labels(live: LiveModel) -> dict[str, str]:
+    """The labels that voters are measured by: those of the guard's half of the trusted images.
+
+    By the gate's half nothing is chosen that is to be judged on it.
+    """
+    trusted = {
+        row.sample: row
+        for row in live.rows.values()
+        if row.split is Split.TRUSTED and row.status is Status.OK and row.label is not None
+    }
+    guards, _ = halve(list(trusted), [row.group for row in trusted.values()])
+    return {name: str(trusted[name].label) for name in guards}
+
+
 def voter_rate(connection: sa.Connection, dataset: str, voter: str, role: Role, n_classes: int) -> float:
     """How often the voter is right, 0..1, by what others gave the voter's newest labels."""
     return reliability(supports_of(connection, dataset, voter, RECORD), max(2, n_classes), PRIORS[role])
@@ -226,9 +241,13 @@ class _Case:
 
 def _hear_all(case: _Case, others: NDArray[np.float64], known: NDArray[np.bool_]) -> Jury:
     counts = known[case.labels]
+    imported = np.ones(len(case.voters), np.bool_)
+    imported[case.who[[vote.import_id is None for vote in case.heard]]] = False
     priors = np.array([PRIORS[role] for _, role in case.voters], np.float64).reshape(-1, 2)
     settled = np.array(case.truth, np.intp)
-    return hear_all(others, case.rows, case.labels, case.who, priors, counts=counts, settled=settled)
+    # Of an import only what users contest is seen here, which says little against all the rest of it.
+    least = np.where(imported, priors[:, 0] / priors.sum(axis=1), 0.0)
+    return hear_all(others, case.rows, case.labels, case.who, priors, counts=counts, settled=settled, least=least)
 
 
 def _others(

@@ -1,27 +1,27 @@
-"""Contested: what is believed of a training image whose labels contradict each other by the word of a user."""
+"""Contested: what is believed of an image where a user contradicts somebody."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from pellucid.flow.online.belief import PRIORS, left_out, weigh_together
+from pellucid.flow.data.said import Settled, derive_label, is_users, standing
+from pellucid.flow.online.belief import PRIORS, known_labels, left_out, weigh_together
 from pellucid.flow.online.live import LiveModel
 from pellucid.labels.consensus import Consensus, derive, last_words
 from pellucid.store.votes import samples_said, votes_of
-from pellucid.types import KEEPER, TRUST_SCALE, Role, Split, Status, Vote
+from pellucid.types import KEEPER, TRUST_SCALE, Role, Status, Vote
 
 LIKELY = 0.5  # P(the label is right) from which on it is settled; what is less likely is for a person to settle
 _READ = 2_000  # samples of whose votes are read at a time
 
 
-def settle_contested(live: LiveModel) -> dict[str, Consensus]:
-    """The label of each contested sample, with its probability as trust; what stays too doubtful is not in it.
+def settle_contested(live: LiveModel) -> dict[str, Settled]:
+    """What becomes of each contested sample: its label with its probability as trust, or a conflict.
 
     Contested is what at least one user and somebody else have labelled differently. A majority of voters would let one
     liar take every image out of training, and three of them decide what it is taken for: whoever has many names would
     win. So votes and voters are judged together, beside what the model says without the image and by what is known of
-    trusted ones, as the live model learns them (`pellucid.noise.reliability.hear_all`). Where an annotator has looked
-    at the image, the users are not heard: the annotators and the imports say what it is, or contradict each other.
+    trusted ones, as the live model learns them (`pellucid.noise.reliability.hear_all`). What then stays too doubtful is
+    a conflict, for a person to settle. Where an annotator has looked at the image, the users are not heard: the
+    annotators and the imports say what it is, or contradict each other. Without its image a sample is not settled.
     """
     dataset = live.model.name
     with live.workspace.database.read() as connection:
@@ -30,36 +30,33 @@ def settle_contested(live: LiveModel) -> dict[str, Consensus]:
         votes: dict[str, list[Vote]] = {}
         for start in range(0, len(said), _READ):
             votes |= votes_of(connection, dataset, said[start : start + _READ])
-    contested = {name: words for name in said if (words := _contested(votes.get(name, ()))) is not None}
+    votes = {name: [vote for vote in every if vote.voter != KEEPER] for name, every in votes.items()}
+    contested = {name: words for name, every in votes.items() if (words := _contested(every))}
     if not contested:
         return {}
     heard = {name: every for name, every in votes.items() if any(vote.role in PRIORS for vote in every)}
     others, there = left_out(live, list(heard), live.classes)
     heard = {name: every for (name, every), is_there in zip(heard.items(), there, strict=True) if is_there}
-    known = {
-        name: str(row.label)
-        for name, row in live.rows.items()
-        if row.split is Split.TRUSTED and row.status is Status.OK and row.label is not None
-    }
-    classes, posterior = weigh_together(live, heard, live.classes, others[there], settled=known)
+    classes, posterior = weigh_together(live, heard, live.classes, others[there], settled=known_labels(live))
     shares = dict(zip(heard, posterior, strict=True))
     found = {}
     for name, words in contested.items():
-        asked = [vote for vote in words if vote.role is not Role.USER]
-        if any(vote.import_id is None for vote in asked):
-            found[name] = derive(asked)
-        elif name in shares:
+        looked = any(vote.role is Role.ANNOTATOR and vote.import_id is None for vote in words)
+        if looked or name not in shares:
+            label = derive_label(words)
+        else:
             believed = {vote.label: float(shares[name][classes.index(vote.label)]) for vote in words}
-            label = max(sorted(believed), key=believed.__getitem__)
-            if believed[label] >= LIKELY:
-                trust = round(TRUST_SCALE * believed[label])
-                found[name] = Consensus(label, trust, Status.OK, derive(words).reason)
+            likeliest = max(sorted(believed), key=believed.__getitem__)
+            label = Consensus(None, 0, Status.CONFLICT, derive(words).reason)
+            if believed[likeliest] >= LIKELY:
+                label = Consensus(likeliest, round(TRUST_SCALE * believed[likeliest]), Status.OK, label.reason)
+        found[name] = Settled(label, standing(votes[name]))
     return found
 
 
-def _contested(votes: Sequence[Vote]) -> list[Vote] | None:
-    """What stands of them; None where nobody contradicts a user, or somebody has said what is right."""
-    words = [vote for vote in last_words(votes) if vote.voter != KEEPER and vote.role is not Role.MODEL]
-    if any(vote.role is Role.GROUND_TRUTH for vote in words) or not any(vote.role is Role.USER for vote in words):
-        return None
-    return words if derive(words).reason else None
+def _contested(votes: list[Vote]) -> list[Vote]:
+    """What stands of them; nothing where nobody contradicts a user, or somebody has said what is right."""
+    words = [vote for vote in last_words(votes) if vote.role is not Role.MODEL]
+    if any(vote.role is Role.GROUND_TRUTH for vote in words) or not any(map(is_users, words)):
+        return []
+    return words if derive(words).reason else []

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from pellucid.flow.online.answerer import Views
-from pellucid.flow.online.belief import believe_all
+from pellucid.flow.online.belief import believe_all, known_labels
 from pellucid.flow.online.draft import Draft
 from pellucid.flow.online.live import LiveModel, unit
 from pellucid.flow.online.place import NOWHERE
@@ -18,7 +18,6 @@ from pellucid.store.datasets import list_versions
 from pellucid.store.ledger import Entry, entries_after
 from pellucid.store.live_vectors import keep_vectors
 from pellucid.store.votes import samples_retracted, samples_said, standing_votes, votes_of
-from pellucid.types import Split, Status
 
 _BLOCK = 1024  # samples that are compared with all others at a time
 
@@ -64,14 +63,8 @@ def judge(
     wanted = names
     names, views = live.look_up_intact(connection, wanted)
     votes = votes_of(connection, dataset, names)
-    rows = [live.rows.get(name) for name in names]
-    settled = {
-        row.sample: row.label
-        for row in rows
-        if row is not None and row.split is Split.TRUSTED and row.status is Status.OK and row.label is not None
-    }
     said = {name: votes.get(name, []) for name in names}
-    beliefs = believe_all(live, connection, said, views, together=together, settled=settled) if said else {}
+    beliefs = believe_all(live, connection, said, views, together=together, settled=known_labels(live)) if said else {}
     entries, is_shared = [], []
     for name in names:
         belief = beliefs[name]

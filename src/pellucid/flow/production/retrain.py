@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pellucid.errors import ConcurrencyError, PellucidError, StorageError, TrainingError
 from pellucid.flow.data.clean import clean
 from pellucid.flow.data.embed import find_lost
+from pellucid.flow.data.said import Settled
 from pellucid.flow.data.version import VOTES, commit_votes, rules_of, without_retracted
 from pellucid.flow.heartbeat import Heartbeat
 from pellucid.flow.online.contested import settle_contested
@@ -22,7 +23,6 @@ from pellucid.flow.training.grid import Grid, expand
 from pellucid.flow.training.replay import REPLAY
 from pellucid.flow.training.worker import work, worker_name
 from pellucid.flow.workspace import Progress, Workspace, no_progress
-from pellucid.labels.consensus import Consensus
 from pellucid.store.aliases import CANDIDATE, CHAMPION, alias_state
 from pellucid.store.datasets import get_version, list_versions
 from pellucid.store.firings import HAND, Firing, FiringState, end, fire, give_back, note, renew
@@ -227,6 +227,7 @@ class _Run:
     def _freeze(self) -> DatasetVersion:
         """The newest version, with what was said directly since the last freezing."""
         dataset, database = self._firing.dataset, self._workspace.database
+        settled = self._settle()  # before it is noted which votes count: of those no more are weighed
         self._progress("freezing", 0, None)
         with database.write() as connection:
             upto = newest_vote(connection, dataset)
@@ -244,12 +245,12 @@ class _Run:
             recipe=recipe,
             said=(after, upto),
             lost=lost,
-            settled=self._settle(),
+            settled=settled,
             progress=self._progress,
         )
         return made
 
-    def _settle(self) -> Mapping[str, Consensus]:
+    def _settle(self) -> Mapping[str, Settled]:
         """What is believed of images that users have contradicted somebody about; nothing without a model to ask."""
         previous = self._previous()
         if previous is None:
@@ -263,7 +264,7 @@ class _Run:
         except StorageError:
             raise
         except PellucidError as error:
-            what = "contested labels of %s are left to a majority of voters, because %s cannot be asked: %s"
+            what = "where users contradict somebody in %s they are not heard, because %s cannot be asked: %s"
             logging.getLogger(__name__).warning(what, previous.name, previous.ref, error)
             return {}
 
