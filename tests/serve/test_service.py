@@ -21,7 +21,7 @@ from pellucid import Project
 from pellucid.errors import BusyError, ImageError, NotReadyError, PellucidError, StorageError
 from pellucid.flow.online.answer import Asked
 from pellucid.flow.online.feedback import Said
-from pellucid.flow.online.live import LiveModel
+from pellucid.flow.online.live import LiveModel, caught_up
 from pellucid.serve import service as module
 from pellucid.serve.service import Service
 from pellucid.types import Answer
@@ -185,9 +185,9 @@ def test_loading_a_champion_holds_nothing_up(
     def slowly(*words: Any) -> LiveModel:
         at_it.set()
         assert gate.wait(PATIENCE)
-        return LiveModel(*words)
+        return caught_up(*words)
 
-    monkeypatch.setattr(module, "LiveModel", slowly)
+    monkeypatch.setattr(module, "caught_up", slowly)
     monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.5)
     with Project(service.workspace.root, environ={}) as other:
         other.promote("pets@2", force=True)
@@ -238,7 +238,7 @@ def test_a_champion_that_fails_as_nobody_expected_is_no_other_s_fault(
         raise KeyError("weights")
 
     with monkeypatch.context() as patch, Project(service.workspace.root, environ={}) as other:
-        patch.setattr(module, "LiveModel", fail)
+        patch.setattr(module, "caught_up", fail)
         patch.setattr(module, "RETRY_SECONDS", 0.01)
         other.promote("pets@2", force=True)
         reason = until(lambda: service.readiness.reasons)

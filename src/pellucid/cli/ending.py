@@ -17,7 +17,6 @@ import typer
 
 from pellucid.cli.output import note
 from pellucid.errors import PellucidError, StorageError, UsageError
-from pellucid.serve.supervisor import LIFELINE
 
 INTERRUPTED = 130  # exit code after Ctrl-C, and after SIGTERM in the middle of something, as shells have it
 _GLOBAL = ("-P", "--project", "-c", "--config", "-q", "--quiet")
@@ -73,6 +72,8 @@ def as_service(serves: bool = True) -> Iterator[None]:
 
 def _end_with_supervisor() -> None:
     """Where `pellucid up` has started this process and is killed, this one gets the SIGTERM that it cannot send."""
+    from pellucid.serve.supervisor import LIFELINE
+
     lifeline = os.environ.pop(LIFELINE, None)  # not for what this process starts in turn
     if lifeline is None:
         return

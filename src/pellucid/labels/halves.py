@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from pellucid.errors import DataError
+from pellucid.types import Row, Split, Status
 
 _PURPOSE = "trusted half"  # sets these draws apart from those of splits, which hash group names too
 
@@ -34,6 +35,13 @@ def halve(ids: Sequence[str], groups: Sequence[str]) -> tuple[tuple[str, ...], t
     pairs = list(zip(ids, groups, strict=True))
     guard = tuple(name for name, group in pairs if not side[group])
     return guard, tuple(name for name, group in pairs if side[group])
+
+
+def halve_trusted(rows: Iterable[Row]) -> tuple[list[Row], list[Row]]:
+    """The guard's and the gate's rows of a version: those of the trusted split that have a label and may be used."""
+    trusted = [row for row in rows if row.split is Split.TRUSTED and row.status is Status.OK and row.label is not None]
+    gates = set(halve([row.sample for row in trusted], [row.group for row in trusted])[1])
+    return [row for row in trusted if row.sample not in gates], [row for row in trusted if row.sample in gates]
 
 
 def _for_gate(group: str) -> bool:

@@ -16,7 +16,7 @@ from pellucid.flow.online.answer import Asked, answer
 from pellucid.flow.online.answerer import Answerer
 from pellucid.flow.online.carry import carry_over
 from pellucid.flow.online.feedback import Heard, Said, hear
-from pellucid.flow.online.live import LiveModel
+from pellucid.flow.online.live import LiveModel, caught_up
 from pellucid.flow.online.reaudit import reaudit
 from pellucid.flow.training.predict import choose_model
 from pellucid.flow.workspace import Workspace
@@ -267,9 +267,7 @@ class Service:
 
     def _load(self, champion: ModelVersion) -> LiveModel:
         try:
-            live = LiveModel(self.workspace, champion)
-            with self.workspace.database.read() as connection:
-                live.follow(connection)
+            live = caught_up(self.workspace, champion)
             carry_over(live)
         except Exception as error:
             self._trouble["model"] = self._said_of(error, f"{champion.ref} cannot be loaded")

@@ -29,7 +29,7 @@ def settled(pets: Pets, sample: str, *words: Word) -> Consensus | None:
     ]
     with pets.project.workspace.database.write() as connection:
         add_votes(connection, votes)
-    found = settle_contested(pets.live).get(sample)
+    found = settle_contested(pets.project.workspace, pets.live.model).get(sample)
     return None if found is None else found.label
 
 

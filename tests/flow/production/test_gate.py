@@ -110,7 +110,7 @@ def test_a_champion_whose_images_are_gone_is_judged_as_it_was_trained(
     def gone(*_: object) -> None:
         raise StorageError("3 images of its training are gone")
 
-    monkeypatch.setattr(module, "LiveModel", gone)
+    monkeypatch.setattr(module, "caught_up", gone)
     verdict = gated.gate("pets@2")
     assert verdict.figures["trusted"]["comparison"]["difference"]["value"] == -1
     assert verdict.figures["learnt"] is None

@@ -14,7 +14,7 @@ from pellucid.flow.data.corrupt import kept_truth
 from pellucid.flow.data.edit import commit_rows, newest_of
 from pellucid.flow.data.embed import embed_samples
 from pellucid.flow.workspace import Progress, Workspace, no_progress
-from pellucid.labels.halves import halve
+from pellucid.labels.halves import halve_trusted
 from pellucid.noise.auditing import Audit, audit
 from pellucid.noise.belief import ACTIONS, DEFAULT_ACTION, DROPPED, RELABELLED, Belief, believe
 from pellucid.noise.rules import RULES
@@ -109,8 +109,9 @@ def clean(
     version, rows = newest_of(workspace, ref)
     given = _before_cleaning(workspace, version, rows)
     wanted = (Split.TRAIN, Split.TRUSTED, Split.TEST) if include_test else (Split.TRAIN, Split.TRUSTED)
+    gates = {row.sample for row in halve_trusted(given)[1]}
     usable = [row for row in given if row.status is Status.OK and row.label is not None and row.split in wanted]
-    judged = _without_gates_half(usable)
+    judged = [row for row in usable if row.sample not in gates]
     if len({row.label for row in judged}) < 2:
         raise DataError(f"{version.ref} has fewer than two classes to tell apart; ingest more images")
     with workspace.database.read() as connection:
@@ -189,12 +190,6 @@ def _usual_extractor(workspace: Workspace, dataset: str) -> str | None:
     with workspace.database.read() as connection:
         crowned = alias_state(connection, dataset, CHAMPION).version
         return None if crowned is None else get_model(connection, f"{dataset}@{crowned}").extractor
-
-
-def _without_gates_half(rows: Sequence[Row]) -> list[Row]:
-    trusted = [row for row in rows if row.split is Split.TRUSTED]
-    gates = set(halve([row.sample for row in trusted], [row.group for row in trusted])[1])
-    return [row for row in rows if row.sample not in gates]
 
 
 def _audit(X: NDArray[np.float32], rows: Sequence[Row], votes: Mapping[str, Sequence[Vote]], rule: str) -> Audit:

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from pellucid.flow.online.answerer import Views
 from pellucid.flow.online.live import LiveModel
 from pellucid.labels.consensus import derive, last_words
-from pellucid.labels.halves import halve
 from pellucid.noise.reliability import Jury, hear_all, reliability, weigh_many
 from pellucid.store.votes import supports_of
-from pellucid.types import KEEPER, Role, Split, Status, Vote
+from pellucid.types import KEEPER, Role, Vote
 
 RECORD = 500  # newest votes that a voter's record is made of
 FULL = 0.2  # lead from which on an image counts in full
@@ -178,20 +177,6 @@ def left_out(
         old = columns < len(classes)  # a class that came meanwhile waits for the next queue
         others[np.ix_(block, columns[old])] = found[:, old]
     return others, there
-
-
-def known_labels(live: LiveModel) -> dict[str, str]:
-    """The labels that voters are measured by: those of the guard's half of the trusted images.
-
-    By the gate's half nothing is chosen that is to be judged on it.
-    """
-    trusted = {
-        row.sample: row
-        for row in live.rows.values()
-        if row.split is Split.TRUSTED and row.status is Status.OK and row.label is not None
-    }
-    guards, _ = halve(list(trusted), [row.group for row in trusted.values()])
-    return {name: str(trusted[name].label) for name in guards}
 
 
 def voter_rate(connection: sa.Connection, dataset: str, voter: str, role: Role, n_classes: int) -> float:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from pellucid.flow.data.said import Settled, derive_label, is_users, standing
-from pellucid.flow.online.belief import PRIORS, known_labels, left_out, weigh_together
-from pellucid.flow.online.live import LiveModel
+from pellucid.flow.online.belief import PRIORS, left_out, weigh_together
+from pellucid.flow.online.live import caught_up
+from pellucid.flow.workspace import Workspace
 from pellucid.labels.consensus import Consensus, derive, last_words
 from pellucid.store.votes import samples_said, votes_of
-from pellucid.types import KEEPER, TRUST_SCALE, Role, Status, Vote
+from pellucid.types import KEEPER, TRUST_SCALE, ModelVersion, Role, Status, Vote
 
 LIKELY = 0.5  # P(the label is right) from which on it is settled; what is less likely is for a person to settle
-_READ = 2_000  # samples of whose votes are read at a time
 
 
-def settle_contested(live: LiveModel) -> dict[str, Settled]:
+def settle_contested(workspace: Workspace, model: ModelVersion) -> dict[str, Settled]:
     """What becomes of each contested sample: its label with its probability as trust, or a conflict.
 
     Contested is what at least one user and somebody else have labelled differently. A majority of voters would let one
@@ -22,22 +22,21 @@ def settle_contested(live: LiveModel) -> dict[str, Settled]:
     trusted ones, as the live model learns them (`pellucid.noise.reliability.hear_all`). What then stays too doubtful is
     a conflict, for a person to settle. Where an annotator has looked at the image, the users are not heard: the
     annotators and the imports say what it is, or contradict each other. Without its image a sample is not settled.
+
+    The model, with all that it has learnt since, is opened only where something is contested; its errors are those of
+    `caught_up`.
     """
-    dataset = live.model.name
-    with live.workspace.database.read() as connection:
-        live.refresh(connection)
-        said = sorted(samples_said(connection, dataset))
-        votes: dict[str, list[Vote]] = {}
-        for start in range(0, len(said), _READ):
-            votes |= votes_of(connection, dataset, said[start : start + _READ])
+    with workspace.database.read() as connection:
+        votes = votes_of(connection, model.name, sorted(samples_said(connection, model.name)))
     votes = {name: [vote for vote in every if vote.voter != KEEPER] for name, every in votes.items()}
     contested = {name: words for name, every in votes.items() if (words := _contested(every))}
     if not contested:
         return {}
+    live = caught_up(workspace, model)
     heard = {name: every for name, every in votes.items() if any(vote.role in PRIORS for vote in every)}
     others, there = left_out(live, list(heard), live.classes)
     heard = {name: every for (name, every), is_there in zip(heard.items(), there, strict=True) if is_there}
-    classes, posterior = weigh_together(live, heard, live.classes, others[there], settled=known_labels(live))
+    classes, posterior = weigh_together(live, heard, live.classes, others[there], settled=live.settled)
     shares = dict(zip(heard, posterior, strict=True))
     found = {}
     for name, words in contested.items():
@@ -47,9 +46,11 @@ def settle_contested(live: LiveModel) -> dict[str, Settled]:
         else:
             believed = {vote.label: float(shares[name][classes.index(vote.label)]) for vote in words}
             likeliest = max(sorted(believed), key=believed.__getitem__)
-            label = Consensus(None, 0, Status.CONFLICT, derive(words).reason)
-            if believed[likeliest] >= LIKELY:
-                label = Consensus(likeliest, round(TRUST_SCALE * believed[likeliest]), Status.OK, label.reason)
+            trust, reason = believed[likeliest], derive(words).reason
+            if trust >= LIKELY:
+                label = Consensus(likeliest, round(TRUST_SCALE * trust), Status.OK, reason)
+            else:
+                label = Consensus(None, 0, Status.CONFLICT, reason)
         found[name] = Settled(label, standing(votes[name]))
     return found
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from pellucid.flow.online.answerer import Views
-from pellucid.flow.online.belief import believe_all, known_labels
+from pellucid.flow.online.belief import believe_all
 from pellucid.flow.online.draft import Draft
 from pellucid.flow.online.live import LiveModel, unit
 from pellucid.flow.online.place import NOWHERE
@@ -64,7 +64,7 @@ def judge(
     names, views = live.look_up_intact(connection, wanted)
     votes = votes_of(connection, dataset, names)
     said = {name: votes.get(name, []) for name in names}
-    beliefs = believe_all(live, connection, said, views, together=together, settled=known_labels(live)) if said else {}
+    beliefs = believe_all(live, connection, said, views, together=together, settled=live.settled) if said else {}
     entries, is_shared = [], []
     for name in names:
         belief = beliefs[name]

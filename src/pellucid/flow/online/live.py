@@ -28,7 +28,7 @@ from pellucid.flow.training.replay import REPLAY, replayed
 from pellucid.flow.workspace import Workspace
 from pellucid.heads.online import OnlineHead, Snapshot, Span, learns_online
 from pellucid.heads.statistic import strength
-from pellucid.labels.halves import halve
+from pellucid.labels.halves import halve_trusted
 from pellucid.noise.copies import USUAL, copy_cosine
 from pellucid.store.datasets import get_version
 from pellucid.store.ledger import Entry, entries_after
@@ -89,6 +89,8 @@ class LiveModel:
         self.lost: frozenset[str] = frozenset()  # samples that were left out because their images are gone
         self.rows: Mapping[str, Row] = {}
         self.copy_cosine = USUAL  # of two vectors, above which they are taken for copies of one image
+        # Labels that voters are measured by: by the gate's half nothing is chosen that is to be judged on it.
+        self.settled: Mapping[str, str] = {}  # of the guard's half of the trusted samples
         self.guard: Guard | None = None
         self.best: float | None = None  # the accuracy on the guard of the model as it was trained
         with workspace.database.read() as connection:
@@ -153,8 +155,10 @@ class LiveModel:
             return
         rows = {row.sample: row for row in read_manifest(self.workspace.blobs, newest.content_id)}
         self.rows, self._version = rows, newest.number
+        guards, _ = halve_trusted(rows.values())
+        self.settled = {row.sample: str(row.label) for row in guards}
         if self._first is not None:
-            self.guard = self._guard(list(rows.values()))
+            self.guard = self._guard(guards)
             self.best = self.guard.accuracy(self._first) if self.guard is not None else None
 
     def may_learn(self, sample: str) -> bool:
@@ -327,13 +331,10 @@ class LiveModel:
         }
         self._stands = dict(self._trained)
 
-    def _guard(self, rows: Sequence[Row]) -> Guard | None:
-        trusted = [
-            row for row in rows if row.split is Split.TRUSTED and row.status is Status.OK and row.label in self.classes
-        ]
-        mine = halve([row.sample for row in trusted], [row.group for row in trusted])[0]
-        found = embed_intact(self.workspace, self.predictor.extractor, mine)
-        there = [row for row in trusted if row.sample in found]
+    def _guard(self, guards: Sequence[Row]) -> Guard | None:
+        known = [row for row in guards if row.label in self.classes]
+        found = embed_intact(self.workspace, self.predictor.extractor, [row.sample for row in known])
+        there = [row for row in known if row.sample in found]
         if not there:
             return None
         X = self._stack([found[row.sample] for row in there])
@@ -353,6 +354,14 @@ class LiveModel:
         """The model as it now is, published or not."""
         snapshot = self._online.snapshot() if self._online is not None else None
         return Answerer(self.model, self.classes, self._ledger, self.predictor, snapshot, self._span)
+
+
+def caught_up(workspace: Workspace, model: ModelVersion) -> LiveModel:
+    """The model as it answers now: with all that its ledger says. Errors are those of `LiveModel` and `follow`."""
+    live = LiveModel(workspace, model)
+    with workspace.database.read() as connection:
+        live.follow(connection)
+    return live
 
 
 def _rows_at(

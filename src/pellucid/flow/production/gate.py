@@ -14,12 +14,12 @@ from pellucid.evaluate.gate import judge as judge_gate
 from pellucid.flow.data.embed import embed_samples
 from pellucid.flow.environment import current_user
 from pellucid.flow.online.answerer import Answerer
-from pellucid.flow.online.live import LiveModel
+from pellucid.flow.online.live import caught_up
 from pellucid.flow.training.evaluate import aligned
 from pellucid.flow.training.predict import open_predictor
 from pellucid.flow.workspace import Progress, Workspace, no_progress
 from pellucid.labels.consensus import HEARD
-from pellucid.labels.halves import halve
+from pellucid.labels.halves import halve_trusted
 from pellucid.store.aliases import CHAMPION, alias_state
 from pellucid.store.datasets import get_version
 from pellucid.store.manifests import read_manifest
@@ -71,16 +71,16 @@ def gate(
     if champion is not None:
         rules = gate_rules(workspace.settings)
         rows = _usable(workspace, version)
-        trusted = [row for row in rows if row.split is Split.TRUSTED]
-        half = set(halve([row.sample for row in trusted], [row.group for row in trusted])[1])
+        guards, gates = halve_trusted(rows)
+        half = f", the gate's half of {len(guards) + len(gates)} trusted ones"
         now = _as_it_answers(workspace, champion)
         pair = _Pair(workspace, target, champion, now, version, rules, progress)
-        report = pair.judge([row for row in trusted if row.sample in half])
+        report = pair.judge(gates)
         recent = pair.judge(_voted(workspace, target, champion, rows), trained=True)  # it has learnt from them by now
         passed = report.passed
         figures = {
             "judged": report.n > 0,
-            "summary": report.summary + (f", the gate's half of {len(trusted)} trusted ones" if report.n else ""),
+            "summary": report.summary + (half if report.n else ""),
             "reasons": list(report.reasons),
             "learnt": None if now is None else now.ledger,
             "dataset": version.ref,
@@ -149,13 +149,10 @@ def _voted(workspace: Workspace, candidate: ModelVersion, champion: ModelVersion
 def _as_it_answers(workspace: Workspace, champion: ModelVersion) -> Answerer | None:
     """The champion with all that its ledger says; None where that cannot be had, as without its images."""
     try:
-        live = LiveModel(workspace, champion)
-        with workspace.database.read() as connection:
-            live.follow(connection)
+        return caught_up(workspace, champion).answerer
     except PellucidError as error:
         _LOG.warning("the gate judges %s as it was trained, without what it has learnt since: %s", champion.ref, error)
         return None
-    return live.answerer
 
 
 class _Pair:

@@ -15,7 +15,6 @@ from pellucid.flow.data.said import Settled
 from pellucid.flow.data.version import VOTES, commit_votes, rules_of, without_retracted
 from pellucid.flow.heartbeat import Heartbeat
 from pellucid.flow.online.contested import settle_contested
-from pellucid.flow.online.live import LiveModel
 from pellucid.flow.production.gate import gate
 from pellucid.flow.production.promote import promote
 from pellucid.flow.production.triggers import Drifted, Plan, check_dataset, due, new_votes, plan_of
@@ -257,10 +256,7 @@ class _Run:
             return {}
         self._progress("settling contested labels", 0, None)
         try:
-            live = LiveModel(self._workspace, previous)
-            with self._workspace.database.read() as connection:
-                live.follow(connection)
-            return settle_contested(live)
+            return settle_contested(self._workspace, previous)
         except StorageError:
             raise
         except PellucidError as error:
