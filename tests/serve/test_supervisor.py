@@ -133,10 +133,17 @@ def test_a_part_that_cannot_be_started_does_not_take_the_others_down(keep: Calla
     assert not psutil.pid_exists(ids(marks)[0])
 
 
-def test_parts_end_when_their_supervisor_is_killed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("hangs", [False, True])
+def test_parts_end_when_their_supervisor_is_killed(hangs: bool, tmp_path: Path) -> None:
     marks, serving = tmp_path / "part", tmp_path / "part.serving"
-    serves = "def serve():\n  with as_service(): open(sys.argv[1] + '.serving', 'w'), time.sleep(1000)\n"
-    ends = "from pellucid.cli.ending import as_service, run\n" + serves + "raise SystemExit(run(serve))"
+    waits = "\n    ".join(
+        ["try: open(sys.argv[1] + '.serving', 'w'), time.sleep(1000)", "finally:", f"  while {hangs}: time.sleep(1)"]
+    )
+    serves = f"def serve():\n  with as_service():\n    {waits}\n"
+    ends = (
+        "from pellucid.cli.ending import as_service, run\nfrom pellucid.serve import supervisor\n"
+        f"supervisor.GRACE_SECONDS = 0.3\n{serves}raise SystemExit(run(serve))"
+    )
     code = part("part", marks, ends).command[2]
     supervises = (
         "import os, sys\nfrom pellucid.serve.supervisor import Part, supervise\n"

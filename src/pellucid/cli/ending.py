@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -71,8 +72,8 @@ def as_service(serves: bool = True) -> Iterator[None]:
 
 
 def _end_with_supervisor() -> None:
-    """Where `pellucid up` has started this process and is killed, this one gets the SIGTERM that it cannot send."""
-    from pellucid.serve.supervisor import LIFELINE
+    """Where `pellucid up` has started this process and is killed, this one gets the signals that it cannot send."""
+    from pellucid.serve.supervisor import GRACE_SECONDS, LIFELINE
 
     lifeline = os.environ.pop(LIFELINE, None)  # not for what this process starts in turn
     if lifeline is None:
@@ -83,6 +84,8 @@ def _end_with_supervisor() -> None:
             while os.read(file, 1):
                 pass
             os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(GRACE_SECONDS)
+            os.kill(os.getpid(), signal.SIGKILL)
 
     threading.Thread(target=watch, args=(int(lifeline),), name="pellucid-lifeline", daemon=True).start()
 
