@@ -1,10 +1,16 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
+from pellucid.flow.data.edit import commit_rows, newest_of
+from pellucid.project import Project
+from pellucid.types import Split, Status
 
 from .conftest import Cli
 
@@ -61,6 +67,18 @@ def test_diff_tells_what_changed_label_by_label(cli: Cli, two_versions: Path) ->
     same = cli("datasets", "diff", "pets@1", "pets@1")
     assert (same.out, same.err) == ("", "no difference\n")
     assert "1 to 2" in cli("datasets", "diff", "pets@1", "pets@3").error
+
+
+def test_diff_tells_trust_and_status(cli: Cli, trained: Path) -> None:
+    with Project(trained) as project:
+        version, rows = newest_of(project.workspace, "pets")
+        cats = [row for row in rows if row.label == "cat" and row.split is Split.TRAIN][:2]
+        doubted, dropped = replace(cats[0], trust=250), replace(cats[1], trust=31, status=Status.SUSPECT)
+        after = {row.sample: row for row in (*rows, doubted, dropped)}
+        made, _ = commit_rows(project.workspace, version, list(after.values()), recipe={"verb": "clean"})
+    said = {line.split()[0]: line for line in cli("datasets", "diff", version.ref, made.ref).out.splitlines()[1:]}
+    assert re.search(r" cat +cat 0\.250 ", said[doubted.sample[:12]])
+    assert re.search(r" cat +cat 0\.031, suspect ", said[dropped.sample[:12]])
 
 
 def test_lineage_goes_back_to_the_beginning_and_on_to_the_models(cli: Cli, trained: Path) -> None:

@@ -11,10 +11,12 @@ import typer
 from pellucid.cli.context import JsonOption, open_project, say
 from pellucid.cli.output import one_line, plain, print_json, print_table, put
 from pellucid.errors import UsageError
+from pellucid.types import TRUST_SCALE, Status
 
 if TYPE_CHECKING:
     from pellucid.flow.data.inspect import Inspection
     from pellucid.flow.data.lineage import Difference, Impact
+    from pellucid.types import Row
 
 app = typer.Typer(help="List, show, compare, trace and export datasets.", no_args_is_help=True)
 
@@ -203,8 +205,15 @@ def export(
 def _difference(item: Difference) -> tuple[str | None, ...]:
     before, after = item.before, item.after
     row = after or before
-    labels = (before.label if before else None, after.label if after else None)
-    return item.sample[:12], *labels, row.split if row else None, item.why
+    return item.sample[:12], _stands(before), _stands(after), row.split if row else None, item.why
+
+
+def _stands(row: Row | None) -> str | None:
+    """The row's label, with what keeps it from counting in full."""
+    if row is None or row.label is None:
+        return None if row is None else str(row.status)
+    trust = "" if row.trust == TRUST_SCALE else f" {row.trust / TRUST_SCALE:.3f}"
+    return row.label + trust + ("" if row.status is Status.OK else f", {row.status}")
 
 
 def _print_impact(touched: Impact) -> None:
