@@ -39,7 +39,7 @@ class Status(StrEnum):
     CONFLICT = "conflict"  # its votes do not agree; nobody trains on it until that is settled
     UNLABELLED = "unlabelled"
     SET_ASIDE = "set_aside"  # usable, but using it would do harm; the row's reason says why
-    SUSPECT = "suspect"  # set aside by an audit of the labels; a new vote brings it back
+    SUSPECT = "suspect"  # set aside as rather wrong, by an audit or as a user's word; a new vote brings it back
 
 
 class JobState(StrEnum):

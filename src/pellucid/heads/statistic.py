@@ -90,6 +90,15 @@ def strength(trust: NDArray[np.float64], n_classes: int) -> NDArray[np.float64]:
     return np.clip((n_classes * trust - 1) / (n_classes - 1), 0, 1)
 
 
+def trust_of(strength: NDArray[np.float64], n_classes: int) -> NDArray[np.float64]:
+    """The trust (n,), 1/K..1, of which `strength` makes ``strength`` (n,), 0..1.
+
+    >>> trust_of(strength(np.array([1.0, 0.7, 0.25]), 4), 4).round(9).tolist()
+    [1.0, 0.7, 0.25]
+    """
+    return np.asarray((strength * (n_classes - 1) + 1) / n_classes)
+
+
 @dataclass(frozen=True, slots=True)
 class Spectrum:
     """The eigendecomposition A = V diag(s) V' and B in its axes: all that any lambda needs."""

@@ -17,6 +17,8 @@ from PIL import Image
 from pellucid import Project
 from pellucid.errors import ConcurrencyError, DataError, UsageError
 from pellucid.flow.data.corrupt import kept_truth
+from pellucid.flow.data.edit import commit_rows, newest_of
+from pellucid.flow.data.said import USERS
 from pellucid.labels.halves import halve
 from pellucid.store import schema
 from pellucid.store.votes import votes_of
@@ -71,6 +73,19 @@ def test_what_was_broken_is_found_and_mended(broken: Project) -> None:
         assert item.trust < 0.5
     assert abs(report.noise_rate - len(bad) / 48) < 0.1
     assert [item.trust for item in report.suspects] == sorted(item.trust for item in report.suspects)
+
+
+def test_what_was_settled_out_of_users_words_stands(broken: Project) -> None:
+    version, rows = newest_of(broken.workspace, "pets")
+    bad = wrong(broken, "pets@2")
+    spoken = min(bad)
+    said = [
+        replace(row, trust=700, reason=f"{USERS}70.0% likely right") if row.sample == spoken else row for row in rows
+    ]
+    commit_rows(broken.workspace, version, said, recipe={"verb": "retrain"})
+    report = broken.clean("pets")
+    assert {item.sample for item in report.suspects} == bad - {spoken}
+    assert rows_of(broken, report.version.ref)[spoken] == rows_of(broken, "pets@3")[spoken]
 
 
 @pytest.mark.parametrize(("action", "status"), [("weigh", Status.OK), ("drop", Status.SUSPECT)])

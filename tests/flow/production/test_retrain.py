@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -343,11 +344,8 @@ def test_no_word_of_a_user_touches_what_is_measured_on(pets: MakePets, picture: 
     project, now = pets(), datetime.now(UTC)
     before = project.inspect("pets").rows
     measured = {row.sample: (row.label, row.split) for row in before if row.split is not Split.TRAIN}
-    looks = project.workspace, open_predictor(project.workspace, project.model("pets")).extractor
+    shown = fresh(project, picture, "cat", 60)
     with project.workspace.database.write() as connection:
-        live = [look(*looks, picture("cat", 2000 + place)) for place in range(60)]
-        record_looks(project.workspace.database, connection, "f" * 64, live, store_images(project.workspace, live))
-        shown = [item.sample.id for item in live]
         lies = [Vote("pets", name, "dog" if label == "cat" else "cat", Role.USER, "eve", now)
                 for name, (label, _) in measured.items()]  # fmt: skip
         words = [Vote("pets", name, "cat", Role.USER, "ann", now) for name in shown]
@@ -449,12 +447,77 @@ def test_what_is_said_while_it_is_settled_counts(
 def test_what_stays_doubtful_waits_for_a_person_whatever_the_numbers(
     pets: MakePets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pellucid.flow.online import contested
+    from pellucid.flow.online import spoken
 
     project = pets()
     name = lie(project)
-    monkeypatch.setattr(contested, "LIKELY", 1.1)
+    monkeypatch.setattr(spoken, "LEAST", 1.1)
     assert label_of(project, name, project.retrain("pets").version or "") == (None, Status.CONFLICT)
     monkeypatch.undo()
     say(project, [9])
     assert label_of(project, name, project.retrain("pets").version or "") == ("cat", Status.OK), "settled later"
+
+
+def fresh(project: Project, picture: Callable[..., bytes], label: str, count: int) -> list[str]:
+    """Pictures of the class's colour that somebody has asked about."""
+    looks = project.workspace, open_predictor(project.workspace, project.model("pets")).extractor
+    with project.workspace.database.write() as connection:
+        seen = [look(*looks, picture(label, 3000 + place)) for place in range(count)]
+        record_looks(project.workspace.database, connection, "f" * 64, seen, store_images(project.workspace, seen))
+    return [item.sample.id for item in seen]
+
+
+def say_of(project: Project, words: Sequence[tuple[str, str, str]]) -> None:
+    """A user's vote for each sample, label and voter."""
+    now = datetime.now(UTC)
+    with project.workspace.database.write() as connection:
+        add_votes(connection, [Vote("pets", name, label, Role.USER, voter, now) for name, label, voter in words])
+
+
+@pytest.mark.parametrize("clean", [False, True])
+def test_users_are_believed_as_the_live_model_believes_them(
+    pets: MakePets, picture: Callable[..., bytes], clean: bool
+) -> None:
+    project = pets(clean=clean)
+    names = fresh(project, picture, "cat", 6)
+    lies, truths = names[:3], names[3:]
+    say_of(project, [(name, "dog", f"eve{place}") for place, name in enumerate(lies)])
+    say_of(project, [(name, "cat", "ann") for name in truths])
+    version = project.retrain("pets").version
+    rows = {row.sample: row for row in project.inspect(version or "").rows}
+    assert {(rows[name].label, rows[name].status) for name in lies} == {("dog", Status.SUSPECT)}
+    assert {(rows[name].label, rows[name].status) for name in truths} == {("cat", Status.OK)}
+    assert all(500 < rows[name].trust <= 1000 for name in truths)
+    assert all(re.fullmatch(r"users: \d+\.\d% likely right", rows[name].reason) for name in names)
+    assert {rows[name].split for name in names} == {Split.TRAIN}
+
+
+def test_words_are_judged_anew_once_something_is_said_and_only_then(
+    pets: MakePets, picture: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pellucid.flow.online import spoken
+
+    project = pets()
+    first, second = fresh(project, picture, "cat", 2)
+    say_of(project, [(first, "cat", "ann")])
+    monkeypatch.setattr(spoken, "LEAST", 1.1)
+    assert label_of(project, first, project.retrain("pets").version or "") == ("cat", Status.SUSPECT)
+    monkeypatch.undo()
+    again = project.retrain("pets")
+    assert (again.firing.state, len(project.datasets("pets"))) == (FiringState.NOTHING, 2)
+    say_of(project, [(second, "cat", "bob")])
+    version = project.retrain("pets").version or ""
+    assert [label_of(project, name, version) for name in (first, second)] == [("cat", Status.OK)] * 2
+
+
+def test_what_users_contradict_each_other_about_is_never_measured_on(
+    pets: MakePets, picture: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pellucid.flow.online import spoken
+
+    project = pets()
+    names = fresh(project, picture, "cat", 12)
+    say_of(project, [(name, label, label) for name in names for label in ("cat", "dog")])
+    monkeypatch.setattr(spoken, "LEAST", 1.1)
+    rows = {row.sample: row for row in project.inspect(project.retrain("pets").version or "").rows}
+    assert {(rows[name].status, rows[name].split) for name in names} == {(Status.CONFLICT, Split.TRAIN)}

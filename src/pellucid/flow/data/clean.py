@@ -13,6 +13,7 @@ from pellucid.errors import DataError, UsageError
 from pellucid.flow.data.corrupt import kept_truth
 from pellucid.flow.data.edit import commit_rows, newest_of
 from pellucid.flow.data.embed import embed_samples
+from pellucid.flow.data.said import rests_on_users
 from pellucid.flow.workspace import Progress, Workspace, no_progress
 from pellucid.labels.halves import halve_trusted
 from pellucid.noise.auditing import Audit, audit
@@ -58,7 +59,7 @@ class CleanReport:
     version: DatasetVersion  # the new one; the one that was audited where nothing changed, or nothing should
     audited: str  # reference of the version that was audited
     created: bool
-    images: int  # labels judged; those of trusted images, which are taken for right, are not
+    images: int  # labels judged; those of trusted images, and what was settled out of users' words, are not
     suspects: tuple[Suspect, ...]  # most suspicious first
     noise_rate: float  # 0..1, the estimated share of wrong labels
     noise_matrix: tuple[tuple[float, ...], ...]  # (K, K) P(given = column | true = row)
@@ -121,9 +122,9 @@ def clean(
     progress("auditing", 0, None)
     found = _audit(X, judged, votes, rule)
     belief = believe(found, action=action)
-    anchored = np.array([row.split is Split.TRUSTED for row in judged])
+    stands = np.array([row.split is Split.TRUSTED or rests_on_users(row) for row in judged])
     changed = {
-        row.sample: _believed(row, found, belief, place) for place, row in enumerate(judged) if not anchored[place]
+        row.sample: _believed(row, found, belief, place) for place, row in enumerate(judged) if not stands[place]
     }
     after = [changed.get(row.sample, row) for row in given]
     fates = _fates(judged, changed)
@@ -143,8 +144,8 @@ def clean(
         version=made,
         audited=version.ref,
         created=created,
-        images=int((~anchored).sum()),
-        suspects=_suspects(judged, found, belief),
+        images=int((~stands).sum()),
+        suspects=_suspects(judged, found, belief, ~stands),
         noise_rate=found.noise_rate,
         noise_matrix=tuple(tuple(line) for line in found.noise_matrix.tolist()),
         classes=tuple(found.classes.tolist()),
@@ -246,8 +247,10 @@ def _fates(judged: Sequence[Row], changed: Mapping[str, Row]) -> dict[str, int]:
     return dict(fates)
 
 
-def _suspects(judged: Sequence[Row], found: Audit, belief: Belief) -> tuple[Suspect, ...]:
-    places = np.flatnonzero(found.suspect)
+def _suspects(
+    judged: Sequence[Row], found: Audit, belief: Belief, may_change: NDArray[np.bool_]
+) -> tuple[Suspect, ...]:
+    places = np.flatnonzero(found.suspect & may_change)
     order = places[np.lexsort((found.margin[places], found.trust[places]))]
     return tuple(
         Suspect(

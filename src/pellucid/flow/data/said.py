@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pellucid.labels.consensus import Consensus, derive, last_words
 from pellucid.types import KEEPER, Role, Row, Split, Status, Vote
 
+USERS = "users: "  # how the reason of a label begins that was settled out of what users say
 Standing = frozenset[tuple[str, str, Role]]  # voter, label and role of each vote that stands
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What was made of the words of a user and somebody who contradicts him."""
+    """What was made of words of which some are a user's."""
 
     label: Consensus
     words: Standing  # that it rests on; where others stand by now it says nothing
@@ -22,8 +23,9 @@ class Settled:
 def derive_label(votes: Sequence[Vote], settled: Settled | None = None) -> Consensus:
     """The label of a sample's votes, oldest first.
 
-    Where a user contradicts somebody, numbers decide nothing, because anybody may have many names: it is what was
-    settled about just these words, or else what all but the users say; users alone leave a conflict.
+    Where a user is among those who said something, it is what was settled about just these words. Where nothing was
+    and a user contradicts somebody, numbers decide nothing, because anybody may have many names: it is what all but
+    the users say; users alone leave a conflict.
 
     >>> from datetime import UTC, datetime
     >>> def say(voter, label, role):
@@ -36,10 +38,12 @@ def derive_label(votes: Sequence[Vote], settled: Settled | None = None) -> Conse
     """
     heard = [vote for vote in votes if vote.voter != KEEPER]
     said = derive(heard)
-    if not said.reason or not any(map(is_users, last_words(heard))):
+    if not any(map(is_users, last_words(heard))):
         return said
     if settled is not None and settled.words == standing(heard):
         return settled.label
+    if not said.reason:
+        return said
     others = derive([vote for vote in heard if not is_users(vote)])
     if others.status is Status.UNLABELLED:
         return Consensus(None, 0, Status.CONFLICT, said.reason)
@@ -60,6 +64,11 @@ def that_touch(row: Row | None, votes: Sequence[Vote]) -> list[Vote]:
 def is_users(vote: Vote) -> bool:
     """Whether a user has said it, and not somebody who brought a file of users' words and vouches for it."""
     return vote.role is Role.USER and vote.import_id is None
+
+
+def rests_on_users(row: Row) -> bool:
+    """Whether the row is as it was settled out of what users say, and nobody has judged it since."""
+    return row.reason.startswith(USERS)
 
 
 def any_truth(votes: Iterable[Vote]) -> bool:

@@ -16,7 +16,15 @@ import sqlalchemy as sa
 from pellucid.errors import ConcurrencyError
 from pellucid.features.similar import near_groups
 from pellucid.flow.data.findings import find
-from pellucid.flow.data.said import Settled, any_truth, derive_label, is_users, standing, that_touch
+from pellucid.flow.data.said import (
+    Settled,
+    any_truth,
+    derive_label,
+    is_users,
+    rests_on_users,
+    standing,
+    that_touch,
+)
 from pellucid.flow.workspace import Progress, Workspace, no_progress
 from pellucid.labels.consensus import AGAINST
 from pellucid.labels.split import PRECEDENCE, assign_splits, merge_groups
@@ -35,6 +43,7 @@ from pellucid.types import DatasetVersion, Role, Row, Split, Status, Vote
 
 VOTES = "votes_upto"  # in a version's recipe: the newest vote said directly that its labels follow
 RETRACTED = "retractions_upto"  # in a version's recipe: the newest retraction that its labels follow
+MOVED = 100  # thousandths of trust; a label that was settled anew and moves less stays, so that versions come to rest
 _ATTEMPTS = 20  # commits that may lose the race against other processes before this one gives up
 
 
@@ -97,7 +106,7 @@ def commit_votes(
         said: ids of votes that were said directly and recorded before: those above the first and up to the second count
             from now on.
         lost: samples whose images are gone; they are set aside until a later version finds them again.
-        settled: what is believed of training images that a user has contradicted somebody about.
+        settled: what is believed of training images that users have spoken of.
         keep: keeps the record of the ingest even where it neither saw nor said anything new.
 
     Returns:
@@ -301,8 +310,8 @@ class _Draft:
         rows, by_users = dict(self._before), set[str]()
         # What was set aside is judged anew: the groups may have changed.
         aside = [row.sample for row in self._before.values() if row.status is Status.SET_ASIDE]
-        torn = {name for name in self._settled if name in rows and AGAINST in rows[name].reason}
-        ids = sorted({*self._touched, *aside, *torn})
+        again = {name for name in self._settled if name in rows and _is_open(rows[name])} if self._touched else set()
+        ids = sorted({*self._touched, *aside, *again})
         # Before the first version nobody can have said anything.
         votes = votes_of(self._connection, self._dataset, ids) if self._parent else {}
         earlier = votes_of(self._connection, self._dataset, ids, without=self._recorded, before=self._before_retraction)
@@ -312,13 +321,14 @@ class _Draft:
             every = [*votes.get(name, ()), *self._said.get(name, ())]
             new = that_touch(before, every)
             said = derive_label(new, self._settled.get(name))
-            if said.label is not None and all(map(is_users, every)):
+            if every and all(map(is_users, every)):
                 by_users.add(name)
             changed = [*(vote for vote in new if vote not in old), *(vote for vote in old if vote not in new)]
             if before is not None and before.split is Split.TRUSTED and not any_truth(changed):
                 continue  # no feedback touches what is known to be right
-            if before is None or standing(old) != standing(new) or name in torn:
-                rows[name] = Row(name, said.label, said.trust, Split.TRAIN, said.status, said.reason, name)
+            now = Row(name, said.label, said.trust, Split.TRAIN, said.status, said.reason, name)
+            if before is None or standing(old) != standing(new) or (name in again and _differ(before, now)):
+                rows[name] = now
             elif before.status is Status.SET_ASIDE:
                 reason = said.reason if (before.label, before.trust) == (said.label, said.trust) else ""
                 rows[name] = replace(before, status=Status.OK, reason=reason)
@@ -367,6 +377,16 @@ def _source_splits(sightings: Iterable[Sighting]) -> dict[str, Split]:
         if item.split is not None:
             seen[item.sample].add(item.split)
     return {name: next(split for split in PRECEDENCE if split in found) for name, found in seen.items()}
+
+
+def _is_open(row: Row) -> bool:
+    """Whether the row may be settled another way without a new word."""
+    return rests_on_users(row) or AGAINST in row.reason
+
+
+def _differ(before: Row, now: Row) -> bool:
+    """Whether a label that was settled anew is another one; what is believed of it moves a little every time."""
+    return (before.label, before.status) != (now.label, now.status) or abs(before.trust - now.trust) > MOVED
 
 
 def _key_text(value: Any) -> str | None:

@@ -14,7 +14,7 @@ from pellucid.flow.data.embed import find_lost
 from pellucid.flow.data.said import Settled
 from pellucid.flow.data.version import VOTES, commit_votes, rules_of, without_retracted
 from pellucid.flow.heartbeat import Heartbeat
-from pellucid.flow.online.contested import settle_contested
+from pellucid.flow.online.spoken import settle_spoken
 from pellucid.flow.production.gate import gate
 from pellucid.flow.production.promote import promote
 from pellucid.flow.production.triggers import Drifted, Plan, check_dataset, due, new_votes, plan_of
@@ -250,17 +250,17 @@ class _Run:
         return made
 
     def _settle(self) -> Mapping[str, Settled]:
-        """What is believed of images that users have contradicted somebody about; nothing without a model to ask."""
+        """What is believed of images that users have spoken of; nothing without a model to ask."""
         previous = self._previous()
         if previous is None:
             return {}
-        self._progress("settling contested labels", 0, None)
+        self._progress("settling what users say", 0, None)
         try:
-            return settle_contested(self._workspace, previous)
+            return settle_spoken(self._workspace, previous)
         except StorageError:
             raise
         except PellucidError as error:
-            what = "where users contradict somebody in %s they are not heard, because %s cannot be asked: %s"
+            what = "users of %s are taken at their word, and not heard against others: %s cannot be asked: %s"
             logging.getLogger(__name__).warning(what, previous.name, previous.ref, error)
             return {}
 
