@@ -296,6 +296,8 @@ def speeds(project: Path, others: Mapping[str, Path], images: Path, seconds: flo
     for name in others:
         own = min(item.cpu for item in loads[name])
         yield Figure(f"pellucid serve, {name}", best[name], "images/s", remark=spent(best[name], own))
+        yield Figure("... / best bare loop", best[name] / max(bare[loop]), at_least=0.9, remark="onnxruntime's")
+        yield Figure("... by processor time", least / own, at_least=0.9)
         yield Figure("... / plain FastAPI endpoint", best[name] / best["plain"], at_least=1.2)
         yield Figure("... by processor time", cpu / own, at_least=1.2)
 
