@@ -9,7 +9,8 @@ anew after so many. Naive learning takes every label at full weight. Attackers a
 liars the one that the champion finds likeliest of the wrong ones; honest users are right seven times in ten. Those who
 contradict what is known give every image that the champion was trained on a wrong label: one voter, or twenty of whom
 three agree on each. Then a retraining freezes what was said, audits it and trains, as the worker does, and its
-candidate is judged too. At the end all who voted are forgotten. Accuracy is in points of 100.
+candidate is judged too; what the audit alone does to the champion's training labels stands before all attacks. At the
+end all who voted are forgotten. Accuracy is in points of 100.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from pellucid.flow.training.predict import open_predictor
 from pellucid.project import Project
 from pellucid.serve.service import REAUDIT_AFTER
 from pellucid.store.ledger import Entry
+from pellucid.types import ModelVersion
 
 NAME = "trash"
 SYBILS, COPIED = 20, 10  # voters that one attacker has; images that are sent again and again, a little changed
@@ -89,6 +91,10 @@ def measure(quick: bool) -> list[Figure]:
                 (model,) = project.train(NAME, models=head)
                 project.promote(model.ref, force=True)
                 scene = set_scene(project, new, LiveModel(project.workspace, model), many)
+            with Project(shutil.copytree(folder / head, folder / f"{head} audited"), settings=settings) as project:
+                live = LiveModel(project.workspace, model)
+                lost = 100 * (accuracy(live, scene) - _audited(project, scene, head, live.classes))
+                figures.append(Figure(f"{head}, nobody says anything: points lost by an audit", lost))
             for number, (attack, plan) in enumerate(list(ATTACKS.items())[: 2 if quick else None]):
                 place = shutil.copytree(folder / head, folder / f"{head} {number}")
                 with Project(place, settings=settings) as project:
@@ -181,7 +187,18 @@ def _retrained(project: Project, scene: Scene, classes: Sequence[str]) -> float:
     """The accuracy of the candidate that a retraining makes of all that was said, 0..1."""
     candidate = project.retrain(NAME).candidate
     assert candidate is not None, "something was said"
-    predictor = open_predictor(project.workspace, project.model(candidate))
+    return _judged(project, scene, project.model(candidate), classes)
+
+
+def _audited(project: Project, scene: Scene, head: str, classes: Sequence[str]) -> float:
+    """The accuracy of a model of the same images, of which an audit has judged the labels, 0..1."""
+    project.clean(NAME)
+    (model,) = project.train(NAME, models=head)
+    return _judged(project, scene, model, classes)
+
+
+def _judged(project: Project, scene: Scene, model: ModelVersion, classes: Sequence[str]) -> float:
+    predictor = open_predictor(project.workspace, model)
     columns = [predictor.classes.index(name) for name in classes]
     return float((predictor.predict_vectors(scene.test.X)[:, columns].argmax(axis=1) == scene.y).mean())
 

@@ -39,7 +39,7 @@ class Status(StrEnum):
     CONFLICT = "conflict"  # its votes do not agree; nobody trains on it until that is settled
     UNLABELLED = "unlabelled"
     SET_ASIDE = "set_aside"  # usable, but using it would do harm; the row's reason says why
-    SUSPECT = "suspect"  # set aside as rather wrong, by an audit or as a user's word; a new vote brings it back
+    SUSPECT = "suspect"  # set aside as rather wrong, by an audit or as a user's word; a new vote has it judged anew
 
 
 class JobState(StrEnum):
@@ -96,7 +96,7 @@ class Row:
 
     sample: str  # Sample.id
     label: str | None
-    trust: int  # thousandths, 0..1000: how far the label is to be believed
+    trust: int  # thousandths, 0..1000: P(the label is right); of a user's label that which it is learnt by
     split: Split
     status: Status
     reason: str  # empty where there is nothing to explain

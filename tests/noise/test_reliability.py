@@ -111,3 +111,15 @@ def test_no_rate_falls_below_its_least() -> None:
     held = hear_all(even, rows, said, np.repeat([0, 1, 2], 30), priors, settled=truth, least=[0, 0, 0.9]).rates
     assert free[2] == pytest.approx(18 / 50)
     assert held.tolist() == [*free[:2].tolist(), 0.9]
+
+
+def test_columns_that_nobody_was_trained_on_make_no_vote_weigh_more() -> None:
+    plain, _ = weigh_many([[0.9, 0.1]], [0], [1], [0.5])
+    wide = np.zeros((1, 50))
+    wide[0, :2] = 0.9, 0.1
+    spread, _ = weigh_many(wide, [0], [1], [0.5])
+    same, _ = weigh_many(wide, [0], [1], [0.5], n_classes=2)
+    assert spread[0, 1] > 0.8
+    assert same[0, 1] == pytest.approx(plain[0, 1], abs=0.02)
+    jury = hear_all(wide, [0], [1], [0], [[2, 2]], n_classes=2)
+    assert jury.posterior[0, 1] < 0.2

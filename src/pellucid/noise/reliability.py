@@ -77,7 +77,7 @@ def weigh_votes(others: ArrayLike, labels: ArrayLike, rates: ArrayLike) -> NDArr
 
 
 def weigh_many(
-    others: ArrayLike, sample: ArrayLike, labels: ArrayLike, rates: ArrayLike
+    others: ArrayLike, sample: ArrayLike, labels: ArrayLike, rates: ArrayLike, *, n_classes: int | None = None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """`weigh_votes` of many samples at once, and what each vote's label has without that vote.
 
@@ -87,6 +87,8 @@ def weigh_many(
     sample : (v,) the row of ``others`` that each vote is on.
     labels : (v,) the class number of each vote.
     rates : (v,) how often each vote's voter is right, 0..1.
+    n_classes : over how many classes a wrong vote is spread, K where None. Whoever can add classes could else make
+        every vote weigh more: what is hardly ever said by mistake must be right.
 
     Returns P(true class) (n, K), and the support (v,): P(the vote's label is right) by model and other votes.
 
@@ -98,7 +100,7 @@ def weigh_many(
     K = p.shape[1]
     log_p = np.log((1 - FLOOR) * p / p.sum(axis=1, keepdims=True) + FLOOR / K)
     r = np.clip(np.asarray(rates, np.float64), 1e-3, 1 - 1e-3)
-    wrong = np.log((1 - r) / max(1, K - 1))  # what a vote gives every other class
+    wrong = np.log((1 - r) / max(1, (n_classes or K) - 1))  # what a vote gives every other class
     gain = np.log(r) - wrong  # what its own class gets above that
     total = log_p + np.bincount(rows, wrong, minlength=len(p))[:, None]
     np.add.at(total, (rows, said), gain)
@@ -127,6 +129,7 @@ def hear_all(
     counts: ArrayLike | None = None,
     settled: ArrayLike | None = None,
     least: ArrayLike | None = None,
+    n_classes: int | None = None,
 ) -> Jury:
     """All votes and the records of all voters together, by expectation-maximisation until neither changes.
 
@@ -141,6 +144,7 @@ def hear_all(
     counts : (v,) whether a vote belongs to its voter's record; all do where None.
     settled : (n,) the true class where it is known, else -1.
     least : (voters,) 0..1, below which no voter's rate falls; 0 for all where None.
+    n_classes : as `weigh_many` has it.
 
     >>> even = np.full((30, 3), 1 / 3)  # a model that knows nothing; two voters agree, one contradicts them
     >>> rows = np.arange(90) % 30
@@ -157,7 +161,7 @@ def hear_all(
     heard = np.bincount(who[record], minlength=len(start))
     rates = start[:, 0] / start.sum(axis=1)
     for _ in range(_ROUNDS):
-        posterior, support = weigh_many(p, rows, said, rates[who])
+        posterior, support = weigh_many(p, rows, said, rates[who], n_classes=n_classes)
         posterior[known] = np.eye(p.shape[1])[truth[known]]
         certain = truth[rows] >= 0
         support[certain] = said[certain] == truth[rows[certain]]

@@ -56,7 +56,7 @@ def _set_aside(labels: Labels) -> list[Part]:
     """Images of the newest version that nobody trains on, each kind where its pictures are shown."""
     kinds = (
         (labels.conflicts, "call_split", "conflict", "images on which votes do not agree", {"show": "findings"}),
-        (labels.suspects, "report", "suspect", "labels that an audit has set aside", {"status": "suspect"}),
+        (labels.suspects, "report", "suspect", "labels that are rather wrong", {"status": "suspect"}),
     )
     return [
         Part(

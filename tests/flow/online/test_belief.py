@@ -45,12 +45,15 @@ def model_says(live: LiveModel, sample: str) -> dict[str, float]:
 
 
 def posterior(p: dict[str, float], said: list[tuple[str, float]]) -> dict[str, float]:
-    """Bayes' rule, class by class: an independent reference. ``said`` has each vote's label and its voter's rate."""
+    """Bayes' rule, class by class: an independent reference. ``said`` has each vote's label and its voter's rate.
+
+    A wrong vote may be of any class that the model was trained on, of which there are two here.
+    """
     found = {}
     for label, share in p.items():
         found[label] = (1 - FLOOR) * share + FLOOR / len(p)
         for other, rate in said:
-            found[label] *= rate if other == label else (1 - rate) / (len(p) - 1)
+            found[label] *= rate if other == label else (1 - rate)
     return {label: share / sum(found.values()) for label, share in found.items()}
 
 

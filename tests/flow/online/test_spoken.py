@@ -78,7 +78,7 @@ def test_a_user_alone_is_believed_as_far_as_model_and_record_go(pets: Pets) -> N
     assert right is not None
     assert (right.label, right.status) == ("cat", Status.OK)
     assert right.trust > 900
-    assert re.fullmatch(r"users: \d+\.\d% likely right", right.reason)
+    assert re.fullmatch(r"users: \d+\.\d% likely right, by \d+\.\d% ahead", right.reason)
     assert wrong is not None
     assert (wrong.label, wrong.status) == ("dog", Status.SUSPECT)
     assert wrong.trust < 100
@@ -89,6 +89,16 @@ def test_many_who_agree_on_an_image_are_no_more_than_their_records(pets: Pets) -
     found = settled(pets, cat, *(("dog", f"eve{number}", Role.USER) for number in range(5)))
     assert found is not None
     assert (found.label, found.status) == ("dog", Status.SUSPECT)
+
+
+def test_invented_classes_make_no_word_weigh_more(pets: Pets) -> None:
+    cat, other = pets.show("cat", 0, 1)
+    for number in range(40):
+        settled(pets, other, (f"junk {number}", f"sock {number}", Role.USER))
+    found = settled(pets, cat, ("dog", "eve", Role.USER))
+    assert found is not None
+    assert (found.label, found.status) == ("dog", Status.SUSPECT)
+    assert found.trust < 100
 
 
 def test_a_class_that_the_model_was_not_trained_on_is_left_to_the_audit(pets: Pets) -> None:

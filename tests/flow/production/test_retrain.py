@@ -488,7 +488,7 @@ def test_users_are_believed_as_the_live_model_believes_them(
     assert {(rows[name].label, rows[name].status) for name in lies} == {("dog", Status.SUSPECT)}
     assert {(rows[name].label, rows[name].status) for name in truths} == {("cat", Status.OK)}
     assert all(500 < rows[name].trust <= 1000 for name in truths)
-    assert all(re.fullmatch(r"users: \d+\.\d% likely right", rows[name].reason) for name in names)
+    assert all(re.fullmatch(r"users: \d+\.\d% likely right, by \d+\.\d% ahead", rows[name].reason) for name in names)
     assert {rows[name].split for name in names} == {Split.TRAIN}
 
 
@@ -521,3 +521,61 @@ def test_what_users_contradict_each_other_about_is_never_measured_on(
     monkeypatch.setattr(spoken, "LEAST", 1.1)
     rows = {row.sample: row for row in project.inspect(project.retrain("pets").version or "").rows}
     assert {(rows[name].status, rows[name].split) for name in names} == {(Status.CONFLICT, Split.TRAIN)}
+
+
+def test_what_an_ingest_took_at_its_word_is_judged_by_the_next_retraining(
+    pets: MakePets, picture: Callable[..., bytes], class_folders: Callable[..., Path], tmp_path: Path
+) -> None:
+    project = pets()
+    name, other = fresh(project, picture, "cat", 2)
+    say_of(project, [(name, "dog", "eve"), (name, "dog", "mallory")])
+    assert label_of(project, name, project.retrain("pets").version or "") == ("dog", Status.SUSPECT)
+    project.forget("pets", voter="mallory")
+    project.ingest(class_folders(tmp_path / "more", {"cat": 62}), "pets")
+    assert label_of(project, name) == ("dog", Status.OK)
+    say_of(project, [(other, "cat", "ann")])
+    assert label_of(project, name, project.retrain("pets").version or "") == ("dog", Status.SUSPECT)
+
+
+def test_what_is_said_during_a_retraining_waits_for_the_next(
+    pets: MakePets, picture: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = pets()
+    early, late = fresh(project, picture, "cat", 2)
+    say_of(project, [(early, "cat", "ann")])
+    settle = module._Run._settle
+
+    def slowly(run: Any) -> Any:
+        found = settle(run)
+        say_of(project, [(late, "dog", "eve")])
+        return found
+
+    monkeypatch.setattr(module._Run, "_settle", slowly)
+    held = {row.sample for row in project.inspect(project.retrain("pets").version or "").rows}
+    assert (early in held, late in held) == (True, False)
+    monkeypatch.undo()
+    assert label_of(project, late, project.retrain("pets").version or "") == ("dog", Status.SUSPECT)
+
+
+def test_a_model_that_spoke_too_makes_no_test_image_of_it(pets: MakePets, picture: Callable[..., bytes]) -> None:
+    project, now = pets(), datetime.now(UTC)
+    names = fresh(project, picture, "cat", 20)
+    with project.workspace.database.write() as connection:
+        add_votes(connection, [Vote("pets", name, "cat", Role.MODEL, "pets@1", now) for name in names])
+    say_of(project, [(name, "cat", "ann") for name in names])
+    rows = {row.sample: row for row in project.inspect(project.retrain("pets").version or "").rows}
+    assert {(rows[name].label, rows[name].split) for name in names} == {("cat", Split.TRAIN)}
+
+
+def test_an_image_that_is_back_stands_as_it_is_believed(
+    pets: MakePets, picture: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = pets()
+    name, other, last = fresh(project, picture, "cat", 3)
+    say_of(project, [(name, "dog", "eve"), (other, "cat", "ann")])
+    monkeypatch.setattr(module, "settle_spoken", lambda *args: {})
+    monkeypatch.setattr(module._Run, "_find_lost", lambda *args: frozenset({name}))
+    assert label_of(project, name, project.retrain("pets").version or "") == ("dog", Status.SET_ASIDE)
+    monkeypatch.undo()
+    say_of(project, [(last, "cat", "ann")])
+    assert label_of(project, name, project.retrain("pets").version or "") == ("dog", Status.SUSPECT)

@@ -176,7 +176,9 @@ def _before_cleaning(workspace: Workspace, version: DatasetVersion, rows: Sequen
             before = {row.sample: row for row in read_manifest(workspace.blobs, parent.content_id)}
             for row in read_manifest(workspace.blobs, item.content_id):
                 now, was = current.get(row.sample), before[row.sample]
-                if now is not None and _judgement(now) == _judgement(row) != _judgement(was):
+                if now is None or rests_on_users(now):
+                    continue
+                if _judgement(now) == _judgement(row) != _judgement(was):
                     current[row.sample] = replace(was, split=now.split, group=now.group)
         item = parent
     return [current[row.sample] for row in rows]

@@ -150,7 +150,8 @@ def _verbs(versions: Sequence[DatasetVersion], before: DatasetVersion, after: Da
 
 def _why(before: Row | None, after: Row | None, verbs: str, votes: Sequence[Vote]) -> str:
     if before is None or after is None:
-        return f"{'added' if before is None else 'removed'}{verbs}"
+        reason = f": {after.reason}" if after is not None and after.reason else ""
+        return f"{'added' if before is None else 'removed'}{verbs}{reason}"
     names = ("label", "trust", "split", "status", "group")
     changed = [name for name in names if getattr(before, name) != getattr(after, name)]
     why = [f"{', '.join(changed) or 'reason'} changed{verbs}"]

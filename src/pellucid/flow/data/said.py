@@ -57,7 +57,7 @@ def standing(votes: Iterable[Vote]) -> Standing:
 
 def that_touch(row: Row | None, votes: Sequence[Vote]) -> list[Vote]:
     """The votes that may change the row's label: on what is measured on, none of users."""
-    measured = row is not None and row.split is not Split.TRAIN
+    measured = row is not None and row.split is not Split.TRAIN and row.status is not Status.UNLABELLED
     return [vote for vote in votes if not (measured and is_users(vote))]
 
 

@@ -39,7 +39,7 @@ from pellucid.store.ingests import (
 from pellucid.store.manifests import content_id, read_manifest, write_manifest
 from pellucid.store.samples import sketches_of
 from pellucid.store.votes import add_votes, said_so_far, samples_retracted, samples_voted, votes_of
-from pellucid.types import DatasetVersion, Role, Row, Split, Status, Vote
+from pellucid.types import KEEPER, DatasetVersion, Role, Row, Split, Status, Vote
 
 VOTES = "votes_upto"  # in a version's recipe: the newest vote said directly that its labels follow
 RETRACTED = "retractions_upto"  # in a version's recipe: the newest retraction that its labels follow
@@ -321,15 +321,18 @@ class _Draft:
             every = [*votes.get(name, ()), *self._said.get(name, ())]
             new = that_touch(before, every)
             said = derive_label(new, self._settled.get(name))
-            if every and all(map(is_users, every)):
+            words = [vote for vote in every if vote.role is not Role.MODEL and vote.voter != KEEPER]
+            if words and all(map(is_users, words)):
                 by_users.add(name)
             changed = [*(vote for vote in new if vote not in old), *(vote for vote in old if vote not in new)]
             if before is not None and before.split is Split.TRUSTED and not any_truth(changed):
                 continue  # no feedback touches what is known to be right
             now = Row(name, said.label, said.trust, Split.TRAIN, said.status, said.reason, name)
-            if before is None or standing(old) != standing(new) or (name in again and _differ(before, now)):
+            back = before is not None and before.status is Status.SET_ASIDE
+            anew = name in self._settled and any(map(is_users, new)) and (back or name in again)
+            if before is None or standing(old) != standing(new) or (anew and (back or _differ(before, now))):
                 rows[name] = now
-            elif before.status is Status.SET_ASIDE:
+            elif back:
                 reason = said.reason if (before.label, before.trust) == (said.label, said.trust) else ""
                 rows[name] = replace(before, status=Status.OK, reason=reason)
             # Where nobody has said anything new, what an audit made of the label stays.
@@ -380,8 +383,8 @@ def _source_splits(sightings: Iterable[Sighting]) -> dict[str, Split]:
 
 
 def _is_open(row: Row) -> bool:
-    """Whether the row may be settled another way without a new word."""
-    return rests_on_users(row) or AGAINST in row.reason
+    """Whether the row may be settled another way without a new word: no audit has judged it."""
+    return not row.reason or rests_on_users(row) or AGAINST in row.reason
 
 
 def _differ(before: Row, now: Row) -> bool:

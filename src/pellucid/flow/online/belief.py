@@ -71,9 +71,9 @@ def believe_all(
         jury = _hear_all(case, others, known)
         posterior, support = jury.posterior, jury.support
     else:
-        K = len(case.classes)
+        K = case.n_classes
         rates = np.array([voter_rate(connection, case.dataset, *voter, K) for voter in case.voters], np.float64)
-        posterior, support = weigh_many(others, case.rows, case.labels, rates[case.who])
+        posterior, support = weigh_many(others, case.rows, case.labels, rates[case.who], n_classes=K)
     # Nobody can have foreseen a class that the model has never seen, so votes for it get no support.
     given: dict[int, dict[str, float]] = {}
     said: dict[int, list[int]] = {}
@@ -219,6 +219,11 @@ class _Case:
         self.rows, self.labels, self.who = np.array(places, np.intp).reshape(-1, 3).T
 
     @property
+    def n_classes(self) -> int:
+        """Those that the model was trained on: the others anybody may have added."""
+        return max(2, len(self.live.predictor.classes))
+
+    @property
     def dataset(self) -> str:
         """Whose votes they are."""
         return self.live.model.name
@@ -232,7 +237,17 @@ def _hear_all(case: _Case, others: NDArray[np.float64], known: NDArray[np.bool_]
     settled = np.array(case.truth, np.intp)
     # Of an import only what users contest is seen here, which says little against all the rest of it.
     least = np.where(imported, priors[:, 0] / priors.sum(axis=1), 0.0)
-    return hear_all(others, case.rows, case.labels, case.who, priors, counts=counts, settled=settled, least=least)
+    return hear_all(
+        others,
+        case.rows,
+        case.labels,
+        case.who,
+        priors,
+        counts=counts,
+        settled=settled,
+        least=least,
+        n_classes=case.n_classes,
+    )
 
 
 def _others(

@@ -30,8 +30,9 @@ def settle_spoken(workspace: Workspace, model: ModelVersion) -> dict[str, Settle
     and suspect where nobody does.
 
     Where an annotator has looked at a contested image, the users are not heard: the annotators and the imports say what
-    it is, or contradict each other. A class that came after its training the model cannot speak against, so labels of
-    it that nobody contradicts are left to the audit, and so is a sample without its image.
+    it is, or contradict each other. Labels that nobody contradicts are left to the audit where the model is no judge:
+    of a class that came after its training, of a sample without its image, and where its head does not learn online and
+    has the sample's own label by heart.
 
     The model, with all that it has learnt since, is opened only where there is something to settle; its errors are
     those of `caught_up`.
@@ -69,11 +70,13 @@ def _settled(
         return derive_label(words) if against else None
     likeliest = max(sorted({classes.index(vote.label) for vote in words}), key=shares.__getitem__)
     label, ahead = classes[likeliest], lead(shares, likeliest)
-    if not against and label not in live.predictor.classes:
+    if not against and not (live.learns and label in live.predictor.classes):
         return None
-    reason = f"{USERS}{shares[likeliest]:.1%} likely right" + (f": {against}" if against else "")
+    reason = f"{USERS}{shares[likeliest]:.1%} likely right, by {ahead:.1%} ahead" + (f": {against}" if against else "")
     if ahead > LEAST:
-        trust = float(trust_of(np.array(ahead), len(classes)))  # the one that it is then learnt by as far as it leads
+        trust = float(
+            trust_of(np.array(ahead), max(2, len(live.predictor.classes)))
+        )  # what is learnt by it is the lead
         return Consensus(label, round(TRUST_SCALE * trust), Status.OK, reason)
     if against:
         return Consensus(None, 0, Status.CONFLICT, against)

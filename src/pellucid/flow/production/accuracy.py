@@ -72,7 +72,7 @@ def live_accuracy(workspace: Workspace, dataset: str) -> LiveAccuracy | None:
         words = words_on_answers(connection, dataset, state.version, model.created_at, RECENT_ANSWERS)
         named = (*model.classes, *(word[1] for word in words), *(word[4] for word in words))
         classes = {name: number for number, name in enumerate(dict.fromkeys(named))}
-        rates = _rates(connection, dataset, {(voter, role) for _, _, voter, role, _ in words}, len(classes))
+        rates = _rates(connection, dataset, {(voter, role) for _, _, voter, role, _ in words}, len(model.classes))
     answered = {uid: label for uid, label, *_ in words}
     place = {uid: number for number, uid in enumerate(answered)}
     estimate = None

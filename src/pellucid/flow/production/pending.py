@@ -21,7 +21,7 @@ class Labels:
     trust: float | None  # 0..1, their mean; None where there is none
     doubted: int  # of them, with a trust below one half
     conflicts: int  # images whose votes do not agree, on which nobody trains
-    suspects: int  # images that an audit has set aside
+    suspects: int  # images set aside because an audit, or what is known of a user, speaks against their label
     unlabelled: int
 
 

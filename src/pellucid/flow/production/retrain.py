@@ -226,11 +226,11 @@ class _Run:
     def _freeze(self) -> DatasetVersion:
         """The newest version, with what was said directly since the last freezing."""
         dataset, database = self._firing.dataset, self._workspace.database
-        settled = self._settle()  # before it is noted which votes count: of those no more are weighed
-        self._progress("freezing", 0, None)
         with database.write() as connection:
             upto = newest_vote(connection, dataset)
             note(connection, self._firing, upto=upto)  # also what was said since it was asked for
+        settled = self._settle()  # whoever speaks meanwhile waits for the next one, and is not taken at his word
+        self._progress("freezing", 0, None)
         with database.read() as connection:
             newest = get_version(connection, dataset)
             after = max(int(item.recipe.get(VOTES, 0)) for item in list_versions(connection, dataset))
