@@ -67,7 +67,7 @@ def test_a_hostile_name_is_text_and_columns_sort(person: Come) -> None:
 
 def test_without_the_role_nobody_is_forgotten(person: Come) -> None:
     page = person("predict").open(f"/voters?voter={quote(EVE, safe='')}")
-    expect(page.get_by_role("button", name="Compute the effect")).to_be_disabled()
+    expect(page.get_by_role("button", name="Compute the effect")).to_be_disabled(timeout=_MS)
     expect(page.locator(".forget")).to_contain_text("needs the role admin")
 
 
