@@ -10,6 +10,7 @@ import pytest
 
 from pellucid import Project
 from pellucid.errors import ConcurrencyError, ConfigError, NotFoundError, TrainingError
+from pellucid.flow.online import spoken
 from pellucid.flow.online.answer import look, record_looks, store_images
 from pellucid.flow.production import retrain as module
 from pellucid.flow.production.retrain import Retrainings, retrain
@@ -447,8 +448,6 @@ def test_what_is_said_while_it_is_settled_counts(
 def test_what_stays_doubtful_waits_for_a_person_whatever_the_numbers(
     pets: MakePets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pellucid.flow.online import spoken
-
     project = pets()
     name = lie(project)
     monkeypatch.setattr(spoken, "LEAST", 1.1)
@@ -495,8 +494,6 @@ def test_users_are_believed_as_the_live_model_believes_them(
 def test_words_are_judged_anew_once_something_is_said_and_only_then(
     pets: MakePets, picture: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pellucid.flow.online import spoken
-
     project = pets()
     first, second = fresh(project, picture, "cat", 2)
     say_of(project, [(first, "cat", "ann")])
@@ -513,8 +510,6 @@ def test_words_are_judged_anew_once_something_is_said_and_only_then(
 def test_what_users_contradict_each_other_about_is_never_measured_on(
     pets: MakePets, picture: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pellucid.flow.online import spoken
-
     project = pets()
     names = fresh(project, picture, "cat", 12)
     say_of(project, [(name, label, label) for name in names for label in ("cat", "dog")])

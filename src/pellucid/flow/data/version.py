@@ -310,7 +310,7 @@ class _Draft:
         rows, by_users = dict(self._before), set[str]()
         # What was set aside is judged anew: the groups may have changed.
         aside = [row.sample for row in self._before.values() if row.status is Status.SET_ASIDE]
-        again = {name for name in self._settled if name in rows and _is_open(rows[name])} if self._touched else set()
+        again = {name for name in self._settled if name in rows and self._is_open(rows[name])}
         ids = sorted({*self._touched, *aside, *again})
         # Before the first version nobody can have said anything.
         votes = votes_of(self._connection, self._dataset, ids) if self._parent else {}
@@ -328,15 +328,19 @@ class _Draft:
             if before is not None and before.split is Split.TRUSTED and not any_truth(changed):
                 continue  # no feedback touches what is known to be right
             now = Row(name, said.label, said.trust, Split.TRAIN, said.status, said.reason, name)
-            back = before is not None and before.status is Status.SET_ASIDE
-            anew = name in self._settled and any(map(is_users, new)) and (back or name in again)
-            if before is None or standing(old) != standing(new) or (anew and (back or _differ(before, now))):
+            anew = name in again and any(map(is_users, new))
+            if before is None or standing(old) != standing(new) or (anew and _differ(before, now)):
                 rows[name] = now
-            elif back:
+            elif before.status is Status.SET_ASIDE:
                 reason = said.reason if (before.label, before.trust) == (said.label, said.trust) else ""
                 rows[name] = replace(before, status=Status.OK, reason=reason)
             # Where nobody has said anything new, what an audit made of the label stays.
         return rows, by_users
+
+    def _is_open(self, row: Row) -> bool:
+        """Whether the row may be settled another way without a new word on it: no audit has judged it."""
+        unjudged = not row.reason or rests_on_users(row) or AGAINST in row.reason
+        return row.status is Status.SET_ASIDE or (bool(self._touched) and unjudged)
 
     def _given(self, by_users: Iterable[str]) -> list[Split | None]:
         """The splits that are decided: by the version before for all that ever had a vote, else by the source.
@@ -380,11 +384,6 @@ def _source_splits(sightings: Iterable[Sighting]) -> dict[str, Split]:
         if item.split is not None:
             seen[item.sample].add(item.split)
     return {name: next(split for split in PRECEDENCE if split in found) for name, found in seen.items()}
-
-
-def _is_open(row: Row) -> bool:
-    """Whether the row may be settled another way without a new word: no audit has judged it."""
-    return not row.reason or rests_on_users(row) or AGAINST in row.reason
 
 
 def _differ(before: Row, now: Row) -> bool:

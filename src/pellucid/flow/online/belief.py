@@ -71,7 +71,7 @@ def believe_all(
         jury = _hear_all(case, others, known)
         posterior, support = jury.posterior, jury.support
     else:
-        K = case.n_classes
+        K = live.n_classes
         rates = np.array([voter_rate(connection, case.dataset, *voter, K) for voter in case.voters], np.float64)
         posterior, support = weigh_many(others, case.rows, case.labels, rates[case.who], n_classes=K)
     # Nobody can have foreseen a class that the model has never seen, so votes for it get no support.
@@ -219,11 +219,6 @@ class _Case:
         self.rows, self.labels, self.who = np.array(places, np.intp).reshape(-1, 3).T
 
     @property
-    def n_classes(self) -> int:
-        """Those that the model was trained on: the others anybody may have added."""
-        return max(2, len(self.live.predictor.classes))
-
-    @property
     def dataset(self) -> str:
         """Whose votes they are."""
         return self.live.model.name
@@ -246,7 +241,7 @@ def _hear_all(case: _Case, others: NDArray[np.float64], known: NDArray[np.bool_]
         counts=counts,
         settled=settled,
         least=least,
-        n_classes=case.n_classes,
+        n_classes=case.live.n_classes,
     )
 
 

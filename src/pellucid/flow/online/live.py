@@ -107,6 +107,11 @@ class LiveModel:
         return self._online is not None
 
     @property
+    def n_classes(self) -> int:
+        """How many it was trained on, at least 2: a wrong vote is spread over these, others anybody may have added."""
+        return max(2, len(self.predictor.classes))
+
+    @property
     def ledger(self) -> int:
         """The newest entry of the ledger that is learnt."""
         return self._ledger

@@ -74,9 +74,7 @@ def _settled(
         return None
     reason = f"{USERS}{shares[likeliest]:.1%} likely right, by {ahead:.1%} ahead" + (f": {against}" if against else "")
     if ahead > LEAST:
-        trust = float(
-            trust_of(np.array(ahead), max(2, len(live.predictor.classes)))
-        )  # what is learnt by it is the lead
+        trust = float(trust_of(np.array(ahead), live.n_classes))  # what is learnt by it is the lead
         return Consensus(label, round(TRUST_SCALE * trust), Status.OK, reason)
     if against:
         return Consensus(None, 0, Status.CONFLICT, against)
