@@ -21,11 +21,16 @@ from ..conftest import PATIENCE
 
 @pytest.fixture
 def app() -> FastAPI:
-    """GET / answers after a moment."""
+    """GET / answers; GET /last is asked to end while it is under way, and answers after a moment."""
     made = FastAPI()
 
     @made.get("/")
     def root() -> dict[str, int]:
+        return {"process": os.getpid()}
+
+    @made.get("/last")
+    def last() -> dict[str, int]:
+        os.kill(os.getpid(), signal.SIGINT)
         threading.Event().wait(0.3)
         return {"process": os.getpid()}
 
@@ -47,9 +52,7 @@ def test_it_answers_at_the_address_that_it_tells_and_what_is_under_way_at_the_en
 
     def ask(url: str) -> None:
         with httpx.Client(timeout=PATIENCE) as client:
-            answers.append(client.get(url).json())
-        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
-        answers.append(httpx.get(url, timeout=PATIENCE).json())
+            answers.extend(client.get(f"{url}{path}").json() for path in ("/", "/last"))
 
     asking: list[threading.Thread] = []
 

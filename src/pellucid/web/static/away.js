@@ -2,8 +2,7 @@
 
 const SINCE = "pellucid_away"; // when the server was lost, in this tab: it outlives the page's being loaded anew
 const clock = (at) => `${at.toISOString().slice(11, 19)} UTC`; // as all times on the pages
-const BACK = "pellucid_back"; // the same once it was told that the server is back: a page loaded anew tells it again
-const LOADS = 15000; // ms within which a page that the server does not know is loaded anew, on a busy machine
+const BACK = "pellucid_back"; // what was told of it, until it is closed: a page loaded anew tells it again
 let leaving = false;
 let bar = null;
 
@@ -37,27 +36,33 @@ function lost() {
   ]);
 }
 
+// The absence that is to be told: its begin and end, and the first moment of which nothing was told and closed yet.
+function absence() {
+  const since = sessionStorage.getItem(SINCE);
+  const before = JSON.parse(sessionStorage.getItem(BACK));
+  return since ? { first: before?.first ?? since, from: since, to: new Date().toISOString() } : before;
+}
+
 async function found(tries = 5) {
-  const since = sessionStorage.getItem(SINCE) ?? sessionStorage.getItem(BACK);
-  if (!since || leaving) return; // a page that is about to be loaded anew tells it then
+  const away = absence();
+  if (!away || leaving) return; // a page that is about to be loaded anew tells it then
   let told;
   try {
-    const answer = await fetch(`/ui/meanwhile?since=${encodeURIComponent(since)}`);
+    const answer = await fetch(`/ui/meanwhile?since=${encodeURIComponent(away.first)}`);
     if (!answer.ok) throw new Error(String(answer.status));
     told = await answer.json();
   } catch {
     if (tries) return setTimeout(() => found(tries - 1), 2000);
     told = { restarted: null, lines: ["What happened meanwhile cannot be told now; the overview's timeline has it."] };
   }
-  if (leaving || (sessionStorage.getItem(SINCE) ?? sessionStorage.getItem(BACK)) !== since) return;
+  if (leaving || absence()?.from !== away.from) return;
   sessionStorage.removeItem(SINCE);
-  sessionStorage.setItem(BACK, since);
-  setTimeout(() => sessionStorage.removeItem(BACK), LOADS);
-  const from = new Date(since), now = new Date();
-  const seconds = Math.max(1, Math.round((now - from) / 1000));
+  sessionStorage.setItem(BACK, JSON.stringify(away));
+  const from = new Date(away.from), to = new Date(away.to);
+  const seconds = Math.max(1, Math.round((to - from) / 1000));
   const why = told.restarted ? ` It was started again at ${clock(new Date(told.restarted))}.` : "";
   const nothing = told.lines.length ? [] : ["Nothing happened meanwhile."];
-  say([`The server is back: it was away from ${clock(from)} to ${clock(now)} (${seconds} s).${why}`, ...told.lines, ...nothing], true);
+  say([`The server is back: it was away from ${clock(from)} to ${clock(to)} (${seconds} s).${why}`, ...told.lines, ...nothing], true);
 }
 
 function watch() {
@@ -78,4 +83,6 @@ function leave() {
 
 addEventListener("beforeunload", leave);
 addEventListener("pagehide", leave);
+const loaded = performance.getEntriesByType("navigation")[0]?.type;
+if (loaded !== "reload") sessionStorage.removeItem(BACK); // whoever goes to another page has read it
 watch();
