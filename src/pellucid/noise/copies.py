@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+from pellucid.heads.statistic import blocks
 
 USUAL = 0.995  # cosine above which vectors are taken for copies where nothing is known of distinct images
 _ENOUGH = 20  # images that tell how near distinct ones come
@@ -31,11 +33,43 @@ def copy_cosine(X: NDArray[np.floating], groups: Sequence[str] | None = None) ->
     n = len(X)
     if n < _ENOUGH:
         return USUAL
-    unit = np.asarray(X, np.float32)
-    unit = unit / np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-12)
+    vectors = _unit(X)
     asked = np.arange(0, n, -(-n // _ASKED))
-    cosines = unit[asked] @ unit.T
+    cosines = vectors[asked] @ vectors.T
     numbers = np.arange(n) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
     cosines[numbers[asked][:, None] == numbers] = -1.0
     nearest = float(np.quantile(cosines.max(axis=1), _RARE))
     return (1 + max(0.0, nearest)) / 2
+
+
+def originals(X: ArrayLike, cosine: float) -> NDArray[np.intp]:
+    """For each image the earliest original that it is a near-copy of, or itself where it is an original, (n,).
+
+    Only originals have copies: of a row of images that each resemble the next, the third need not be one of the first.
+
+    Parameters
+    ----------
+    X : (n, d) vectors of images, those first that are to be originals rather than copies.
+    cosine : above which two vectors are taken for copies, as `copy_cosine` finds it.
+
+    >>> originals([[1, 0], [0, 2], [3, 0.01]], 0.99).tolist()
+    [0, 1, 0]
+    """
+    vectors = _unit(X)
+    found = np.arange(len(vectors))
+    for block in blocks(len(vectors)):
+        earlier = np.flatnonzero(found[: block.start] == np.arange(block.start))
+        alike = vectors[block] @ vectors[earlier].T > cosine
+        copied = alike.any(axis=1)
+        if len(earlier):
+            found[block] = np.where(copied, earlier[alike.argmax(axis=1)], found[block])
+        beside = vectors[block] @ vectors[block].T > cosine
+        for row in np.flatnonzero(~copied).tolist():
+            near = np.flatnonzero(beside[row, :row] & (found[block][:row] == np.arange(block.start, block.start + row)))
+            found[block.start + row] = block.start + near[0] if len(near) else block.start + row
+    return found
+
+
+def _unit(X: ArrayLike) -> NDArray[np.float32]:
+    vectors = np.asarray(X, np.float32)
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12))

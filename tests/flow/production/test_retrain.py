@@ -10,6 +10,7 @@ import pytest
 
 from pellucid import Project
 from pellucid.errors import ConcurrencyError, ConfigError, NotFoundError, TrainingError
+from pellucid.flow.data.said import COPY
 from pellucid.flow.online import spoken
 from pellucid.flow.online.answer import look, record_looks, store_images
 from pellucid.flow.production import retrain as module
@@ -459,9 +460,14 @@ def test_what_stays_doubtful_waits_for_a_person_whatever_the_numbers(
 
 def fresh(project: Project, picture: Callable[..., bytes], label: str, count: int) -> list[str]:
     """Pictures of the class's colour that somebody has asked about."""
+    return asked(project, [picture(label, 3000 + place) for place in range(count)])
+
+
+def asked(project: Project, pictures: Sequence[bytes]) -> list[str]:
+    """The samples of pictures that somebody has asked about."""
     looks = project.workspace, open_predictor(project.workspace, project.model("pets")).extractor
     with project.workspace.database.write() as connection:
-        seen = [look(*looks, picture(label, 3000 + place)) for place in range(count)]
+        seen = [look(*looks, data) for data in pictures]
         record_looks(project.workspace.database, connection, "f" * 64, seen, store_images(project.workspace, seen))
     return [item.sample.id for item in seen]
 
@@ -489,6 +495,37 @@ def test_users_are_believed_as_the_live_model_believes_them(
     assert all(500 < rows[name].trust <= 1000 for name in truths)
     assert all(re.fullmatch(r"users: \d+\.\d% likely right, by \d+\.\d% ahead", rows[name].reason) for name in names)
     assert {rows[name].split for name in names} == {Split.TRAIN}
+
+
+def test_of_near_copies_that_users_sent_one_is_trained_on(pets: MakePets, picture: Callable[..., bytes]) -> None:
+    project = pets()
+    every = [picture("cat", 3000, compress_level=level) for level in range(10)]  # other bytes, one picture
+    copies, (other, last) = asked(project, list(dict.fromkeys(every))), fresh(project, picture, "cat", 3)[1:]
+    say_of(project, [(name, "cat", f"ann{place}") for place, name in enumerate([*copies, other])])
+    first = {row.sample: row for row in project.inspect(project.retrain("pets").version or "").rows}
+    kept = [name for name in copies if first[name].status is Status.OK]
+    aside = [name for name in copies if name not in kept]
+    assert (len(copies) >= 4, len(kept), first[other].status) == (True, 1, Status.OK)
+    assert {(first[name].status, first[name].reason) for name in aside} == {(Status.SET_ASIDE, COPY)}
+    say_of(project, [(last, "cat", "bob")])
+    again = {row.sample: row for row in project.inspect(project.retrain("pets").version or "").rows}
+    assert [again[name].status for name in copies].count(Status.OK) == 1
+    project.forget("pets", voter=f"ann{copies.index(next(name for name in copies if again[name].status is Status.OK))}")
+    later = {row.sample: row for row in project.inspect(project.retrain("pets").version or "").rows}
+    assert [later[name].status for name in copies].count(Status.OK) == 1  # another one, in its place
+
+
+def test_an_ingest_leaves_near_copies_aside(
+    pets: MakePets, picture: Callable[..., bytes], class_folders: Callable[..., Path], tmp_path: Path
+) -> None:
+    project = pets()
+    copies = asked(project, [picture("cat", 3000, compress_level=level) for level in (0, 9)])
+    say_of(project, [(name, "cat", "ann") for name in copies])
+    before = {row.sample: row for row in project.inspect(project.retrain("pets").version or "").rows}
+    project.ingest(class_folders(tmp_path / "more", {"cat": 62}), "pets")
+    after = {row.sample: row for row in project.inspect("pets").rows}
+    assert [after[name].status for name in copies] == [before[name].status for name in copies]
+    assert sorted(before[name].status for name in copies) == sorted([Status.OK, Status.SET_ASIDE])
 
 
 def test_words_are_judged_anew_once_something_is_said_and_only_then(

@@ -9,6 +9,7 @@ from pellucid.labels.consensus import Consensus, derive, last_words
 from pellucid.types import KEEPER, Role, Row, Split, Status, Vote
 
 USERS = "users: "  # how the reason of a label begins that was settled out of what users say
+COPY = f"{USERS}a near-copy of another image that they sent, which is trained on in its place"
 Standing = frozenset[tuple[str, str, Role]]  # voter, label and role of each vote that stands
 
 

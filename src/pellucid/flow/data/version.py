@@ -17,6 +17,7 @@ from pellucid.errors import ConcurrencyError
 from pellucid.features.similar import near_groups
 from pellucid.flow.data.findings import find
 from pellucid.flow.data.said import (
+    COPY,
     Settled,
     any_truth,
     derive_label,
@@ -331,7 +332,7 @@ class _Draft:
             anew = name in again and any(map(is_users, new))
             if before is None or standing(old) != standing(new) or (anew and _differ(before, now)):
                 rows[name] = now
-            elif before.status is Status.SET_ASIDE:
+            elif before.status is Status.SET_ASIDE and before.reason != COPY:
                 reason = said.reason if (before.label, before.trust) == (said.label, said.trust) else ""
                 rows[name] = replace(before, status=Status.OK, reason=reason)
             # Where nobody has said anything new, what an audit made of the label stays.

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pellucid.flow.data.said import USERS, Settled, any_truth, derive_label, is_users, standing
+from pellucid.flow.data.said import COPY, USERS, Settled, any_truth, derive_label, is_users, standing
 from pellucid.flow.online.belief import PRIORS, lead, left_out, weigh_together
 from pellucid.flow.online.live import LiveModel, caught_up
 from pellucid.flow.workspace import Workspace
 from pellucid.heads.statistic import trust_of
 from pellucid.labels.consensus import Consensus, derive, last_words
+from pellucid.noise.copies import originals
 from pellucid.store.votes import samples_said, votes_of
 from pellucid.types import KEEPER, TRUST_SCALE, ModelVersion, Role, Status, Vote
 
@@ -34,6 +35,9 @@ def settle_spoken(workspace: Workspace, model: ModelVersion) -> dict[str, Settle
     of a class that came after its training, of a sample without its image, and where its head does not learn online and
     has the sample's own label by heart.
 
+    Of near-copies that nobody but users has labelled, the one that leads most is trained on and the others are set
+    aside: nobody gains by repeating a picture.
+
     The model, with all that it has learnt since, is opened only where there is something to settle; its errors are
     those of `caught_up`.
     """
@@ -50,6 +54,7 @@ def settle_spoken(workspace: Workspace, model: ModelVersion) -> dict[str, Settle
     classes, posterior = weigh_together(live, heard, live.classes, others[there], settled=live.settled)
     shares = dict(zip(heard, posterior, strict=True))
     made = {name: _settled(live, words, classes, shares.get(name)) for name, words in open_.items()}
+    made |= _set_copies_aside(live, {name: words for name, words in open_.items() if name in shares}, made)
     return {name: Settled(label, standing(votes[name])) for name, label in made.items() if label is not None}
 
 
@@ -79,3 +84,16 @@ def _settled(
     if against:
         return Consensus(None, 0, Status.CONFLICT, against)
     return Consensus(label, round(TRUST_SCALE * shares[likeliest]), Status.SUSPECT, reason)
+
+
+def _set_copies_aside(
+    live: LiveModel, open_: Mapping[str, list[Vote]], made: Mapping[str, Consensus | None]
+) -> dict[str, Consensus]:
+    """Those of the images whose vectors are there that are near-copies of others which are trained on."""
+    found = {name: made[name] or derive(words) for name, words in open_.items() if all(map(is_users, words))}
+    found = {name: label for name, label in found.items() if label.status is Status.OK}
+    names = sorted(found, key=lambda name: (-found[name].trust, name))
+    with live.workspace.database.read() as connection:
+        firsts = originals(live.vectors(connection, names), live.copy_cosine)
+    copies = [names[place] for place in np.flatnonzero(firsts != np.arange(len(names)))]
+    return {name: Consensus(found[name].label, 0, Status.SET_ASIDE, COPY) for name in copies}
