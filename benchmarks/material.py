@@ -8,7 +8,7 @@ import io
 import os
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,13 +53,17 @@ def extract(name: str, target: Path) -> Path:
 class Rows:
     """A data set as an extractor sees it."""
 
-    X: NDArray[np.float32]  # (n, d)
+    X: NDArray[np.float32]  # (n, d), or (n, 1 + copies, d)
     y: NDArray[np.intp]  # (n,) the class, in the order of their names
     groups: NDArray[np.intp]  # (n,) images of the same thing share a number, by the manifest
 
 
-def embedded(name: str, spec: str | None = None) -> Rows:
-    """All images of ``data/NAME.tar`` through an extractor, the backbone by default, in the order of the manifest."""
+def embedded(name: str, spec: str | None = None, copies: Sequence[Image.Transpose] = ()) -> Rows:
+    """All images of ``data/NAME.tar`` through an extractor, the backbone by default, in the order of the manifest.
+
+    Args:
+        copies: mirrored and turned ones, of which the vectors are wanted too.
+    """
     extractor = open_extractor(spec or f"onnx:{backbone()}")
     with tempfile.TemporaryDirectory(prefix="pellucid-bench-") as scratch:
         folder = extract(name, Path(scratch))
@@ -67,8 +71,10 @@ def embedded(name: str, spec: str | None = None) -> Rows:
             lines = list(csv.DictReader(file))
 
         def embed(line: dict[str, str]) -> NDArray[np.float32]:
-            with Image.open(folder / line["file"]) as image:
-                return extractor.embed([image.convert("RGB")])
+            with Image.open(folder / line["file"]) as file:
+                image = file.convert("RGB")
+            found = extractor.embed([image, *(image.transpose(way) for way in copies)])
+            return found[None] if copies else found
 
         with ThreadPoolExecutor(usable_cores()) as pool:
             X = np.concatenate(list(pool.map(embed, lines)))

@@ -30,6 +30,7 @@ NAMES = (
     "embedding",
     "runtimes",
     "quality",
+    "views",
     "ridge",
     "audit",
     "wrong_labels",

@@ -61,7 +61,7 @@ class Settings:
     cache_dir: str = _setting(f"{STATE_NAME}/cache", "a local folder for feature vectors; safe to delete")
     report_dir: str = _setting("reports", "a local folder for the reports that people open")
     extractor: str = _setting(
-        "classical", "what turns images into vectors: classical, onnx:PATH, openvino:PATH or timm:NAME"
+        "classical", "what turns images into vectors: classical, onnx:PATH, openvino:PATH, timm:NAME or views:NAME:SPEC"
     )
     threads: int = _setting(0, "threads that read, decode and embed; 0 takes every usable core", low=0)
     seed: int = _setting(0, "decides splits and every random choice of training", low=0, high=2**32 - 1)

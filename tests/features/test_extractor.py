@@ -51,7 +51,7 @@ def own_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]
     sys.modules.pop("a_users_module", None)
 
 
-CONTRACT = ["classical", "onnx", "openvino", "timm", "own"]
+CONTRACT = ["classical", "onnx", "openvino", "timm", "views", "own"]
 
 
 @pytest.fixture(params=CONTRACT)
@@ -63,6 +63,7 @@ def any_extractor(
         "onnx": f"onnx:{make_onnx()}",
         "openvino": f"openvino:{make_onnx()}",
         "timm": f"timm:test_resnet?weights={tiny_weights}",
+        "views": f"views:mirror:onnx:{make_onnx()}",
         "own": f"{own_module}:MeanColour",
     }
     return open_extractor(specs[request.param], cache=exports)

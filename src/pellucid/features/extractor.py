@@ -6,6 +6,7 @@ A person names an extractor by a *spec*:
 - ``onnx:PATH`` and ``hf://REPO/FILE``: a network in ONNX form;
 - ``openvino:PATH``: the same, run by OpenVINO; ``?precision=bf16`` for processors that have it;
 - ``timm:NAME``: a network of the timm library, exported to ONNX once;
+- ``views:NAME:SPEC``: one of these, of a picture and its mirrored or turned copies together;
 - ``package.module:Class``: a class of one's own, see `Weightless` in `pellucid.features.weightless` for the
   short way.
 
@@ -38,6 +39,7 @@ EXTRACTORS: dict[str, str] = {
     "onnx": "pellucid.features.onnx:OnnxExtractor",
     "openvino": "pellucid.features.openvino:OpenVinoExtractor",
     "timm": "pellucid.features.timm:TimmExtractor",
+    "views": "pellucid.features.views:Views",
 }
 
 
@@ -138,7 +140,7 @@ def open_extractor(spec: str, *, base: Path | None = None, cache: Path | None = 
         return _load(spec).open("", base=base, cache=cache)
     raise UsageError(
         f"{spec!r} names no extractor; wanted hf://REPO/FILE, package.module:Class or one of the kinds "
-        f"{', '.join(sorted(kinds))} (onnx:PATH, openvino:PATH, timm:NAME)"
+        f"{', '.join(sorted(kinds))} (onnx:PATH, openvino:PATH, timm:NAME, views:NAME:SPEC)"
     )
 
 
