@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
 from pellucid.errors import UsageError
-from pellucid.noise import Audit
+from pellucid.noise import Audit, audit, inject_labels
 from pellucid.noise.belief import ACTIONS, believe
 
 POSTERIOR = np.array([[0.9, 0.1, 0.0], [0.1, 0.3, 0.6], [0.2, 0.35, 0.45], [0.45, 0.3, 0.25]])
@@ -20,7 +21,7 @@ def found() -> Audit:
     trust = np.array([0.9, 0.3, 0.35, 0.45])
     suspect = np.array([False, True, True, False])
     suggested = np.array(["cat", "eel", "eel", "cat"])
-    return Audit(given, trust, trust, POSTERIOR, suspect, suggested, 0.4, np.eye(3), classes, "argmax", "by hand")
+    return Audit(given, trust, trust, POSTERIOR, suspect, suggested, 0.4, np.eye(3), classes, "argmax", "by hand", 1.0)
 
 
 def test_relabelling_gives_each_row_the_probability_of_its_label(found: Audit) -> None:
@@ -49,6 +50,47 @@ def test_a_suspect_whose_label_is_likeliest_after_all_keeps_it(found: Audit) -> 
     object.__setattr__(found, "posterior", posterior)
     belief = believe(found, action="relabel")
     assert (belief.labels[2], belief.weight[2], belief.fate[2]) == ("dog", 0.35, "kept")
+
+
+def test_half_a_credence_goes_half_the_way_from_the_given_labels(found: Audit) -> None:
+    object.__setattr__(found, "credence", 0.5)
+    weighed, relabelled = (believe(found, action=action) for action in ("weigh", "relabel"))
+    np.testing.assert_allclose(weighed.weight, [0.95, 0.65, 0.675, 0.725])
+    assert relabelled.labels.tolist() == found.given.tolist()
+    np.testing.assert_allclose(relabelled.weight, weighed.weight)
+    object.__setattr__(found, "credence", 0.9)
+    belief = believe(found, action="relabel")  # the second: 0.54 of an eel against 0.37 of a dog
+    assert belief.labels.tolist() == ["cat", "eel", "dog", "cat"]
+    np.testing.assert_allclose(belief.weight, [0.91, 0.54, 0.415, 0.505])
+
+
+def test_without_credence_nothing_changes(found: Audit) -> None:
+    object.__setattr__(found, "credence", 0.0)
+    for action in ("weigh", "relabel"):
+        belief = believe(found, action=action)
+        assert belief.labels.tolist() == found.given.tolist()
+        assert belief.weight.tolist() == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize(("rate", "low", "high"), [(0.0, 0.0, 0.3), (0.3, 1.0, 1.0)])
+def test_where_nothing_is_wrong_hardly_anything_changes(rate: float, low: float, high: float) -> None:
+    X, y = load_digits(return_X_y=True)
+    noisy = inject_labels(y[:600], "symmetric", rate, 0)
+    given, wrong = noisy.labels, noisy.changed
+    found = audit(X[:600], given)
+    assert low <= found.credence <= high
+    belief = believe(found)
+    if rate == 0:
+        assert belief.labels.tolist() == given.tolist()
+        assert belief.weight.mean() > 0.995
+    else:
+        assert np.mean(belief.labels[wrong] == y[:600][wrong]) > 0.9
+
+
+def test_a_rule_that_only_counts_is_taken_at_its_word() -> None:
+    X, y = load_digits(return_X_y=True)
+    assert audit(X[:300], y[:300], rule="percentile").credence == 1.0
+    assert audit(X[:300], y[:300], rule="transition").credence < 1.0
 
 
 def test_an_unknown_action_is_named_with_those_there_are(found: Audit) -> None:

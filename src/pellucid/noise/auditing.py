@@ -52,6 +52,7 @@ class Audit:
     classes: NDArray[Any]  # (K,) the order of the matrix
     rule_used: str  # the rule that judged, never "auto"
     why: str  # why that rule, in a sentence
+    credence: float  # 0..1, how far the doubts are to be acted on; see `pellucid.noise.belief.believe`
 
     def to_frame(self) -> pd.DataFrame:
         """One line for each row: given, suggested, suspect, trust, margin."""
@@ -223,6 +224,8 @@ def _report(classes: NDArray[Any], evidence: Evidence, verdict: Verdict, margin:
     sums = counts.sum(axis=1)
     matrix = np.where(sums[:, None] > 0, counts, np.eye(K)) / np.where(sums > 0, sums, 1)[:, None]
     total = counts.sum()
+    noise_rate = float(1 - np.trace(counts) / total) if total > 0 else 0.0
+    contradicted = np.where(evidence.trusted, 0.0, evidence.weight)[margin < 0].sum()
     return Audit(
         given=classes[index],
         margin=margin,
@@ -230,9 +233,19 @@ def _report(classes: NDArray[Any], evidence: Evidence, verdict: Verdict, margin:
         posterior=verdict.posterior,
         suspect=verdict.suspect,
         suggested=classes[best],
-        noise_rate=float(1 - np.trace(counts) / total) if total > 0 else 0.0,
+        noise_rate=noise_rate,
         noise_matrix=matrix,
         classes=classes,
         rule_used=verdict.rule,
         why=verdict.why,
+        credence=1.0 if verdict.counted else _credence(noise_rate, contradicted / total if total > 0 else 0.0),
     )
+
+
+def _credence(noise_rate: float, contradicted: float) -> float:
+    """By the estimated share of wrong labels and the share of labels that the scores contradict: more than are wrong.
+
+    The rest of what they contradict are their own mistakes. Where these are most of it, little is to be gained from the
+    doubts and as much to be lost: of 600 photographs with right labels, acting on them cost up to a point of accuracy.
+    """
+    return min(1.0, (2 * noise_rate / contradicted) ** 2) if contradicted > 0 else 1.0

@@ -36,6 +36,11 @@ def believe(audit: Audit, *, action: str = DEFAULT_ACTION) -> Belief:
     - ``weigh``: every row keeps its label, with its trust as weight; nothing is lost that might be right;
     - ``drop``: suspects weigh nothing, all others weigh 1.
 
+    The first two take the doubts for what the audit's ``credence`` makes of them. Scores contradict labels that are
+    wrong, and some that are right: where less than half of what they contradict is wrong, as far as the audit can tell,
+    each posterior moves towards the given label, by one less the square of twice that share. Where nothing is wrong
+    hardly anything changes.
+
     The weights are probabilities. `pellucid.heads.head.learn_trusting` teaches them to a head in the best way that it
     has, which for ridge and kernel is not to weigh the row by them.
 
@@ -57,16 +62,22 @@ def believe(audit: Audit, *, action: str = DEFAULT_ACTION) -> Belief:
 
 
 def _relabel(audit: Audit) -> Belief:
-    likeliest = audit.posterior.argmax(axis=1)
-    rows = np.arange(len(likeliest))
-    changed = audit.suspect & (audit.classes[likeliest] != audit.given)
+    given = audit.classes == audit.given[:, None]
+    posterior = audit.credence * audit.posterior + (1 - audit.credence) * given
+    likeliest = posterior.argmax(axis=1)
+    changed = audit.suspect & ~given[np.arange(len(given)), likeliest]
     labels = np.where(changed, audit.classes[likeliest], audit.given)
-    weight = np.where(changed, audit.posterior[rows, likeliest], audit.trust)
+    weight = np.where(changed, posterior.max(axis=1), _doubted(audit))
     return Belief(labels, weight, np.where(changed, RELABELLED, KEPT))
 
 
 def _weigh(audit: Audit) -> Belief:
-    return Belief(audit.given, audit.trust, np.full(len(audit.trust), KEPT))
+    return Belief(audit.given, _doubted(audit), np.full(len(audit.trust), KEPT))
+
+
+def _doubted(audit: Audit) -> NDArray[np.float64]:
+    """The trust, (n,), with doubts that count as far as the audit's credence."""
+    return np.asarray(audit.credence * audit.trust + (1 - audit.credence))
 
 
 def _drop(audit: Audit) -> Belief:

@@ -137,6 +137,7 @@ def clean(
         "action": action,
         "include_test": include_test,
         "noise_rate": round(found.noise_rate, 4),
+        "credence": round(found.credence, 4),
         **fates,
     }
     made, created = (version, False) if dry_run else commit_rows(workspace, version, after, recipe=recipe)
@@ -151,7 +152,7 @@ def clean(
         classes=tuple(found.classes.tolist()),
         fates=fates,
         rule_used=found.rule_used,
-        why=found.why,
+        why=_why(found),
         truth=_truth(judged, votes, found, belief),
         extractor=opened.spec,
         dry_run=dry_run,
@@ -193,6 +194,12 @@ def _usual_extractor(workspace: Workspace, dataset: str) -> str | None:
     with workspace.database.read() as connection:
         crowned = alias_state(connection, dataset, CHAMPION).version
         return None if crowned is None else get_model(connection, f"{dataset}@{crowned}").extractor
+
+
+def _why(found: Audit) -> str:
+    if found.credence == 1:
+        return found.why
+    return f"{found.why}; most of what it contradicts seems right, so its doubts count by {found.credence:.0%}"
 
 
 def _audit(X: NDArray[np.float32], rows: Sequence[Row], votes: Mapping[str, Sequence[Vote]], rule: str) -> Audit:
