@@ -55,7 +55,7 @@ class Rows:
 
     X: NDArray[np.float32]  # (n, d), or (n, 1 + copies, d)
     y: NDArray[np.intp]  # (n,) the class, in the order of their names
-    groups: NDArray[np.intp]  # (n,) images of the same thing share a number, by the manifest
+    groups: NDArray[np.intp]  # (n,) images of the same thing, or of one patient, share a number, by the manifest
 
 
 def embedded(name: str, spec: str | None = None, copies: Sequence[Image.Transpose] = ()) -> Rows:
@@ -79,7 +79,8 @@ def embedded(name: str, spec: str | None = None, copies: Sequence[Image.Transpos
         with ThreadPoolExecutor(usable_cores()) as pool:
             X = np.concatenate(list(pool.map(embed, lines)))
     y = np.unique([line["label"] for line in lines], return_inverse=True)[1]
-    groups = np.unique([line["dup_group"] for line in lines], return_inverse=True)[1]
+    same = next(key for key in ("dup_group", "patient") if key in lines[0])
+    groups = np.unique([line[same] for line in lines], return_inverse=True)[1]
     return Rows(X, y.astype(np.intp), groups.astype(np.intp))
 
 
