@@ -4,9 +4,10 @@
     python benchmarks/views.py --quick    trashnet, mirrored only
 
 Accuracies of the ridge head on pictures as they are, cross-validated in five parts which tear no group of
-near-duplicates, and of malaria no patient, the same for all. *Averaged* is what ``views:NAME:SPEC`` gives, one vector of a picture and its copies,
-in training and in serving. *Trained on* is augmentation as usual: the head learns the copies as pictures of their own,
-and is asked about pictures as they are. *Lying anyhow* asks about a copy drawn by chance.
+near-duplicates, and of malaria no patient, the same for all. *Averaged* is what ``views:NAME:SPEC`` gives, one vector
+of a picture and its copies, in training and in serving. *Trained on* is augmentation as usual: the head learns the
+copies as pictures of their own, and is asked about pictures as they are. *Lying anyhow* asks about a copy drawn by
+chance.
 """
 
 from __future__ import annotations
