@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pellucid.noise.voters import with_records
+from pellucid.noise.voters import credence, with_records
 
 
 def test_a_careless_voters_votes_lose_and_a_careful_ones_gain() -> None:
@@ -41,3 +41,19 @@ def test_names_of_voters_and_order_of_rows_do_not_matter() -> None:
     result = with_records(posterior, index, voter, weight)
     other = with_records(posterior[turned], index[turned], 3 - voter[turned], weight[turned])
     np.testing.assert_allclose(other, result[turned])
+
+
+def test_a_bad_voter_among_good_ones_is_doubted_in_full() -> None:
+    voter = np.repeat([0, 1, 2], [500, 40, 1])
+    contradicted = np.concatenate([np.arange(500) < 80, np.ones(40), [1]])  # the learner errs in 80 of 500
+    wrong = np.concatenate([0.15 * contradicted[:500], np.full(40, 0.9), [0.9]])
+    found = credence(wrong, contradicted, voter)
+    good, bad, new = found[0], found[500], found[540]
+    assert good < 0.25
+    assert bad == 1
+    share = (0.9 + 10 * wrong.sum() / 121) / 11
+    assert new == pytest.approx((2 * share) ** 2)
+
+
+def test_where_nothing_is_contradicted_nothing_is_held_back() -> None:
+    assert credence(np.full(5, 0.01), np.zeros(5), None).tolist() == [1] * 5

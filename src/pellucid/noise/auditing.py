@@ -22,7 +22,7 @@ from pellucid.noise.inputs import (
     column_labels,
 )
 from pellucid.noise.rules import judge
-from pellucid.noise.voters import with_records
+from pellucid.noise.voters import credence, with_records
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,7 +52,7 @@ class Audit:
     classes: NDArray[Any]  # (K,) the order of the matrix
     rule_used: str  # the rule that judged, never "auto"
     why: str  # why that rule, in a sentence
-    credence: float  # 0..1, how far the doubts are to be acted on; see `pellucid.noise.belief.believe`
+    credence: NDArray[np.float64]  # (n,) 0..1, how far doubts of the label are to be acted on; see `believe`
 
     def to_frame(self) -> pd.DataFrame:
         """One line for each row: given, suggested, suspect, trust, margin."""
@@ -128,7 +128,7 @@ def audit(
         if again.worth is None or verdict.worth is None or again.worth < verdict.worth + gain:
             break
         verdict, scores, gain = again, corrected, 1.0
-    return _report(labels.classes, evidence, verdict, margins(scores, labels.index))
+    return _report(labels.classes, evidence, verdict, margins(scores, labels.index), voters)
 
 
 def audit_probabilities(
@@ -159,7 +159,7 @@ def audit_probabilities(
     if len(p) != n:
         raise DataError(f"pred_probs has {len(p)} rows for {n} labels; give one for each")
     evidence = Evidence(p, labels.index, np.ones(n), np.zeros(n, dtype=bool))
-    return _report(labels.classes, evidence, judge(evidence, rule), evidence.margin)
+    return _report(labels.classes, evidence, judge(evidence, rule), evidence.margin, None)
 
 
 def _calibrated(
@@ -212,7 +212,13 @@ def _judged(evidence: Evidence, rule: str, voters: NDArray[np.intp] | None, unkn
     return replace(verdict, posterior=posterior, suspect=suspect)
 
 
-def _report(classes: NDArray[Any], evidence: Evidence, verdict: Verdict, margin: NDArray[np.float64]) -> Audit:
+def _report(
+    classes: NDArray[Any],
+    evidence: Evidence,
+    verdict: Verdict,
+    margin: NDArray[np.float64],
+    voters: NDArray[np.intp] | None,
+) -> Audit:
     index, K = evidence.index, len(classes)
     rows = np.arange(len(index))
     trust = verdict.posterior[rows, index]
@@ -220,12 +226,11 @@ def _report(classes: NDArray[Any], evidence: Evidence, verdict: Verdict, margin:
     others[rows, index] = -1
     best = np.where(verdict.suspect, others.argmax(axis=1), index)
     truth = np.eye(K)[best] if verdict.counted else verdict.posterior
-    counts = (truth * np.where(evidence.trusted, 0.0, evidence.weight)[:, None]).T @ np.eye(K)[index]
+    judged = np.where(evidence.trusted, 0.0, evidence.weight)
+    counts = (truth * judged[:, None]).T @ np.eye(K)[index]
     sums = counts.sum(axis=1)
     matrix = np.where(sums[:, None] > 0, counts, np.eye(K)) / np.where(sums > 0, sums, 1)[:, None]
     total = counts.sum()
-    noise_rate = float(1 - np.trace(counts) / total) if total > 0 else 0.0
-    contradicted = np.where(evidence.trusted, 0.0, evidence.weight)[margin < 0].sum()
     return Audit(
         given=classes[index],
         margin=margin,
@@ -233,19 +238,12 @@ def _report(classes: NDArray[Any], evidence: Evidence, verdict: Verdict, margin:
         posterior=verdict.posterior,
         suspect=verdict.suspect,
         suggested=classes[best],
-        noise_rate=noise_rate,
+        noise_rate=float(1 - np.trace(counts) / total) if total > 0 else 0.0,
         noise_matrix=matrix,
         classes=classes,
         rule_used=verdict.rule,
         why=verdict.why,
-        credence=1.0 if verdict.counted else _credence(noise_rate, contradicted / total if total > 0 else 0.0),
+        credence=np.ones(len(index))
+        if verdict.counted
+        else credence(judged * (1 - trust), judged * (margin < 0), voters),
     )
-
-
-def _credence(noise_rate: float, contradicted: float) -> float:
-    """By the estimated share of wrong labels and the share of labels that the scores contradict: more than are wrong.
-
-    The rest of what they contradict are their own mistakes. Where these are most of it, little is to be gained from the
-    doubts and as much to be lost: of 600 photographs with right labels, acting on them cost up to a point of accuracy.
-    """
-    return min(1.0, (2 * noise_rate / contradicted) ** 2) if contradicted > 0 else 1.0

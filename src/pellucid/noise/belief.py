@@ -38,8 +38,8 @@ def believe(audit: Audit, *, action: str = DEFAULT_ACTION) -> Belief:
 
     The first two take the doubts for what the audit's ``credence`` makes of them. Scores contradict labels that are
     wrong, and some that are right: where less than half of what they contradict is wrong, as far as the audit can tell,
-    each posterior moves towards the given label, by one less the square of twice that share. Where nothing is wrong
-    hardly anything changes.
+    each posterior moves towards the given label (`pellucid.noise.voters.credence`). Where nothing is wrong hardly
+    anything changes.
 
     The weights are probabilities. `pellucid.heads.head.learn_trusting` teaches them to a head in the best way that it
     has, which for ridge and kernel is not to weigh the row by them.
@@ -62,8 +62,8 @@ def believe(audit: Audit, *, action: str = DEFAULT_ACTION) -> Belief:
 
 
 def _relabel(audit: Audit) -> Belief:
-    given = audit.classes == audit.given[:, None]
-    posterior = audit.credence * audit.posterior + (1 - audit.credence) * given
+    given, credence = audit.classes == audit.given[:, None], audit.credence[:, None]
+    posterior = credence * audit.posterior + (1 - credence) * given
     likeliest = posterior.argmax(axis=1)
     changed = audit.suspect & ~given[np.arange(len(given)), likeliest]
     labels = np.where(changed, audit.classes[likeliest], audit.given)

@@ -1,4 +1,4 @@
-"""What a voter's record says of the voter's next vote."""
+"""What a voter's record says of the voter's votes."""
 
 from __future__ import annotations
 
@@ -40,6 +40,36 @@ def with_records(
     result *= ((1 - trust) / np.where(others > 0, others, 1))[:, None]
     result[rows, index] = trust
     return result
+
+
+def credence(
+    wrong: NDArray[np.float64], contradicted: NDArray[np.float64], voter: NDArray[np.intp] | None
+) -> NDArray[np.float64]:
+    """How far doubts of each label are to be acted on, (n,), 0..1: (2 wrong / contradicted)^2 of its voter, at most 1.
+
+    Held-out scores contradict labels that are wrong, and some that are right, because the learner errs. Where these are
+    most of what they contradict, little is to be gained from the doubts and as much to be lost: of 600 photographs with
+    right labels, acting on them cost up to a point of accuracy. A voter's share has ten contradicted labels of
+    everybody's added, so that nobody is judged by one.
+
+    Parameters
+    ----------
+    wrong : (n,) weight of each label times the probability that it is wrong.
+    contradicted : (n,) weight of each label that the scores contradict, 0 for others.
+    voter : (n,) who gave the label, from 0; all are one where None.
+
+    >>> credence(np.array([0.1, 0.1, 0.9, 0.0]), np.array([1.0, 0.0, 1.0, 0.0]), None).round(2).tolist()
+    [1.0, 1.0, 1.0, 1.0]
+    >>> credence(np.array([0.1, 0.1, 0.2, 0.0]), np.array([1.0, 0.0, 1.0, 0.0]), None).round(2).tolist()
+    [0.16, 0.16, 0.16, 0.16]
+    """
+    if contradicted.sum() <= 0:
+        return np.ones(len(wrong))
+    overall = wrong.sum() / contradicted.sum()
+    who = np.zeros(len(wrong), np.intp) if voter is None else voter
+    found, seen = np.bincount(who, wrong), np.bincount(who, contradicted)
+    share = (found + _PRIOR_VOTES * overall) / (seen + _PRIOR_VOTES)
+    return np.asarray(np.minimum(1.0, (2 * share) ** 2)[who])
 
 
 def _inside(share: NDArray[np.float64] | float) -> NDArray[np.float64]:

@@ -137,7 +137,7 @@ def clean(
         "action": action,
         "include_test": include_test,
         "noise_rate": round(found.noise_rate, 4),
-        "credence": round(found.credence, 4),
+        "credence": round(float(found.credence.mean()), 4),
         **fates,
     }
     made, created = (version, False) if dry_run else commit_rows(workspace, version, after, recipe=recipe)
@@ -197,9 +197,9 @@ def _usual_extractor(workspace: Workspace, dataset: str) -> str | None:
 
 
 def _why(found: Audit) -> str:
-    if found.credence == 1:
+    if found.credence.min() == 1:
         return found.why
-    return f"{found.why}; most of what it contradicts seems right, so its doubts count by {found.credence:.0%}"
+    return f"{found.why}; most of what it contradicts seems right, so its doubts count by {found.credence.mean():.0%}"
 
 
 def _audit(X: NDArray[np.float32], rows: Sequence[Row], votes: Mapping[str, Sequence[Vote]], rule: str) -> Audit:
