@@ -95,6 +95,25 @@ def test_a_rule_that_only_counts_is_taken_at_its_word() -> None:
     assert audit(X[:300], y[:300], rule="transition").credence.max() < 1.0
 
 
+def test_a_long_tail_of_classes_that_nobody_knows_holds_nothing_back() -> None:
+    X, y = load_digits(return_X_y=True)
+    given = inject_labels(y[:600], "symmetric", 0.1, 0).labels
+    few = audit(X[:600], given)
+    many = audit(X[:700], np.concatenate([given, 100 + np.arange(100)]))
+    assert few.credence.min() == many.credence.min() == 1
+
+
+def test_a_bad_voter_is_doubted_in_full_among_good_ones() -> None:
+    X, y = load_digits(return_X_y=True)
+    X = X[:800] + np.random.default_rng(0).normal(0, 6, (800, 64))  # so that the learner errs
+    given, voter = y[:800].copy(), np.arange(800) % 5
+    given[:30], voter[:30] = (given[:30] + 3) % 10, 5
+    found = audit(X, given, voter=voter)
+    assert found.credence[0] == 1
+    assert found.credence[voter < 5].max() < 0.5
+    assert believe(found, action="weigh").weight[:30].mean() < 0.3
+
+
 def test_an_unknown_action_is_named_with_those_there_are(found: Audit) -> None:
     with pytest.raises(UsageError, match="'burn'; the actions are relabel, weigh, drop"):
         believe(found, action="burn")

@@ -67,7 +67,7 @@ class Views:
             _check_kind(str(inner["kind"]))
         except (KeyError, TypeError) as error:
             raise IntegrityError(f"the extractor record is damaged: {error}") from error
-        if name not in VIEWS:
+        if not isinstance(name, str) or name not in VIEWS:
             raise IntegrityError(f"the extractor record is damaged: it names the views {name!r}")
         return cls(name, restore_extractor(inner, files))
 

@@ -95,7 +95,7 @@ class Head(Protocol):
 def available_heads() -> dict[str, str]:
     """Names and classes of every registered head, built in or from an entry point.
 
-    Raises ConfigError where a name is registered a second time.
+    Raises ConfigError where a name is registered a second time; whoever only builds a head gets the built-in one.
 
     >>> available_heads()["ridge"]
     'pellucid.heads.ridge:RidgeClassifier'

@@ -128,7 +128,7 @@ def audit(
         if again.worth is None or verdict.worth is None or again.worth < verdict.worth + gain:
             break
         verdict, scores, gain = again, corrected, 1.0
-    return _report(labels.classes, evidence, verdict, margins(scores, labels.index), voters)
+    return _report(labels.classes, evidence, verdict, margins(scores, labels.index), voters, unknown)
 
 
 def audit_probabilities(
@@ -159,7 +159,7 @@ def audit_probabilities(
     if len(p) != n:
         raise DataError(f"pred_probs has {len(p)} rows for {n} labels; give one for each")
     evidence = Evidence(p, labels.index, np.ones(n), np.zeros(n, dtype=bool))
-    return _report(labels.classes, evidence, judge(evidence, rule), evidence.margin, None)
+    return _report(labels.classes, evidence, judge(evidence, rule), evidence.margin, None, np.zeros(n, np.bool_))
 
 
 def _calibrated(
@@ -218,6 +218,7 @@ def _report(
     verdict: Verdict,
     margin: NDArray[np.float64],
     voters: NDArray[np.intp] | None,
+    unknown: NDArray[np.bool_],
 ) -> Audit:
     index, K = evidence.index, len(classes)
     rows = np.arange(len(index))
@@ -228,6 +229,10 @@ def _report(
     truth = np.eye(K)[best] if verdict.counted else verdict.posterior
     judged = np.where(evidence.trusted, 0.0, evidence.weight)
     counts = (truth * judged[:, None]).T @ np.eye(K)[index]
+    acted_on = np.ones(len(index))
+    if not verdict.counted:
+        tellable = np.where(unknown, 0.0, judged)  # the scores contradict every label of a class that nobody knows
+        acted_on = credence(tellable * (1 - trust), tellable * (margin < 0), voters)
     sums = counts.sum(axis=1)
     matrix = np.where(sums[:, None] > 0, counts, np.eye(K)) / np.where(sums > 0, sums, 1)[:, None]
     total = counts.sum()
@@ -243,7 +248,5 @@ def _report(
         classes=classes,
         rule_used=verdict.rule,
         why=verdict.why,
-        credence=np.ones(len(index))
-        if verdict.counted
-        else credence(judged * (1 - trust), judged * (margin < 0), voters),
+        credence=acted_on,
     )

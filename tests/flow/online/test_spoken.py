@@ -33,7 +33,7 @@ def settled(pets: Pets, sample: str, *words: Word) -> Consensus | None:
     ]
     with pets.project.workspace.database.write() as connection:
         add_votes(connection, votes)
-    found = settle_spoken(pets.project.workspace, pets.live.model).get(sample)
+    found = settle_spoken(pets.project.workspace, pets.live.model).settled.get(sample)
     return None if found is None else found.label
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from pellucid import Project
 from pellucid.errors import ConcurrencyError, ConfigError, NotFoundError, TrainingError
-from pellucid.flow.data.said import COPY
+from pellucid.flow.data.said import COPY, Spoken
 from pellucid.flow.online import spoken
 from pellucid.flow.online.answer import look, record_looks, store_images
 from pellucid.flow.production import retrain as module
@@ -434,7 +435,7 @@ def test_what_is_said_while_it_is_settled_counts(
 
     def slowly(run: Any) -> Any:
         found = settle(run)
-        assert found[name].label.label == "cat"
+        assert found.settled[name].label.label == "cat"
         if meanwhile == "truth":
             project.settle("pets", [name], "dog", voter="ann")  # a person who has looked
         else:
@@ -513,6 +514,39 @@ def test_of_near_copies_that_users_sent_one_is_trained_on(pets: MakePets, pictur
     project.forget("pets", voter=f"ann{copies.index(next(name for name in copies if again[name].status is Status.OK))}")
     later = {row.sample: row for row in project.inspect(project.retrain("pets").version or "").rows}
     assert [later[name].status for name in copies].count(Status.OK) == 1  # another one, in its place
+
+
+def test_a_class_that_nobody_can_judge_takes_no_copy_out_of_training(
+    pets: MakePets, picture: Callable[..., bytes]
+) -> None:
+    project = pets()
+    copies = asked(project, [picture("cat", 3000, compress_level=level) for level in (0, 1, 9)])
+    say_of(project, [(name, label, f"u{label}") for name, label in zip(copies, ("unicorn", "cat", "cat"), strict=True)])
+    rows = {row.sample: row for row in project.inspect(project.retrain("pets").version or "").rows}
+    assert [rows[name].label for name in copies if rows[name].status is Status.OK] == ["cat"]
+
+
+def test_which_of_near_copies_is_trained_on_stays(
+    pets: MakePets, picture: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = pets()
+    copies = asked(project, [picture("cat", 3000, compress_level=level) for level in (0, 9)])
+    (new,) = asked(project, [picture("cat", 3100)])
+    say_of(project, [(name, "cat", "ann") for name in copies])
+    first = {row.sample: row for row in project.inspect(project.retrain("pets").version or "").rows}
+    kept = next(name for name in copies if first[name].status is Status.OK)
+    settle = module._Run._settle
+
+    def otherwise(run: Any) -> Spoken:
+        found = settle(run)
+        label = found.settled[kept].label
+        less = replace(found.settled[kept], label=replace(label, trust=600))
+        return replace(found, settled={**found.settled, kept: less})
+
+    monkeypatch.setattr(module._Run, "_settle", otherwise)
+    say_of(project, [(new, "cat", "bob")])
+    again = {row.sample: row for row in project.inspect(project.retrain("pets").version or "").rows}
+    assert [name for name in copies if again[name].status is Status.OK] == [kept]
 
 
 def test_an_ingest_leaves_near_copies_aside(
@@ -605,7 +639,7 @@ def test_an_image_that_is_back_stands_as_it_is_believed(
     project = pets()
     name, other, last = fresh(project, picture, "cat", 3)
     say_of(project, [(name, "dog", "eve"), (other, "cat", "ann")])
-    monkeypatch.setattr(module, "settle_spoken", lambda *args: {})
+    monkeypatch.setattr(module, "settle_spoken", lambda *args: Spoken())
     monkeypatch.setattr(module._Run, "_find_lost", lambda *args: frozenset({name}))
     assert label_of(project, name, project.retrain("pets").version or "") == ("dog", Status.SET_ASIDE)
     monkeypatch.undo()

@@ -152,7 +152,7 @@ def clean(
         classes=tuple(found.classes.tolist()),
         fates=fates,
         rule_used=found.rule_used,
-        why=_why(found),
+        why=_why(found, action),
         truth=_truth(judged, votes, found, belief),
         extractor=opened.spec,
         dry_run=dry_run,
@@ -196,10 +196,11 @@ def _usual_extractor(workspace: Workspace, dataset: str) -> str | None:
         return None if crowned is None else get_model(connection, f"{dataset}@{crowned}").extractor
 
 
-def _why(found: Audit) -> str:
-    if found.credence.min() == 1:
+def _why(found: Audit, action: str) -> str:
+    credence = float(found.credence.mean())
+    if credence > _SURE or action == "drop":
         return found.why
-    return f"{found.why}; most of what it contradicts seems right, so its doubts count by {found.credence.mean():.0%}"
+    return f"{found.why}; most of what the scores contradict seems right, so doubts count by {credence:.0%}"
 
 
 def _audit(X: NDArray[np.float32], rows: Sequence[Row], votes: Mapping[str, Sequence[Vote]], rule: str) -> Audit:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from pellucid.labels.consensus import Consensus, derive, last_words
 from pellucid.types import KEEPER, Role, Row, Split, Status, Vote
 
 USERS = "users: "  # how the reason of a label begins that was settled out of what users say
-COPY = f"{USERS}a near-copy of another image that they sent, which is trained on in its place"
+COPY = f"{USERS}one of several near-copies that they sent, of which one is trained on"
 Standing = frozenset[tuple[str, str, Role]]  # voter, label and role of each vote that stands
 
 
@@ -19,6 +19,17 @@ class Settled:
 
     label: Consensus
     words: Standing  # that it rests on; where others stand by now it says nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """What is to be made of images that users have labelled."""
+
+    settled: Mapping[str, Settled] = field(default_factory=dict)  # by sample
+    copies: Mapping[str, str] = field(default_factory=dict)  # near-copies of one another have one mark, by sample
+
+
+UNSPOKEN = Spoken()  # users have said nothing, or nobody was asked about it
 
 
 def derive_label(votes: Sequence[Vote], settled: Settled | None = None) -> Consensus:
@@ -54,6 +65,29 @@ def derive_label(votes: Sequence[Vote], settled: Settled | None = None) -> Conse
 def standing(votes: Iterable[Vote]) -> Standing:
     """The last words."""
     return frozenset((vote.voter, vote.label, vote.role) for vote in last_words(votes))
+
+
+def set_copies_aside(rows: Sequence[Row], copies: Mapping[str, str], before: Mapping[str, Row]) -> list[Row]:
+    """The rows with one row for training of those that share a mark: nobody gains by repeating a picture.
+
+    Rather one that was judged than one that nobody could judge, rather the one that was trained on before, and else the
+    one that is surest.
+
+    Args:
+        copies: the mark of each sample that has one.
+        before: the rows of the version before, by sample.
+    """
+
+    def rank(row: Row) -> tuple[bool, bool, int, str]:
+        earlier = before.get(row.sample)
+        return not rests_on_users(row), earlier is None or earlier.status is not Status.OK, -row.trust, row.sample
+
+    usable = [row for row in rows if row.sample in copies and row.status is Status.OK and row.split is Split.TRAIN]
+    kept: dict[str, str] = {}
+    for row in sorted(usable, key=rank):
+        kept.setdefault(copies[row.sample], row.sample)
+    aside = {row.sample for row in usable} - set(kept.values())
+    return [replace(row, trust=0, status=Status.SET_ASIDE, reason=COPY) if row.sample in aside else row for row in rows]
 
 
 def that_touch(row: Row | None, votes: Sequence[Vote]) -> list[Vote]:

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,11 +17,13 @@ from pellucid.features.similar import near_groups
 from pellucid.flow.data.findings import find
 from pellucid.flow.data.said import (
     COPY,
-    Settled,
+    UNSPOKEN,
+    Spoken,
     any_truth,
     derive_label,
     is_users,
     rests_on_users,
+    set_copies_aside,
     standing,
     that_touch,
 )
@@ -92,7 +93,7 @@ def commit_votes(
     votes: Sequence[Vote] = (),
     said: tuple[int, int] | None = None,
     lost: frozenset[str] = frozenset(),
-    settled: Mapping[str, Settled] = MappingProxyType({}),
+    spoken: Spoken = UNSPOKEN,
     keep: bool = False,
     progress: Progress = no_progress,
 ) -> tuple[DatasetVersion, bool, list[Finding]]:
@@ -107,7 +108,7 @@ def commit_votes(
         said: ids of votes that were said directly and recorded before: those above the first and up to the second count
             from now on.
         lost: samples whose images are gone; they are set aside until a later version finds them again.
-        settled: what is believed of training images that users have spoken of.
+        spoken: what is believed of training images that users have labelled.
         keep: keeps the record of the ingest even where it neither saw nor said anything new.
 
     Returns:
@@ -120,7 +121,7 @@ def commit_votes(
     for _ in range(_ATTEMPTS):
         with workspace.database.read() as connection:
             parent, seen = latest_version(connection, dataset), _said_so_far(connection, dataset, said)
-            draft = _Draft(workspace, connection, dataset, parent, rules, reading, votes, said, lost, settled)
+            draft = _Draft(workspace, connection, dataset, parent, rules, reading, votes, said, lost, spoken)
             progress("grouping", 0, None)
             rows, findings = draft.build()
             name = content_id(rows)
@@ -238,7 +239,7 @@ class _Draft:
         votes: Sequence[Vote],
         said: tuple[int, int] | None,
         lost: frozenset[str],
-        settled: Mapping[str, Settled],
+        spoken: Spoken,
     ) -> None:
         self._connection = connection
         self._dataset = dataset
@@ -248,7 +249,7 @@ class _Draft:
         for vote in (*(reading.votes if reading else ()), *votes):
             self._said[vote.sample].append(vote)
         self._recorded = said
-        self._lost, self._settled = lost, settled
+        self._lost, self._spoken = lost, spoken
         # What was taken back since the last version counted when that was made.
         self._before_retraction = max(
             (item.recipe.get(RETRACTED, 0) for item in list_versions(connection, dataset)), default=0
@@ -282,11 +283,11 @@ class _Draft:
         for name, group in zip(self._ids, groups, strict=True):
             row = replace(rows[name], group=group, split=splits.of[name])
             if name in splits.torn and row.status is Status.OK:
-                reason = f"its group is in the {splits.torn[name]} split too"
-                row = replace(row, status=Status.SET_ASIDE, reason=reason)
+                row = replace(row, status=Status.SET_ASIDE, reason=f"its group is in the {splits.torn[name]} split too")
             elif name in self._lost and row.status is Status.OK:
                 row = replace(row, status=Status.SET_ASIDE, reason="its image is gone or damaged")
             finished.append(row)
+        finished = set_copies_aside(finished, self._spoken.copies, self._before)
         return finished, find(finished, near, self._paths)
 
     def classes(self, rows: Iterable[Row]) -> list[str]:
@@ -311,7 +312,7 @@ class _Draft:
         rows, by_users = dict(self._before), set[str]()
         # What was set aside is judged anew: the groups may have changed.
         aside = [row.sample for row in self._before.values() if row.status is Status.SET_ASIDE]
-        again = {name for name in self._settled if name in rows and self._is_open(rows[name])}
+        again = {name for name in self._spoken.settled if name in rows and self._is_open(rows[name])}
         ids = sorted({*self._touched, *aside, *again})
         # Before the first version nobody can have said anything.
         votes = votes_of(self._connection, self._dataset, ids) if self._parent else {}
@@ -321,7 +322,7 @@ class _Draft:
             old = that_touch(before, earlier.get(name, []))
             every = [*votes.get(name, ()), *self._said.get(name, ())]
             new = that_touch(before, every)
-            said = derive_label(new, self._settled.get(name))
+            said = derive_label(new, self._spoken.settled.get(name))
             words = [vote for vote in every if vote.role is not Role.MODEL and vote.voter != KEEPER]
             if words and all(map(is_users, words)):
                 by_users.add(name)

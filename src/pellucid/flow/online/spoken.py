@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pellucid.flow.data.said import COPY, USERS, Settled, any_truth, derive_label, is_users, standing
+from pellucid.flow.data.said import UNSPOKEN, USERS, Settled, Spoken, any_truth, derive_label, is_users, standing
 from pellucid.flow.online.belief import PRIORS, lead, left_out, weigh_together
 from pellucid.flow.online.live import LiveModel, caught_up
 from pellucid.flow.workspace import Workspace
@@ -20,7 +20,7 @@ from pellucid.types import KEEPER, TRUST_SCALE, ModelVersion, Role, Status, Vote
 LEAST = 0.0  # lead above which a label is believed; what leads by less is not trained on
 
 
-def settle_spoken(workspace: Workspace, model: ModelVersion) -> dict[str, Settled]:
+def settle_spoken(workspace: Workspace, model: ModelVersion) -> Spoken:
     """What becomes of each sample that a user has labelled, unless the user only repeats what others say.
 
     Votes and voters are judged together, beside what the model says without the image and by what is known of trusted
@@ -35,8 +35,7 @@ def settle_spoken(workspace: Workspace, model: ModelVersion) -> dict[str, Settle
     of a class that came after its training, of a sample without its image, and where its head does not learn online and
     has the sample's own label by heart.
 
-    Of near-copies that nobody but users has labelled, the one that leads most is trained on and the others are set
-    aside: nobody gains by repeating a picture.
+    Images that nobody but users has labelled and that are near-copies of each other get one mark.
 
     The model, with all that it has learnt since, is opened only where there is something to settle; its errors are
     those of `caught_up`.
@@ -46,7 +45,7 @@ def settle_spoken(workspace: Workspace, model: ModelVersion) -> dict[str, Settle
     votes = {name: [vote for vote in every if vote.voter != KEEPER] for name, every in votes.items()}
     open_ = {name: words for name, every in votes.items() if (words := _open(every))}
     if not open_:
-        return {}
+        return UNSPOKEN
     live = caught_up(workspace, model)
     heard = {name: every for name, every in votes.items() if any(vote.role in PRIORS for vote in every)}
     others, there = left_out(live, list(heard), live.classes)
@@ -54,8 +53,9 @@ def settle_spoken(workspace: Workspace, model: ModelVersion) -> dict[str, Settle
     classes, posterior = weigh_together(live, heard, live.classes, others[there], settled=live.settled)
     shares = dict(zip(heard, posterior, strict=True))
     made = {name: _settled(live, words, classes, shares.get(name)) for name, words in open_.items()}
-    made |= _set_copies_aside(live, {name: words for name, words in open_.items() if name in shares}, made)
-    return {name: Settled(label, standing(votes[name])) for name, label in made.items() if label is not None}
+    settled = {name: Settled(label, standing(votes[name])) for name, label in made.items() if label is not None}
+    by_users = [name for name, words in open_.items() if name in shares and all(map(is_users, words))]
+    return Spoken(settled, _copies(live, by_users))
 
 
 def _open(votes: list[Vote]) -> list[Vote]:
@@ -86,14 +86,9 @@ def _settled(
     return Consensus(label, round(TRUST_SCALE * shares[likeliest]), Status.SUSPECT, reason)
 
 
-def _set_copies_aside(
-    live: LiveModel, open_: Mapping[str, list[Vote]], made: Mapping[str, Consensus | None]
-) -> dict[str, Consensus]:
-    """Those of the images whose vectors are there that are near-copies of others which are trained on."""
-    found = {name: made[name] or derive(words) for name, words in open_.items() if all(map(is_users, words))}
-    found = {name: label for name, label in found.items() if label.status is Status.OK}
-    names = sorted(found, key=lambda name: (-found[name].trust, name))
+def _copies(live: LiveModel, names: Sequence[str]) -> dict[str, str]:
+    """The mark of each of the images, whose vectors are there, that is a near-copy of another one or has one."""
     with live.workspace.database.read() as connection:
         firsts = originals(live.vectors(connection, names), live.copy_cosine)
-    copies = [names[place] for place in np.flatnonzero(firsts != np.arange(len(names)))]
-    return {name: Consensus(found[name].label, 0, Status.SET_ASIDE, COPY) for name in copies}
+    several = np.bincount(firsts, minlength=len(names)) > 1
+    return {name: names[first] for name, first in zip(names, firsts.tolist(), strict=True) if several[first]}

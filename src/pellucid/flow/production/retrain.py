@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from pellucid.errors import ConcurrencyError, PellucidError, StorageError, TrainingError
 from pellucid.flow.data.clean import clean
 from pellucid.flow.data.embed import find_lost
-from pellucid.flow.data.said import Settled
+from pellucid.flow.data.said import UNSPOKEN, Spoken
 from pellucid.flow.data.version import VOTES, commit_votes, rules_of, without_retracted
 from pellucid.flow.heartbeat import Heartbeat
 from pellucid.flow.online.spoken import settle_spoken
@@ -229,7 +229,7 @@ class _Run:
         with database.write() as connection:
             upto = newest_vote(connection, dataset)
             note(connection, self._firing, upto=upto)  # also what was said since it was asked for
-        settled = self._settle()  # whoever speaks meanwhile waits for the next one, and is not taken at his word
+        spoken = self._settle()  # whoever speaks meanwhile waits for the next one, and is not taken at his word
         self._progress("freezing", 0, None)
         with database.read() as connection:
             newest = get_version(connection, dataset)
@@ -244,16 +244,16 @@ class _Run:
             recipe=recipe,
             said=(after, upto),
             lost=lost,
-            settled=settled,
+            spoken=spoken,
             progress=self._progress,
         )
         return made
 
-    def _settle(self) -> Mapping[str, Settled]:
+    def _settle(self) -> Spoken:
         """What is believed of images that users have spoken of; nothing without a model to ask."""
         previous = self._previous()
         if previous is None:
-            return {}
+            return UNSPOKEN
         self._progress("settling what users say", 0, None)
         try:
             return settle_spoken(self._workspace, previous)
@@ -262,7 +262,7 @@ class _Run:
         except PellucidError as error:
             what = "users of %s are taken at their word, and not heard against others: %s cannot be asked: %s"
             logging.getLogger(__name__).warning(what, previous.name, previous.ref, error)
-            return {}
+            return UNSPOKEN
 
     def _find_lost(self, newest: DatasetVersion, said: tuple[int, int]) -> frozenset[str]:
         """Samples that nobody can learn from, because their images are gone; the others do not suffer for them."""

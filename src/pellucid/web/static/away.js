@@ -3,6 +3,7 @@
 const SINCE = "pellucid_away"; // when the server was lost, in this tab: it outlives the page's being loaded anew
 const clock = (at) => `${at.toISOString().slice(11, 19)} UTC`; // as all times on the pages
 const BACK = "pellucid_back"; // what was told of it, until it is closed: a page loaded anew tells it again
+const FLAPS = 60000; // ms; a server that is lost again so soon after it came back was away all the time
 let leaving = false;
 let bar = null;
 
@@ -36,33 +37,41 @@ function lost() {
   ]);
 }
 
-// The absence that is to be told: its begin and end, and the first moment of which nothing was told and closed yet.
-function absence() {
-  const since = sessionStorage.getItem(SINCE);
-  const before = JSON.parse(sessionStorage.getItem(BACK));
-  return since ? { first: before?.first ?? since, from: since, to: new Date().toISOString() } : before;
+// What was told and not closed yet; null where there is nothing, or nothing that this script has written.
+function untold() {
+  try {
+    const kept = JSON.parse(sessionStorage.getItem(BACK));
+    return Array.isArray(kept?.lines) ? kept : null;
+  } catch {
+    return null;
+  }
 }
 
 async function found(tries = 5) {
-  const away = absence();
-  if (!away || leaving) return; // a page that is about to be loaded anew tells it then
+  if (leaving) return; // a page that is about to be loaded anew tells it then
+  const since = sessionStorage.getItem(SINCE), before = untold();
+  if (!since) return before ? say(before.lines, true) : undefined;
+  const still = before && new Date(since) - new Date(before.at) < FLAPS;
+  const first = still ? before.first : since;
   let told;
   try {
-    const answer = await fetch(`/ui/meanwhile?since=${encodeURIComponent(away.first)}`);
+    const answer = await fetch(`/ui/meanwhile?since=${encodeURIComponent(first)}`);
     if (!answer.ok) throw new Error(String(answer.status));
     told = await answer.json();
   } catch {
     if (tries) return setTimeout(() => found(tries - 1), 2000);
     told = { restarted: null, lines: ["What happened meanwhile cannot be told now; the overview's timeline has it."] };
   }
-  if (leaving || absence()?.from !== away.from) return;
-  sessionStorage.removeItem(SINCE);
-  sessionStorage.setItem(BACK, JSON.stringify(away));
-  const from = new Date(away.from), to = new Date(away.to);
-  const seconds = Math.max(1, Math.round((to - from) / 1000));
+  if (leaving || sessionStorage.getItem(SINCE) !== since) return;
+  const from = new Date(first), now = new Date();
+  const seconds = Math.max(1, Math.round((now - from) / 1000));
   const why = told.restarted ? ` It was started again at ${clock(new Date(told.restarted))}.` : "";
   const nothing = told.lines.length ? [] : ["Nothing happened meanwhile."];
-  say([`The server is back: it was away from ${clock(from)} to ${clock(to)} (${seconds} s).${why}`, ...told.lines, ...nothing], true);
+  const away = `The server is back: it was away from ${clock(from)} to ${clock(now)} (${seconds} s).${why}`;
+  const lines = [away, ...told.lines, ...nothing];
+  sessionStorage.removeItem(SINCE);
+  sessionStorage.setItem(BACK, JSON.stringify({ first, at: now.toISOString(), lines }));
+  say(lines, true);
 }
 
 function watch() {
