@@ -48,7 +48,7 @@ function untold() {
 }
 
 async function found(tries = 5) {
-  if (leaving) return; // a page that is about to be loaded anew tells it then
+  if (leaving || !window.socket.connected) return; // told by the page that is loaded anew, or once it is connected
   const since = sessionStorage.getItem(SINCE), before = untold();
   if (!since) return before ? say(before.lines, true) : undefined;
   const still = before && new Date(since) - new Date(before.at) < FLAPS;
@@ -62,7 +62,7 @@ async function found(tries = 5) {
     if (tries) return setTimeout(() => found(tries - 1), 2000);
     told = { restarted: null, lines: ["What happened meanwhile cannot be told now; the overview's timeline has it."] };
   }
-  if (leaving || sessionStorage.getItem(SINCE) !== since) return;
+  if (leaving || !window.socket.connected || sessionStorage.getItem(SINCE) !== since) return;
   const from = new Date(first), now = new Date();
   const seconds = Math.max(1, Math.round((now - from) / 1000));
   const why = told.restarted ? ` It was started again at ${clock(new Date(told.restarted))}.` : "";
