@@ -13,6 +13,7 @@ chance.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,11 +29,8 @@ Hits = NDArray[np.bool_]  # (n,) which images are told right
 
 def averaged(rows: Rows, views: list[int]) -> Hits:
     """One vector a picture, the mean of its views; ``[0]`` is the picture as it is."""
-    X = rows.X[:, views].mean(axis=1)
-    found = np.empty(len(X), np.intp)
-    for train, test in GroupKFold(5).split(X, rows.y, rows.groups):
-        found[test] = RidgeClassifier().fit(X[train], rows.y[train], groups=rows.groups[train]).predict(X[test])
-    return np.equal(found, rows.y)
+    mean = replace(rows, X=rows.X[:, views].mean(axis=1, keepdims=True))
+    return trained_on(mean, [0], np.zeros(len(rows.X), np.intp))
 
 
 def trained_on(rows: Rows, views: list[int], asked: NDArray[np.intp]) -> Hits:

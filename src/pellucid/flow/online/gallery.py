@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pellucid.flow.online.live import LiveModel, unit
+from pellucid.flow.online.live import LiveModel
+from pellucid.noise.copies import unit
 
 MOST = 20_000  # learnt images that an image is compared with; of more, so many evenly spread
 _BLOCK = 1024  # vectors that are read at a time

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from pellucid.flow.online.answerer import Views
 from pellucid.flow.online.belief import believe_all
 from pellucid.flow.online.draft import Draft
-from pellucid.flow.online.live import LiveModel, unit
+from pellucid.flow.online.live import LiveModel
 from pellucid.flow.online.place import NOWHERE
+from pellucid.noise.copies import unit
 from pellucid.store.datasets import list_versions
 from pellucid.store.ledger import Entry, entries_after
 from pellucid.store.live_vectors import keep_vectors

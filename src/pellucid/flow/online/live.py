@@ -29,7 +29,7 @@ from pellucid.flow.workspace import Workspace
 from pellucid.heads.online import OnlineHead, Snapshot, Span, learns_online
 from pellucid.heads.statistic import strength
 from pellucid.labels.halves import halve_trusted
-from pellucid.noise.copies import USUAL, copy_cosine
+from pellucid.noise.copies import USUAL, copy_cosine, unit
 from pellucid.store.datasets import get_version
 from pellucid.store.ledger import Entry, entries_after
 from pellucid.store.live_vectors import vectors_of
@@ -376,8 +376,3 @@ def _rows_at(
     numbers, weights, strengths = as_arrays(places)
     learnt = weights > 0
     return (views.rows[learnt], numbers[learnt], weights[learnt], strengths[learnt]) if learnt.any() else None
-
-
-def unit(X: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Vectors (n, d) of length 1; a zero vector stays one."""
-    return np.asarray(X / np.maximum(np.linalg.norm(X, axis=1, keepdims=True), 1e-12), np.float32)
