@@ -23,7 +23,7 @@ import psutil
 import pytest
 
 from pellucid import Project
-from pellucid.flow.online.answer import look
+from pellucid.flow.online.answer import Seen, look_at
 from pellucid.flow.online.live import LiveModel
 from pellucid.types import Right
 
@@ -238,7 +238,8 @@ def check(folder: Path, clients: Clients, shares: dict[str, float], image: bytes
         live = LiveModel(project.workspace, project.model("pets"))
         with project.workspace.database.read() as connection:
             live.follow(connection)
-        seen = look(project.workspace, live.predictor.extractor, image)
+        (seen,) = look_at(project.workspace, live.predictor.extractor, [image])
+        assert isinstance(seen, Seen)
         own = live.answerer.reply(seen.vector[None])[0][0]
     assert list(shares.values()) == pytest.approx(list(own), abs=1e-6)
 

@@ -80,6 +80,7 @@ def test_every_extractor_keeps_the_contract(any_extractor: Extractor, photo: Ima
     assert np.isfinite(vectors).all()
     alone = np.concatenate([any_extractor.embed([image]) for image in images])
     assert np.array_equal(vectors, alone)
+    assert np.array_equal(vectors, any_extractor.embed(iter(images))), "they may come one by one"
     assert any_extractor.embed([]).shape == (0, any_extractor.dim)
     assert any_extractor.input_size >= 1
     assert any_extractor.fingerprint == fingerprint(any_extractor.record["identity"])

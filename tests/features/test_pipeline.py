@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,11 +35,12 @@ class MeanColour:
         self.meet = meet
         self.sizes: list[tuple[int, int]] = []
 
-    def embed(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
+    def embed(self, images: Iterable[Image.Image]) -> NDArray[np.float32]:
         if self.meet:
             self.meet.wait(timeout=30)
-        self.sizes += [image.size for image in images]
-        return np.array([np.asarray(image).mean(axis=(0, 1)) for image in images], dtype=np.float32)
+        taken = list(images)
+        self.sizes += [image.size for image in taken]
+        return np.array([np.asarray(image).mean(axis=(0, 1)) for image in taken], dtype=np.float32)
 
 
 @pytest.fixture

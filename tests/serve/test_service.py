@@ -167,10 +167,11 @@ def shares_of(project: Project, ref: str, images: list[bytes]) -> list[dict[str,
     """What that model says, without any server."""
     with project:
         live = LiveModel(project.workspace, project.model(ref))
-        from pellucid.flow.online.answer import look
+        from pellucid.flow.online.answer import Seen, look_at
 
         extractor = live.predictor.extractor
-        vectors = [look(project.workspace, extractor, data).vector for data in images]
+        seen = look_at(project.workspace, extractor, images)
+        vectors = [found.vector for found in seen if isinstance(found, Seen)]
         return [
             dict(zip(live.classes, map(float, live.answerer.reply(vector[None])[0][0]), strict=True))
             for vector in vectors

@@ -20,7 +20,7 @@ import hashlib
 import importlib
 import json
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -84,8 +84,8 @@ class Extractor(Protocol):
         """One line for people: what it is, and what it costs."""
         ...
 
-    def embed(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
-        """Vectors (n, dim), finite, of n pictures of mode RGB."""
+    def embed(self, images: Iterable[Image.Image]) -> NDArray[np.float32]:
+        """Vectors (n, dim), finite, of n pictures of mode RGB, which may be decoded only as they are taken."""
         ...
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
@@ -119,11 +119,12 @@ class Views:
         """One line for people."""
         return f"{self._of.description}; the mean of {1 + len(VIEWS[self._name])} views ({self._name})"
 
-    def embed(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
+    def embed(self, images: Iterable[Image.Image]) -> NDArray[np.float32]:
         """Vectors (n, dim) of n pictures of mode RGB."""
         ways = VIEWS[self._name]
-        found = [self._of.embed([image, *(image.transpose(way) for way in ways)]).mean(axis=0) for image in images]
-        return np.array(found, np.float32).reshape(-1, self.dim)
+        views = (view for image in images for view in (image, *(image.transpose(way) for way in ways)))
+        found = self._of.embed(views).reshape(-1, 1 + len(ways), self.dim)
+        return np.asarray(found.mean(axis=1))
 
 
 def _check_kind(kind: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -75,12 +75,10 @@ class Weightless(ABC):
         """None."""
         return {}
 
-    def embed(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
+    def embed(self, images: Iterable[Image.Image]) -> NDArray[np.float32]:
         """Vectors (n, dim). Raises UsageError where `describe` gives another length."""
-        out = np.empty((len(images), self.dim), dtype=np.float32)
-        for row, image in zip(out, images, strict=True):
-            vector = self.describe(image)
-            if vector.shape != row.shape:
+        found = [self.describe(image) for image in images]
+        for vector in found:
+            if vector.shape != (self.dim,):
                 raise UsageError(f"{self.spec} gave a vector of shape {vector.shape}; it says ({self.dim},)")
-            row[:] = vector
-        return out
+        return np.array(found, np.float32).reshape(-1, self.dim)

@@ -28,13 +28,15 @@ class Lift:
 
     landmarks: NDArray[np.float32]  # (m, d) rows of unit length
     projection: NDArray[np.float32]  # P (m, r)
-    # Made once, because turning millions of numbers into double precision takes longer than lifting a row.
+    # Made once, because turning millions of numbers, or into double precision, takes longer than lifting a row.
+    _turned: NDArray[np.float32] = field(init=False, repr=False)  # P' (r, m), row by row
     _exact: tuple[NDArray[np.float64], NDArray[np.float64]] = field(init=False, repr=False)  # both in double precision
     _squares: NDArray[np.float64] = field(init=False, repr=False)  # (m,) |z|^2 of the landmarks: 1, or 0 of zeros
 
     def __post_init__(self) -> None:
         for name in ("landmarks", "projection"):  # products round by layout: one, fitted or loaded
             object.__setattr__(self, name, np.ascontiguousarray(getattr(self, name)))
+        object.__setattr__(self, "_turned", np.ascontiguousarray(self.projection.T))
         landmarks = self.landmarks.astype(np.float64)
         object.__setattr__(self, "_exact", (landmarks, self.projection.astype(np.float64)))
         object.__setattr__(self, "_squares", np.einsum("ij,ij->i", landmarks, landmarks))
@@ -80,9 +82,9 @@ class Lift:
         for rows in blocks(len(X)):
             x = unit(X[rows])
             squares = np.einsum("ij,ij->i", x, x)[:, None] + self._squares
-            # The large matrix on the left: for a few rows BLAS takes half as long again the other way round.
+            # The large matrix on the left and row by row: for a few rows BLAS takes half as long again otherwise.
             near = squares.astype(np.float32) - 2 * (self.landmarks @ x.astype(np.float32).T).T
-            lifted[rows] = (self.projection.T @ _gauss(near).T).T
+            lifted[rows] = (self._turned @ _gauss(near).T).T
         return lifted
 
 

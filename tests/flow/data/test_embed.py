@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +32,10 @@ class Counting:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)
 
-    def embed(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
-        self.images += len(images)
-        return self._real.embed(images)
+    def embed(self, images: Iterable[Image.Image]) -> NDArray[np.float32]:
+        taken = list(images)
+        self.images += len(taken)
+        return self._real.embed(taken)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import hashlib
 import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import sqlalchemy as sa
 from pellucid import Project
 from pellucid.errors import ImageError, NotFoundError, StorageError
 from pellucid.features.decode import decode
-from pellucid.flow.online.answer import Asked, Seen, answer, give_answers, look, look_at, store_images
+from pellucid.flow.online.answer import Asked, Seen, answer, give_answers, look_at, store_images
 from pellucid.flow.online.live import LiveModel
 from pellucid.store.live_vectors import vectors_of
 from pellucid.store.predictions import answer_of
@@ -168,13 +169,11 @@ def test_an_id_that_was_given_before_keeps_nothing_of_the_batch(pets: Pets, pict
 def test_looking_and_answering_keep_nothing_by_themselves(pets: Pets, picture: Picture) -> None:
     workspace, extractor, data = pets.project.workspace, pets.live.predictor.extractor, picture("cat", 500)
     samples = count(pets, sample)
-    seen = look(workspace, extractor, data)
-    assert (seen.sample.width, seen.sample.height, seen.sample.size) == (24, 24, len(data))
-    assert (seen.sample.media_type, len(seen.sample.sketch)) == ("image/png", 32 * 32)
     good, bad = look_at(workspace, extractor, [data, b"?"])
     assert isinstance(good, Seen)
     assert isinstance(bad, ImageError)
-    assert good.sample == seen.sample
+    assert (good.sample.width, good.sample.height, good.sample.size) == (24, 24, len(data))
+    assert (good.sample.media_type, len(good.sample.sketch)) == ("image/png", 32 * 32)
     (found,) = give_answers(pets.live.answerer, [(Asked(data), good)])
     assert found.label == "cat"
     assert give_answers(pets.live.answerer, []) == []
@@ -182,6 +181,21 @@ def test_looking_and_answering_keep_nothing_by_themselves(pets: Pets, picture: P
     assert set(store_images(workspace, [good])) == {good.sample.id}
     ask(pets, data)
     assert store_images(workspace, [good]) == {}, "the project has it"
+
+
+def test_images_that_several_threads_look_at_keep_their_order_and_their_errors(pets: Pets, picture: Picture) -> None:
+    workspace, extractor = pets.project.workspace, pets.live.predictor.extractor
+    workspace = replace(workspace, settings=replace(workspace.settings, threads=3))
+    images = [b"?" if number % 4 == 1 else picture("cat", number) for number in range(11)]
+    with ThreadPoolExecutor(3) as pool:
+        together = look_at(workspace, extractor, images, pool=pool)
+        assert look_at(workspace, extractor, [], pool=pool) == []
+    assert [isinstance(found, ImageError) for found in together] == [data == b"?" for data in images]
+    for data, found in zip(images, together, strict=True):
+        (alone,) = look_at(workspace, extractor, [data])
+        if isinstance(found, Seen) and isinstance(alone, Seen):
+            assert (found.sample, found.data) == (alone.sample, data)
+            assert np.array_equal(found.vector, alone.vector)
 
 
 def test_a_head_that_learns_no_single_rows_names_one_class_and_no_novelty(

@@ -13,7 +13,7 @@ from pellucid import Project
 from pellucid.errors import ConcurrencyError, ConfigError, NotFoundError, TrainingError
 from pellucid.flow.data.said import COPY, Spoken
 from pellucid.flow.online import spoken
-from pellucid.flow.online.answer import look, record_looks, store_images
+from pellucid.flow.online.answer import Seen, look_at, record_looks, store_images
 from pellucid.flow.production import retrain as module
 from pellucid.flow.production.retrain import Retrainings, retrain
 from pellucid.flow.production.triggers import due, plan_of
@@ -468,7 +468,7 @@ def asked(project: Project, pictures: Sequence[bytes]) -> list[str]:
     """The samples of pictures that somebody has asked about."""
     looks = project.workspace, open_predictor(project.workspace, project.model("pets")).extractor
     with project.workspace.database.write() as connection:
-        seen = [look(*looks, data) for data in pictures]
+        seen = [found for found in look_at(*looks, pictures) if isinstance(found, Seen)]
         record_looks(project.workspace.database, connection, "f" * 64, seen, store_images(project.workspace, seen))
     return [item.sample.id for item in seen]
 

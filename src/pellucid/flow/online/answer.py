@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
+from PIL import Image
 from scipy.special import xlogy
 
 from pellucid.errors import ImageError, PellucidError
@@ -27,6 +28,8 @@ from pellucid.store.live_vectors import keep_vectors
 from pellucid.store.predictions import add_answers
 from pellucid.store.samples import add_samples, stored_ids
 from pellucid.types import Answer, Sample
+
+_SHARE = 4  # images at most that a thread takes at a time: few enough that all threads end together
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +49,6 @@ class Seen:
     sample: Sample
     data: bytes
     vector: NDArray[np.float32]  # (d,)
-
-
-def look(workspace: Workspace, extractor: Extractor, data: bytes) -> Seen:
-    """Decodes an image, within the project's limits, and computes its vector. Raises ImageError."""
-    picture = decode(data, workspace.limits, at_least=max(SKETCH_FROM, extractor.input_size))
-    facts = (picture.media_type, picture.width, picture.height, len(data), sketch(picture.image))
-    return Seen(Sample(digest_of(data), *facts), data, extractor.embed([picture.image])[0])
 
 
 def answer(
@@ -91,16 +87,33 @@ def answer(
 def look_at(
     workspace: Workspace, extractor: Extractor, images: Sequence[bytes], *, pool: Executor | None = None
 ) -> list[Seen | PellucidError]:
-    """Looks at each image, in order; one that cannot be used gets its error."""
+    """Decodes each image, within the project's limits, and computes its vector; one that is none gets its error."""
 
-    def try_to_look(data: bytes) -> Seen | PellucidError:
-        try:
-            return look(workspace, extractor, data)
-        except ImageError as error:
-            return error
+    def look(share: Sequence[bytes]) -> list[Seen | PellucidError]:
+        samples: list[Sample | PellucidError] = []
 
-    run: Callable[..., Any] = map if pool is None or len(images) == 1 else pool.map
-    return list(run(try_to_look, images))
+        def pictures() -> Iterator[Image.Image]:
+            for data in share:
+                try:
+                    picture = decode(data, workspace.limits, at_least=max(SKETCH_FROM, extractor.input_size))
+                except ImageError as error:
+                    samples.append(error)
+                else:
+                    facts = (picture.media_type, picture.width, picture.height, len(data), sketch(picture.image))
+                    samples.append(Sample(digest_of(data), *facts))
+                    yield picture.image
+
+        vectors = iter(extractor.embed(pictures()))
+        return [
+            Seen(sample, data, next(vectors)) if isinstance(sample, Sample) else sample
+            for data, sample in zip(share, samples, strict=True)
+        ]
+
+    if pool is None:
+        return look(images)
+    size = max(1, min(_SHARE, math.ceil(len(images) / workspace.threads)))
+    shares = [images[start : start + size] for start in range(0, len(images), size)]
+    return [seen for share in pool.map(look, shares) for seen in share]
 
 
 def give_answers(answerer: Answerer, asked: Sequence[tuple[Asked, Seen]]) -> list[Answer]:
