@@ -2,6 +2,7 @@
 
 python benchmarks/rivals.py bare BATCH AHEAD SECONDS FOLDER    JSON: images a second, processor ms an image
 python benchmarks/rivals.py endpoint PORT                      FastAPI, Pillow and onnxruntime, until it is ended
+python benchmarks/rivals.py tuned PORT                         the same, with the cheapest pixels
 python benchmarks/rivals.py refit X.npz                        JSON: seconds of a linear layer by Adam
 """
 
@@ -11,7 +12,7 @@ import io
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle, islice
 from pathlib import Path
@@ -37,6 +38,14 @@ def pixels(data: bytes) -> NDArray[np.float32]:
     np.multiply(np.asarray(small).transpose(2, 0, 1), SCALE, out=out)
     out += SHIFT
     return out
+
+
+def textbook(data: bytes) -> NDArray[np.float32]:
+    """The same as it stands in every tutorial: (x / 255 - mean) / std, channels first."""
+    with Image.open(io.BytesIO(data)) as image:
+        small = np.asarray(image.convert("RGB").resize((224, 224), Image.Resampling.BICUBIC))
+    x = (small / 255.0 - np.array([0.485, 0.456, 0.406])) / np.array([0.229, 0.224, 0.225])
+    return np.ascontiguousarray(x.transpose(2, 0, 1).astype(np.float32))
 
 
 def bare(size: int, ahead: int, seconds: float, images: list[bytes]) -> dict[str, float]:
@@ -67,7 +76,7 @@ def bare(size: int, ahead: int, seconds: float, images: list[bytes]) -> dict[str
     return {"speed": done / spent, "cpu": cpu * 1000 / done}
 
 
-def endpoint(port: int) -> None:
+def endpoint(port: int, pixels: Callable[[bytes], NDArray[np.float32]]) -> None:
     """What one writes first: an upload, Pillow, onnxruntime, a dictionary.
 
     But for one thing: onnxruntime's default number of threads would give it a thread on a core that is not its own.
@@ -114,7 +123,7 @@ def main() -> None:
         with np.load(rest[0]) as arrays:
             found = refit(arrays["X"], arrays["y"])
     else:
-        endpoint(int(rest[0]))
+        endpoint(int(rest[0]), pixels if what == "tuned" else textbook)
         return
     print(json.dumps(found))
 

@@ -47,6 +47,7 @@ from pellucid.store.manifests import read_manifest
 HERE = Path(__file__).resolve().parent
 NAME, CONNECTIONS, SWAP_IMAGES = "trashnet", 16, 40
 OTHERS = {"OpenVINO, f32": "openvino:{}", "OpenVINO, bf16": "openvino:{}?precision=bf16"}  # extractors by name
+PLAIN = {"endpoint": "plain FastAPI endpoint", "tuned": "plain FastAPI endpoint, the bare loops' pixels"}
 LOOPS = {"batch 1": (1, 0), "batch 1, decoding ahead": (1, 1), "batch 4, decoding ahead": (4, 1)}
 MANY, FEW = (1_000_000, 200_000), (1_000, 200)  # predictions and votes
 
@@ -160,11 +161,11 @@ def server(folder: Path) -> Iterator[Served]:
 
 
 @contextlib.contextmanager
-def endpoint() -> Iterator[Served]:
-    """The plain endpoint on the first core."""
+def endpoint(kind: str) -> Iterator[Served]:
+    """A plain endpoint on the first core: ``endpoint``, or ``tuned`` with the bare loops' pixels."""
     with socket.create_server(("127.0.0.1", 0)) as door:
         port = door.getsockname()[1]
-    with started([sys.executable, str(HERE / "rivals.py"), "endpoint", str(port)]) as process:
+    with started([sys.executable, str(HERE / "rivals.py"), kind, str(port)]) as process:
         served = Served(process, f"http://127.0.0.1:{port}", "")
         until_ready(f"{served.url}/openapi.json")
         yield served
@@ -240,7 +241,7 @@ def speeds(project: Path, others: Mapping[str, Path], images: Path, seconds: flo
     versions = peers.versions()
     with contextlib.ExitStack() as stack:
         ours = stack.enter_context(server(project))
-        contenders = {"ours": ours, "plain": stack.enter_context(endpoint())}
+        contenders = {"ours": ours} | {name: stack.enter_context(endpoint(name)) for name in PLAIN}
         contenders |= {name: stack.enter_context(peer(name)) for name in versions}
         contenders |= {name: stack.enter_context(server(folder)) for name, folder in others.items()}
         loads: dict[str, list[Load]] = {name: [] for name in contenders}
@@ -269,8 +270,9 @@ def speeds(project: Path, others: Mapping[str, Path], images: Path, seconds: flo
     least = min(map(min, cost.values()))  # not that of the fastest: who is fastest may have had more of the core
     for name, items in bare.items():
         yield Figure(f"bare loop, {name}", max(items), "images/s", remark=spent(max(items), min(cost[name])))
-    cpu = min(item.cpu for item in loads["plain"])
-    yield Figure("plain FastAPI endpoint", best["plain"], "images/s", remark=spent(best["plain"], cpu))
+    plain = {name: min(item.cpu for item in loads[name]) for name in PLAIN}
+    for name, title in PLAIN.items():
+        yield Figure(title, best[name], "images/s", remark=spent(best[name], plain[name]))
     for name, number in versions.items():
         failed = sum(item.failed for item in loads[name])
         remark = f"{spent(best[name], min(item.cpu for item in loads[name]))}; failed: {failed}"
@@ -280,8 +282,9 @@ def speeds(project: Path, others: Mapping[str, Path], images: Path, seconds: flo
     yield Figure("pellucid serve", best["ours"], "images/s", remark=spent(best["ours"], cheap) + missing)
     yield Figure("... / best bare loop", best["ours"] / max(bare[loop]), at_least=0.9, remark=f"bare: {loop}")
     yield Figure("... by processor time", least / cheap, at_least=0.9, remark="the cheapest loop's for each of ours")
-    yield Figure("... / plain FastAPI endpoint", best["ours"] / best["plain"], at_least=1.2)
-    yield Figure("... by processor time", cpu / cheap, at_least=1.2)
+    for name, title in PLAIN.items():
+        yield Figure(f"... / {title}", best["ours"] / best[name], at_least=1.2)
+        yield Figure("... by processor time", plain[name] / cheap, at_least=1.2)
     for name in versions:
         yield Figure(f"... / {peers.PEERS[name]}", best["ours"] / best[name])
         yield Figure("... by processor time", min(item.cpu for item in loads[name]) / cheap)
@@ -298,8 +301,9 @@ def speeds(project: Path, others: Mapping[str, Path], images: Path, seconds: flo
         yield Figure(f"pellucid serve, {name}", best[name], "images/s", remark=spent(best[name], own))
         yield Figure("... / best bare loop", best[name] / max(bare[loop]), at_least=0.9, remark="onnxruntime's")
         yield Figure("... by processor time", least / own, at_least=0.9)
-        yield Figure("... / plain FastAPI endpoint", best[name] / best["plain"], at_least=1.2)
-        yield Figure("... by processor time", cpu / own, at_least=1.2)
+        for other, title in PLAIN.items():
+            yield Figure(f"... / {title}", best[name] / best[other], at_least=1.2)
+            yield Figure("... by processor time", plain[other] / own, at_least=1.2)
 
 
 def train_others(trained: Path) -> dict[str, Path]:
