@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import itertools
+import math
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ from pellucid.errors import BusyError, ImageError, NotReadyError, PellucidError,
 from pellucid.flow.online.answer import Asked
 from pellucid.flow.online.feedback import Said
 from pellucid.flow.online.live import LiveModel, caught_up
+from pellucid.flow.online.reaudit import reaudit
 from pellucid.serve import service as module
 from pellucid.serve.service import Service
 from pellucid.types import Answer
@@ -292,6 +294,34 @@ def test_two_servers_hear_at_once_and_end_up_the_same(ready_project: Project, pi
 
 def has_learnt(service: Service, entry: int) -> bool:
     return service.readiness.ledger == entry
+
+
+def test_labels_are_heard_while_all_are_judged_anew_and_that_by_one_at_a_time(
+    service: Service, picture: Picture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[str] = []
+    judging, go_on = threading.Event(), threading.Event()
+
+    def judge_slowly(live: LiveModel) -> Any:
+        begun.append(live.model.ref)
+        judging.set()
+        assert go_on.wait(PATIENCE)
+        return reaudit(live)
+
+    monkeypatch.setattr(module, "reaudit", judge_slowly)
+    monkeypatch.setattr(module, "REAUDIT_AFTER", 2)
+    monkeypatch.setattr(module, "REAUDIT_SHARE", 1e9)
+    asked = answers(service, *(picture("cat", number) for number in range(6)))
+    try:
+        for answer in asked:
+            assert say(service, answer.sample, "cat").action in ("learnt", "recorded")
+        assert judging.wait(PATIENCE)
+    finally:
+        go_on.set()
+    until(lambda: service._rests_until < math.inf)
+    assert len(begun) == 1, "six labels, and two are enough"
+    say(service, asked[0].sample, "cat")
+    until(lambda: len(begun) == 2)
 
 
 def test_a_database_that_is_held_is_waited_for(service: Service, picture: Picture) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import threading
 import time
 from collections.abc import Sequence
@@ -87,6 +88,7 @@ class Service:
         self._lookers = ThreadPoolExecutor(workspace.threads, thread_name_prefix="pellucid-look")
         self._keeper = ThreadPoolExecutor(1, thread_name_prefix="pellucid-keep")
         self._learner = ThreadPoolExecutor(1, thread_name_prefix="pellucid-learn")
+        self._judge = ThreadPoolExecutor(1, thread_name_prefix="pellucid-judge")
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="pellucid-load")
         self._coming: _Coming | None = None
         self._batcher: Batcher[_Waiting, Answer | PellucidError] = Batcher(
@@ -112,6 +114,7 @@ class Service:
         self._batcher.close()
         self.shadowing.close()
         self._learner.shutdown()
+        self._judge.shutdown(cancel_futures=True)
         self._lookers.shutdown()
         self._keeper.shutdown()
         if self._follower.is_alive():
@@ -186,8 +189,8 @@ class Service:
         heard = hear(self.live, said, source=source)
         self._heard += not heard.again
         if self._heard >= REAUDIT_AFTER and time.monotonic() >= self._rests_until and not self._stop.is_set():
-            self._heard = 0
-            self._learner.submit(self._reaudit, self.live)
+            self._heard, self._rests_until = 0, math.inf
+            self._judge.submit(self._reaudit, self.live)
         return heard
 
     def _reaudit(self, live: LiveModel) -> None:

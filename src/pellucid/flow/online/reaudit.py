@@ -9,7 +9,7 @@ import numpy as np
 from pellucid.flow.online.draft import drafting
 from pellucid.flow.online.judging import differ, judge, keep_views, learn_guarded
 from pellucid.flow.online.live import LiveModel
-from pellucid.store.votes import samples_said
+from pellucid.store.votes import samples_said, votes_of
 from pellucid.types import Split
 
 MOVED = 0.1  # of a sample's weight or credit: what changes less is left alone, so that a cycle comes to rest
@@ -36,20 +36,36 @@ def reaudit(live: LiveModel) -> Reaudit:
     Voters are judged by what the model, without the sample, and all others say of their words now, not when they were
     said; votes on trusted images are checked against what is known of these. Near-copies share the weight of one image
     by what each is to teach. A sample moves where its label changes, or its weight or credit by more than ``MOVED``;
-    moves that hurt the guard are undone. A model whose head cannot learn online is left alone. One transaction, with
-    the model as before if it fails.
+    moves that hurt the guard are undone. A model whose head cannot learn online is left alone.
+
+    Judging takes the longer the more was ever said, and is done beside the live model, which answers and learns
+    meanwhile, and without a lock on the database. What was judged by other votes than count by then waits for the next
+    time. The rest moves in one transaction, with the model as before if it fails.
 
     Raises:
         StorageError, ConcurrencyError: nothing was changed.
     """
     if not live.learns:
         return Reaudit(live.model.ref, 0, 0, 0, 0, 0, 0, 0, live.ledger)
-    with drafting(live) as draft, live.workspace.database.write() as connection:
-        draft.hold(connection)
+    database = live.workspace.database
+    with database.read() as connection:
+        with live.lock:
+            live.follow(connection)
+            live.refresh(connection)
+            beside = live.fork()
         names = sorted(samples_said(connection, live.model.name))
-        judged = judge(live, connection, names, action="audit", reason="votes judged anew", together=True)
-        mine = [_follows(live, entry.sample) and entry.sample not in judged.refused for entry in judged.entries]
-        moved = differ(live, judged.only(np.array(mine, np.bool_)), MOVED)
+        judged = judge(beside, connection, names, action="audit", reason="votes judged anew", together=True)
+        mine = [_follows(beside, entry.sample) and entry.sample not in judged.refused for entry in judged.entries]
+        moved = differ(beside, judged.only(np.array(mine, np.bool_)), MOVED)
+        votes = votes_of(connection, live.model.name, [entry.sample for entry in moved.entries])
+    with drafting(live) as draft, database.write() as connection:
+        draft.hold(connection)
+        live.lost = live.lost.difference(names).union(judged.lost)
+        now = votes_of(connection, live.model.name, list(votes))
+        still = [
+            votes.get(item.sample) == now.get(item.sample) and _follows(live, item.sample) for item in moved.entries
+        ]
+        moved = differ(live, moved.only(np.array(still, np.bool_)), MOVED)
         keep_views(live, connection, moved)
         places = {entry.sample: live.stands(entry.sample) for entry in moved.entries}
         entries, undone = learn_guarded(draft, moved)
