@@ -76,7 +76,7 @@ def bare(size: int, ahead: int, seconds: float, images: list[bytes]) -> dict[str
     return {"speed": done / spent, "cpu": cpu * 1000 / done}
 
 
-def endpoint(port: int, pixels: Callable[[bytes], NDArray[np.float32]]) -> None:
+def endpoint(port: int, prepare: Callable[[bytes], NDArray[np.float32]]) -> None:
     """What one writes first: an upload, Pillow, onnxruntime, a dictionary.
 
     But for one thing: onnxruntime's default number of threads would give it a thread on a core that is not its own.
@@ -84,7 +84,7 @@ def endpoint(port: int, pixels: Callable[[bytes], NDArray[np.float32]]) -> None:
     app, model = FastAPI(), session(1)
 
     def answer(data: bytes) -> dict[str, float]:
-        vector = run(model, pixels(data)[None])[0]
+        vector = run(model, prepare(data)[None])[0]
         return {"norm": float(np.linalg.norm(vector))}  # there is no head to be had for less
 
     @app.post("/predict")

@@ -28,7 +28,7 @@ class Lift:
 
     landmarks: NDArray[np.float32]  # (m, d) rows of unit length
     projection: NDArray[np.float32]  # P (m, r)
-    # Made once, because turning millions of numbers, or into double precision, takes longer than lifting a row.
+    # Made once, because to turn millions of numbers, or to widen them, takes longer than lifting a row.
     _turned: NDArray[np.float32] = field(init=False, repr=False)  # P' (r, m), row by row
     _exact: tuple[NDArray[np.float64], NDArray[np.float64]] = field(init=False, repr=False)  # both in double precision
     _squares: NDArray[np.float64] = field(init=False, repr=False)  # (m,) |z|^2 of the landmarks: 1, or 0 of zeros

@@ -193,6 +193,7 @@ def test_images_that_several_threads_look_at_keep_their_order_and_their_errors(p
     assert [isinstance(found, ImageError) for found in together] == [data == b"?" for data in images]
     for data, found in zip(images, together, strict=True):
         (alone,) = look_at(workspace, extractor, [data])
+        assert type(found) is type(alone)
         if isinstance(found, Seen) and isinstance(alone, Seen):
             assert (found.sample, found.data) == (alone.sample, data)
             assert np.array_equal(found.vector, alone.vector)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 import numpy as np
 import sqlalchemy as sa
@@ -88,32 +89,33 @@ def look_at(
     workspace: Workspace, extractor: Extractor, images: Sequence[bytes], *, pool: Executor | None = None
 ) -> list[Seen | PellucidError]:
     """Decodes each image, within the project's limits, and computes its vector; one that is none gets its error."""
-
-    def look(share: Sequence[bytes]) -> list[Seen | PellucidError]:
-        samples: list[Sample | PellucidError] = []
-
-        def pictures() -> Iterator[Image.Image]:
-            for data in share:
-                try:
-                    picture = decode(data, workspace.limits, at_least=max(SKETCH_FROM, extractor.input_size))
-                except ImageError as error:
-                    samples.append(error)
-                else:
-                    facts = (picture.media_type, picture.width, picture.height, len(data), sketch(picture.image))
-                    samples.append(Sample(digest_of(data), *facts))
-                    yield picture.image
-
-        vectors = iter(extractor.embed(pictures()))
-        return [
-            Seen(sample, data, next(vectors)) if isinstance(sample, Sample) else sample
-            for data, sample in zip(share, samples, strict=True)
-        ]
-
-    if pool is None:
-        return look(images)
-    size = max(1, min(_SHARE, math.ceil(len(images) / workspace.threads)))
+    if pool is None or len(images) < 2:
+        return _look(workspace, extractor, images)
+    size = min(_SHARE, math.ceil(len(images) / workspace.threads))
     shares = [images[start : start + size] for start in range(0, len(images), size)]
-    return [seen for share in pool.map(look, shares) for seen in share]
+    return [seen for found in pool.map(partial(_look, workspace, extractor), shares) for seen in found]
+
+
+def _look(workspace: Workspace, extractor: Extractor, images: Sequence[bytes]) -> list[Seen | PellucidError]:
+    """On one thread; each picture is decoded as the extractor takes it."""
+    samples: list[Sample | PellucidError] = []
+
+    def pictures() -> Iterator[Image.Image]:
+        for data in images:
+            try:
+                picture = decode(data, workspace.limits, at_least=max(SKETCH_FROM, extractor.input_size))
+            except ImageError as error:
+                samples.append(error)
+            else:
+                facts = (picture.media_type, picture.width, picture.height, len(data), sketch(picture.image))
+                samples.append(Sample(digest_of(data), *facts))
+                yield picture.image
+
+    vectors = iter(extractor.embed(pictures()))
+    return [
+        Seen(sample, data, next(vectors)) if isinstance(sample, Sample) else sample
+        for data, sample in zip(images, samples, strict=True)
+    ]
 
 
 def give_answers(answerer: Answerer, asked: Sequence[tuple[Asked, Seen]]) -> list[Answer]:

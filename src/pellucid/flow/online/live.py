@@ -182,9 +182,13 @@ class LiveModel:
         kept = self._kept(connection, ids)
         kept |= embed_intact(self.workspace, self.predictor.extractor, [name for name in ids if name not in kept])
         names = [name for name in dict.fromkeys(ids) if name in kept]
-        with self.lock:
-            self.lost = self.lost.difference(names).union(name for name in ids if name not in kept)
+        self.miss(ids, [name for name in ids if name not in kept])
         return names, self._views(self._stack([kept[name] for name in names]))
+
+    def miss(self, asked: Sequence[str], lost: Sequence[str]) -> None:
+        """Of the samples that were asked for these alone have no image."""
+        with self.lock:
+            self.lost = self.lost.difference(asked).union(lost)
 
     def vectors(self, connection: sa.Connection, ids: Sequence[str]) -> NDArray[np.float32]:
         """The vectors of samples, (n, d), as `look_up` has them, with its errors."""

@@ -55,12 +55,12 @@ def reaudit(live: LiveModel) -> Reaudit:
             beside = live.fork()
         names = sorted(samples_said(connection, live.model.name))
         judged = judge(beside, connection, names, action="audit", reason="votes judged anew", together=True)
-        mine = [_follows(beside, entry.sample) and entry.sample not in judged.refused for entry in judged.entries]
-        moved = differ(beside, judged.only(np.array(mine, np.bool_)), MOVED)
+        tried = [entry.sample not in judged.refused for entry in judged.entries]
+        moved = differ(beside, judged.only(np.array(tried, np.bool_)), MOVED)
         votes = votes_of(connection, live.model.name, [entry.sample for entry in moved.entries])
     with drafting(live) as draft, database.write() as connection:
         draft.hold(connection)
-        live.lost = live.lost.difference(names).union(judged.lost)
+        live.miss(names, judged.lost)
         now = votes_of(connection, live.model.name, list(votes))
         still = [
             votes.get(item.sample) == now.get(item.sample) and _follows(live, item.sample) for item in moved.entries
