@@ -123,8 +123,10 @@ def family(pid: int) -> list[int]:
 
 def check_pinned(pid: int) -> None:
     """Raises SystemExit where a thread of the family may run on another core: onnxruntime's own pin themselves."""
-    tasks = [task for one in family(pid) for task in Path(f"/proc/{one}/task").iterdir()]
-    cores = {tuple(sorted(os.sched_getaffinity(int(task.name)))) for task in tasks}
+    cores = set()
+    for task in [task for one in family(pid) for task in Path(f"/proc/{one}/task").iterdir()]:
+        with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
+            cores.add(tuple(sorted(os.sched_getaffinity(int(task.name)))))
     wanted = sorted(os.sched_getaffinity(0))[0]
     if cores != {(wanted,)}:
         raise SystemExit(f"process {pid} runs on the cores {sorted(cores)}; wanted is {wanted} for all its threads")

@@ -215,6 +215,14 @@ def pets(make_project: Callable[..., Project], live_folder: Path) -> Pets:
     return Pets(project, LiveModel(project.workspace, project.model("pets")))
 
 
+@pytest.fixture
+def seen_otherwise(pets: Pets, plugins: str) -> Callable[[], LiveModel]:
+    """seen_otherwise(): the champion pets@2, which looks through another extractor, as it is loaded."""
+    pets.project.train("pets", models="ridge", extractors=f"{plugins}:Pixels")
+    pets.project.promote("pets@2", force=True)
+    return lambda: LiveModel(pets.project.workspace, pets.project.model("pets"))
+
+
 def refit(live: LiveModel) -> NDArray[np.float64]:
     """W of a batch fit, by the normal equations, of all that stands in the live model."""
     names = list(live.learnt())

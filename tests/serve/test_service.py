@@ -8,6 +8,7 @@ import itertools
 import math
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
@@ -302,11 +303,11 @@ def test_labels_are_heard_while_all_are_judged_anew_and_that_by_one_at_a_time(
     begun: list[str] = []
     judging, go_on = threading.Event(), threading.Event()
 
-    def judge_slowly(live: LiveModel) -> Any:
+    def judge_slowly(live: LiveModel, rest: Callable[[], None]) -> Any:
         begun.append(live.model.ref)
         judging.set()
         assert go_on.wait(PATIENCE)
-        return reaudit(live)
+        return reaudit(live, rest)
 
     monkeypatch.setattr(module, "reaudit", judge_slowly)
     monkeypatch.setattr(module, "REAUDIT_AFTER", 2)
@@ -322,6 +323,32 @@ def test_labels_are_heard_while_all_are_judged_anew_and_that_by_one_at_a_time(
     assert len(begun) == 1, "six labels, and two are enough"
     say(service, asked[0].sample, "cat")
     until(lambda: len(begun) == 2)
+
+
+def test_a_server_that_ends_does_not_wait_until_all_is_judged(
+    ready_project: Project, picture: Picture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judging, began = threading.Event(), time.monotonic()
+
+    def judge_for_ever(live: LiveModel, rest: Callable[[], None]) -> Any:
+        while time.monotonic() < began + PATIENCE:
+            judging.set()
+            time.sleep(0.01)
+            rest()
+        raise AssertionError("nobody has put an end to it")
+
+    monkeypatch.setattr(module, "reaudit", judge_for_ever)
+    monkeypatch.setattr(module, "REAUDIT_AFTER", 1)
+    service = Service(ready_project.workspace)
+    service.start()
+    try:
+        (found,) = answers(service, picture("cat", 0))
+        say(service, found.sample, "cat")
+        assert judging.wait(PATIENCE)
+    finally:
+        service.close()
+    assert time.monotonic() < began + PATIENCE
+    assert "reaudit" not in service._trouble
 
 
 def test_a_database_that_is_held_is_waited_for(service: Service, picture: Picture) -> None:

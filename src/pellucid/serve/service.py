@@ -8,7 +8,7 @@ import math
 import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import cast
 
@@ -23,6 +23,7 @@ from pellucid.flow.training.predict import choose_model
 from pellucid.flow.workspace import Workspace
 from pellucid.serve.batcher import Batcher, BatchStats
 from pellucid.serve.kinds import kind_of, log_error
+from pellucid.serve.manners import Manners
 from pellucid.serve.shadowing import Shadowing
 from pellucid.store.aliases import CHAMPION, alias_state
 from pellucid.store.ledger import standing
@@ -34,7 +35,7 @@ LULL_SECONDS = 0.003  # without a newcomer, after which those who were answered 
 PATIENCE_SECONDS = 5.0  # without word from the database, or without end of a batch: then the service is not ready
 RETRY_SECONDS = 1.0  # after which a champion that cannot be loaded is tried again
 REAUDIT_AFTER = 50  # labels heard, after which all of them are judged anew
-REAUDIT_SHARE = 0.1  # of the learner's time that judging anew may take
+REAUDIT_SHARE = 0.1  # of a core that judging anew may take: on the whole, and while requests take all there is
 _LOG = logging.getLogger(__name__)
 
 
@@ -96,6 +97,7 @@ class Service:
         )
         self._heard = 0  # labels since all were judged anew
         self._rests_until = 0.0
+        self._manners = Manners(lambda: self.stats.seconds, REAUDIT_SHARE)
         self.shadowing = Shadowing(workspace, lambda: None if self._live is None else self._live.model.name)
         self._follower = threading.Thread(target=self._follow, name="pellucid-follow", daemon=True)
 
@@ -111,6 +113,7 @@ class Service:
     def close(self) -> None:
         """Answers what is waiting, and stops."""
         self._stop.set()
+        self._manners.close()
         self._batcher.close()
         self.shadowing.close()
         self._learner.shutdown()
@@ -195,15 +198,23 @@ class Service:
 
     def _reaudit(self, live: LiveModel) -> None:
         """Judges all labels anew; what turns out wrong is unlearnt."""
-        started = time.monotonic()
+        began, spent = time.monotonic(), time.thread_time()
         try:
-            found = reaudit(live)
+            found = reaudit(live, self._rest)
             self._trouble.pop("reaudit", None)
             if found.unlearnt or found.relabelled:
                 _LOG.info("%s: %d labels unlearnt, %d relabelled", found.model, found.unlearnt, found.relabelled)
+        except CancelledError:
+            return
         except Exception as error:  # noqa: BLE001 - the thread has to live on, whatever happens
             self._trouble["reaudit"] = self._said_of(error, "judging the labels anew failed")
-        self._rests_until = time.monotonic() + (time.monotonic() - started) / REAUDIT_SHARE
+        self._rests_until = max(time.monotonic(), began + (time.thread_time() - spent) / REAUDIT_SHARE)
+
+    def _rest(self) -> None:
+        """Lets requests go first, between pieces of the judging, which a server that is to end does not wait for."""
+        if self._stop.is_set():
+            raise CancelledError
+        self._manners()
 
     def _answer(self, waiting: list[_Waiting]) -> list[Answer | PellucidError]:
         newest = self.live.answerer

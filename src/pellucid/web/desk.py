@@ -21,10 +21,10 @@ from pellucid.flow.online.take_back import TakenBack, take_back
 from pellucid.flow.online.voters import Voter, list_voters
 from pellucid.flow.workspace import Workspace
 from pellucid.serve.app import Doors
+from pellucid.serve.manners import Manners
 from pellucid.store.acts import begin_act, drop_act, end_act
 from pellucid.types import Right
 from pellucid.web.cache import Cache
-from pellucid.web.manners import Manners
 from pellucid.web.viewers import Viewer, Viewers
 
 T = TypeVar("T")
@@ -32,6 +32,7 @@ T = TypeVar("T")
 _REVIEW_SECONDS = 30.0  # at least, between two looks at whether there is something else to review
 _GLANCE_SECONDS = 120.0  # the same where nobody reviews, and it is counted only
 _SHARE = 0.005  # of the time that each thing that the pages look up again and again may take
+_POLITE = 0.02  # of a core that what takes minutes may take where requests take all the time there is
 _MANNERLY = 0.3  # the same of work with manners, most of whose time is rest
 
 
@@ -58,7 +59,7 @@ class Desk:
     began: datetime = field(default_factory=lambda: datetime.now(UTC))  # when the server started
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "manners", Manners(lambda: self.doors.service.stats.seconds))
+        object.__setattr__(self, "manners", Manners(lambda: self.doors.service.stats.seconds, _POLITE))
 
     @property
     def workspace(self) -> Workspace:

@@ -12,7 +12,7 @@ import pytest
 
 from pellucid import Project
 from pellucid.flow.online.answer import Asked, answer
-from pellucid.flow.online.belief import PRIORS, Belief, believe_all, believe_votes, voter_rate
+from pellucid.flow.online.belief import PRIORS, Belief, believe_all, believe_votes, on_record, voter_rate
 from pellucid.flow.online.live import LiveModel
 from pellucid.noise.reliability import FLOOR
 from pellucid.store.blobs import digest_of
@@ -70,7 +70,7 @@ def test_where_nobody_has_spoken_nothing_is_believed(pets: Pets, cat: str) -> No
         told = believe(pets.live, cat, *votes)
         assert (told.label, told.trust, told.support) == (None, 0.0, {})
     with pets.project.workspace.database.read() as connection:
-        assert believe_all(pets.live, connection, {}, pets.live.look_up(connection, [])) == {}
+        assert believe_all(pets.live, {}, [pets.live.look_up(connection, [])]) == {}
 
 
 def test_ground_truth_is_believed_outright_and_one_that_contradicts_itself_not_at_all(pets: Pets, cat: str) -> None:
@@ -158,7 +158,9 @@ def test_many_at_once_are_each_as_alone(pets: Pets) -> None:
         samples[3]: [vote(samples[3], "cat", "judge", Role.GROUND_TRUTH), vote(samples[3], "dog")],
     }
     with pets.project.workspace.database.read() as connection:
-        together = believe_all(pets.live, connection, votes, pets.live.look_up(connection, samples))
+        together = believe_all(
+            pets.live, votes, [pets.live.look_up(connection, samples)], rate=on_record(pets.live, connection)
+        )
     for name in samples:
         alone = believe(pets.live, name, *votes[name])
         assert together[name].label == alone.label
@@ -175,7 +177,7 @@ def test_judged_together_who_errs_where_the_truth_is_known_is_believed_less(pets
         asked = votes | {open_: [vote(open_, "cat", voter)], unsaid: []}
         with pets.project.workspace.database.read() as connection:
             views = pets.live.look_up(connection, list(asked))
-            found = believe_all(pets.live, connection, asked, views, together=True, **more)
+            found = believe_all(pets.live, asked, [views], **more)
         assert found[open_].label == "cat"
         assert found[unsaid].label is None
         return found[open_].trust

@@ -18,7 +18,8 @@ from pellucid.flow.online import feedback as feedback_module
 from pellucid.flow.online.answer import Asked, answer
 from pellucid.flow.online.belief import Belief, believe_votes, dose
 from pellucid.flow.online.feedback import Said, hear
-from pellucid.flow.online.live import Guard, LiveModel
+from pellucid.flow.online.guard import Guard
+from pellucid.flow.online.live import LiveModel
 from pellucid.flow.online.place import NOWHERE
 from pellucid.flow.online.reaudit import reaudit
 from pellucid.store.ledger import entries_after

@@ -14,12 +14,9 @@ from pellucid.errors import DataError, NotFoundError, UsageError
 from pellucid.flow.data.version import commit_votes, rules_of
 from pellucid.flow.online import draft
 from pellucid.flow.online import forget as module
-from pellucid.flow.online.carry import carry_over
 from pellucid.flow.online.forget import forget
-from pellucid.flow.online.live import LiveModel
 from pellucid.flow.online.place import NOWHERE
 from pellucid.flow.online.reaudit import reaudit
-from pellucid.store.ledger import entries_after
 from pellucid.store.votes import find_votes, newest_vote
 from pellucid.types import Role, Split, Status
 
@@ -199,29 +196,6 @@ def test_without_a_champion_and_with_one_that_cannot_learn_votes_go_all_the_same
     report = pets.project.forget("pets", voter="ann")
     assert (report.votes, report.unlearnt, report.model) == (1, 0, "pets@2")
     assert "the next retraining follows" in report.note
-
-
-def test_another_champion_learns_what_was_said_meanwhile_once(pets: Pets) -> None:
-    one, two, three = pets.show("cat", 0, 1, 2)
-    for sample in (one, two):
-        pets.say(sample, "cat")
-    pets.project.train("pets", models="ridge", settings={"lambda": 0.5})
-    pets.project.promote("pets@2", force=True)
-    champions = [LiveModel(pets.project.workspace, pets.project.model("pets")) for _ in range(2)]
-    assert [carry_over(live) for live in (*champions, *champions)] == [2, 0, 0, 0]
-    for live in champions:
-        with live.workspace.database.read() as connection:
-            live.follow(connection)
-        assert live.stands(one).weight > 0.9
-        np.testing.assert_allclose(live.newest().snapshot.weights, refit(live), atol=1e-8)  # type: ignore[union-attr]
-    with pets.project.workspace.database.read() as connection:
-        assert [item.action for item in entries_after(connection, champions[0].model, 0)] == ["carry", "carry"]
-    pets.say(three, "cat")  # a server that still has the old champion
-    assert [carry_over(live) for live in champions] == [1, 0]
-    pets.project.forget("pets", voter="ann")
-    assert carry_over(pets.live) == 3  # the old champion, when it comes back, unlearns what was taken back meanwhile
-    assert dict(pets.live.learnt()) == {name: pets.live.trained(name) for name in pets.live.learnt()}
-    assert carry_over(pets.live) == 0
 
 
 def test_votes_that_turn_out_wrong_are_unlearnt_exactly(pets: Pets) -> None:

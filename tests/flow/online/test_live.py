@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pellucid.errors import StorageError
+from pellucid.flow.online import live as module
 from pellucid.flow.online.judging import Judged, differ
 from pellucid.flow.online.live import LiveModel
 from pellucid.flow.online.place import NOWHERE, Place
@@ -20,7 +21,7 @@ from pellucid.flow.training.replay import REPLAY
 from pellucid.flow.training.worker import work
 from pellucid.heads.running import NeverLearntError
 from pellucid.store.jobs import enqueue
-from pellucid.store.ledger import Entry
+from pellucid.store.ledger import Entry, add_entries
 from pellucid.store.manifests import read_manifest
 from pellucid.types import TRUST_SCALE, Role, Split
 
@@ -168,7 +169,7 @@ def test_labels_that_training_did_not_quite_believe_come_and_go_exactly(
         Entry(name, live.classes[place.number], place.weight, "forget", "", strength=place.strength)
         for name, place in zip(names, places, strict=False)
     ]
-    seen = views.only(np.array([True, True, False]))
+    seen = views.X[:2]
     for weight, strength, differs in ((1.0, 0.999, False), (1.0, 0.5, True), (0.8, 1 / 0.8, True)):
         moved = Judged(tuple(replace(e, weight=e.weight * weight, strength=e.strength * strength) for e in back), seen)
         assert differ(live, moved, 0.1).entries == (moved.entries if differs else ())
@@ -178,8 +179,29 @@ def test_labels_that_training_did_not_quite_believe_come_and_go_exactly(
     np.testing.assert_allclose(weights_of(live), refit(live), atol=1e-6)
     live.apply([*back, Entry(names[2], None, 0.0, "forget", "")], views)
     assert dict(live.learnt()) == {name: live.trained(name) for name in live.learnt()}
-    assert not differ(live, Judged(tuple(back), views.only(np.array([True, True, False])))).entries
+    assert not differ(live, Judged(tuple(back), seen)).entries
     np.testing.assert_allclose(weights_of(live), before, atol=1e-8)
+
+
+def test_a_long_ledger_and_many_votes_are_taken_in_by_blocks(pets: Pets, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last cats go, and others come: in blocks of two a class must not run empty on the way."""
+    live, train = pets.live, pets.rows(Split.TRAIN)
+    gone, come = [row.sample for row in train if row.label == "cat"], pets.show("cat", *range(5))
+    with pets.project.workspace.database.write() as connection:
+        entries = [Entry(name, None, 0.0, "forget", "") for name in gone]
+        entries += [Entry(name, "cat", 1.0, "learn", "", strength=0.9) for name in come]
+        add_entries(connection, live.model, entries)
+    monkeypatch.setattr(module, "_BLOCK", 2)
+    with pets.project.workspace.database.read() as connection:
+        assert live.follow(connection) == len(entries)
+        whole = live.look_up(connection, come)
+    assert set(live.learnt()) == {row.sample for row in train if row.label == "dog"} | set(come)
+    np.testing.assert_allclose(weights_of(live), refit(live), atol=1e-8)
+    rests: list[int] = []
+    blocks = list(live.in_blocks(whole.X, lambda: rests.append(1)))
+    assert [len(block.X) for block in blocks] == [2, 2, 1]
+    assert len(rests) == 3
+    np.testing.assert_allclose(np.vstack([block.rows for block in blocks]), whole.rows, rtol=1e-5, atol=1e-6)
 
 
 def weights_of(live: LiveModel) -> NDArray[np.float64]:

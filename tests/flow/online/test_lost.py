@@ -50,14 +50,6 @@ def bring_back(pets: Pets, tmp_path: Path) -> None:
         path.rename(Path(pets.project.workspace.blobs.path_of("packs", "", "")) / folder / name)
 
 
-@pytest.fixture
-def seen_otherwise(pets: Pets, plugins: str) -> Callable[[], LiveModel]:
-    """seen_otherwise(): the champion pets@2, which looks through another extractor, as it is loaded."""
-    pets.project.train("pets", models="ridge", extractors=f"{plugins}:Pixels")
-    pets.project.promote("pets@2", force=True)
-    return lambda: LiveModel(pets.project.workspace, pets.project.model("pets"))
-
-
 def forget_vectors(pets: Pets) -> None:
     """As on another machine."""
     shutil.rmtree(pets.project.workspace.cache / "vectors")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pellucid.flow.online import reaudit as module
-from pellucid.flow.online.judging import Judged, judge
+from pellucid.flow.online.judging import Judged, weigh
 from pellucid.flow.online.reaudit import reaudit
 from pellucid.store.retractions import retract
 from pellucid.store.votes import find_votes
@@ -41,13 +41,13 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Meanwhile:
     """What somebody else does, in another thread, once all is judged and before anything moves."""
 
     def patch(work: Callable[[], object]) -> None:
-        def judge_slowly(*words: Any, **more: Any) -> Judged:
-            judged = judge(*words, **more)
+        def weigh_slowly(*words: Any, **more: Any) -> Judged:
+            judged = weigh(*words, **more)
             with ThreadPoolExecutor(1) as pool:
                 pool.submit(work).result(timeout=60)
             return judged
 
-        monkeypatch.setattr(module, "judge", judge_slowly)
+        monkeypatch.setattr(module, "weigh", weigh_slowly)
 
     return patch
 

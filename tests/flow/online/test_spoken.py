@@ -112,7 +112,7 @@ def test_trust_is_learnt_as_the_lead_that_the_live_model_learns(pets: Pets) -> N
     assert found is not None
     with pets.project.workspace.database.read() as connection:
         votes = votes_of(connection, "pets", [cat])
-        believed = believe_all(pets.live, connection, votes, pets.live.look_up(connection, [cat]), together=True)[cat]
+        believed = believe_all(pets.live, votes, [pets.live.look_up(connection, [cat])])[cat]
     assert strength(np.array(found.trust / 1000), 2) == pytest.approx(believed.weight * believed.strength, abs=2e-3)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,6 +19,8 @@ from pellucid.types import KEEPER, Role, Vote
 RECORD = 500  # newest votes that a voter's record is made of
 FULL = 0.2  # lead from which on an image counts in full
 _BLOCK = 256  # images at a time
+
+Rate = Callable[[str, Role], float]  # of a voter in a role
 
 # Right and wrong votes that a new voter begins with.
 PRIORS: Mapping[Role, tuple[float, float]] = {Role.USER: (2.0, 2.0), Role.ANNOTATOR: (18.0, 2.0)}
@@ -46,34 +48,39 @@ def believe_votes(
         view: the sample, and no other.
         votes: all votes on it that count, oldest first.
     """
-    return believe_all(live, connection, {sample: votes}, view)[sample]
+    return believe_all(live, {sample: votes}, [view], rate=on_record(live, connection))[sample]
+
+
+def on_record(live: LiveModel, connection: sa.Connection) -> Rate:
+    """`voter_rate` of those who speak of what the model classifies."""
+    return lambda voter, role: voter_rate(connection, live.model.name, voter, role, live.n_classes)
 
 
 def believe_all(
     live: LiveModel,
-    connection: sa.Connection,
     votes: Mapping[str, Sequence[Vote]],
-    views: Views,
+    views: Iterable[Views],
     *,
-    together: bool = False,
+    rate: Rate | None = None,
     settled: Mapping[str, str] | None = None,
 ) -> dict[str, Belief]:
     """`believe_votes` of many samples at once.
 
     Args:
-        votes: by sample, in the order of the views.
-        together: judges the voters anew by these very votes, rather than by what was on record when they were said.
-        settled: the label of samples for which it is known; only for ``together``.
+        votes: by sample.
+        views: the samples in that order, some at a time; each part is let go before the next is taken.
+        rate: how often a voter is right, 0..1, by what was on record when the votes were said; without it all voters
+            are judged anew, together, by these very votes.
+        settled: the label of samples for which it is known; only without ``rate``.
     """
     case = _Case(live, votes, settled or {})
     others, known = _others(live, list(votes), views, case.classes)
-    if together:
+    if rate is None:
         jury = _hear_all(case, others, known)
         posterior, support = jury.posterior, jury.support
     else:
-        K = live.n_classes
-        rates = np.array([voter_rate(connection, case.dataset, *voter, K) for voter in case.voters], np.float64)
-        posterior, support = weigh_many(others, case.rows, case.labels, rates[case.who], n_classes=K)
+        rates = np.array([rate(*voter) for voter in case.voters], np.float64)
+        posterior, support = weigh_many(others, case.rows, case.labels, rates[case.who], n_classes=live.n_classes)
     # Nobody can have foreseen a class that the model has never seen, so votes for it get no support.
     given: dict[int, dict[str, float]] = {}
     said: dict[int, list[int]] = {}
@@ -218,11 +225,6 @@ class _Case:
         self.voters, self.classes = list(voters), list(index)
         self.rows, self.labels, self.who = np.array(places, np.intp).reshape(-1, 3).T
 
-    @property
-    def dataset(self) -> str:
-        """Whose votes they are."""
-        return self.live.model.name
-
 
 def _hear_all(case: _Case, others: NDArray[np.float64], known: NDArray[np.bool_]) -> Jury:
     counts = known[case.labels]
@@ -246,16 +248,21 @@ def _hear_all(case: _Case, others: NDArray[np.float64], known: NDArray[np.bool_]
 
 
 def _others(
-    live: LiveModel, names: Sequence[str], views: Views, classes: Sequence[str]
+    live: LiveModel, names: Sequence[str], views: Iterable[Views], classes: Sequence[str]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """What the model says of each sample without it, (n, K), and which classes it knows, (K,)."""
     index = {name: number for number, name in enumerate(classes)}
     p, known = np.zeros((len(names), len(classes))), np.zeros(len(classes), np.bool_)
-    if live.learns:
-        columns = [index[live.classes[number]] for number in live.online.classes]
-        p[:, columns] = live.online.without(views.rows, *live.taught(names))
-    else:
-        columns = [index[name] for name in live.answerer.classes]
-        p[:, columns] = live.answerer.probabilities_of(views)
+    own = [live.classes[number] for number in live.online.classes] if live.learns else live.answerer.classes
+    columns = [index[name] for name in own]
     known[columns] = True
+    start = 0
+    for part in views:
+        stop = start + len(part.X)
+        if live.learns:
+            found = live.online.without(part.rows, *live.taught(names[start:stop]))
+        else:
+            found = live.answerer.probabilities_of(part)
+        p[start:stop, columns] = found
+        start = stop
     return p, known

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pellucid.flow.online.draft import drafting
-from pellucid.flow.online.judging import differ, judge, keep_views, learn_guarded
+import numpy as np
+import sqlalchemy as sa
+
+from pellucid.flow.online.draft import Draft, drafting
+from pellucid.flow.online.judging import Judged, differ, judge, keep_views, learn_guarded
 from pellucid.flow.online.live import LiveModel
-from pellucid.store.ledger import entries_after
+from pellucid.store.ledger import Entry, entries_after
 from pellucid.store.receipts import answer_to, claim, settle
 from pellucid.store.retractions import newest_retraction
-from pellucid.store.votes import newest_vote, samples_retracted, samples_said
+from pellucid.store.votes import newest_vote, samples_retracted, samples_said, votes_of
+from pellucid.types import Vote
 
 _LOG = logging.getLogger(__name__)
 _SOURCE = "carry"  # of the receipts that say up to where a model's ledger follows votes and retractions
@@ -20,47 +25,87 @@ _SOURCE = "carry"  # of the receipts that say up to where a model's ledger follo
 def carry_over(live: LiveModel) -> int:
     """Lets the model learn the votes that neither its training nor its ledger holds, and unlearn what was taken back.
 
-    Under the ledger's lock, so that of all processes that serve the model the first does it and the others follow;
-    a second time there is nothing left to do. Votes are believed as this model sees them; what would hurt the guard is
-    not learnt. Votes on images that are gone are left to the next time, and `LiveModel.lost` tells which these are.
-    Returns how many entries were added; 0 for a model whose head cannot learn online.
+    Of all processes that serve the model the first does it and the others follow; a second time there is nothing left
+    to do. Votes are believed as this model sees them; what would hurt the guard is not learnt. Votes on images that are
+    gone are left to the next time, and `LiveModel.lost` tells which these are. Returns how many entries were added; 0
+    for a model whose head cannot learn online.
+
+    Judging takes the longer the more was said. It is done before the transaction that holds up everybody else, in which
+    only those samples are judged again of which somebody spoke meanwhile.
 
     Raises:
         StorageError, ConcurrencyError: nothing was changed.
     """
     if not live.learns:
         return 0
-    model, dataset = live.model, live.model.name
-    with drafting(live) as draft, live.workspace.database.write() as connection:
-        draft.hold(connection)
-        done = answer_to(connection, _SOURCE, model.ref) or {"vote": 0, "retraction": 0}
-        upto: dict[str, Any] = {
-            "vote": newest_vote(connection, dataset),
-            "retraction": newest_retraction(connection, dataset),
-        }
-        lost = done.get("lost", [])  # the last time
-        if not lost and upto == done:
-            return 0
-        heard: dict[str, int] = {}
-        for entry in entries_after(connection, model, 0):
-            heard[entry.sample] = max(heard.get(entry.sample, 0), entry.vote or 0)
-        said = samples_said(connection, dataset, int(done["vote"]))
-        behind = {name for name, newest in said.items() if newest > heard.get(name, 0)}
-        behind |= set(samples_retracted(connection, dataset, int(done["retraction"])))
-        reason = "said while another model was champion"
-        judged = judge(live, connection, sorted(behind.union(lost)), action="carry", reason=reason)
-        moved = differ(live, judged)
-        keep_views(live, connection, moved)
-        entries, _ = learn_guarded(draft, moved)
-        draft.record(connection, entries)
-        if judged.lost:
-            upto["lost"] = list(judged.lost)
-        if claim(connection, _SOURCE, model.ref, upto) is not None:
-            settle(connection, _SOURCE, model.ref, upto)
-    if judged.lost:
+    model, dataset, database = live.model, live.model.name, live.workspace.database
+    with live.lock:
+        with database.read() as connection:
+            live.follow(connection)
+            live.refresh(connection)
+            behind = _behind(live, connection, _done(live, connection))
+            before = _said(live, connection, behind)
+            judged = _judge(live, connection, behind)
+        with drafting(live) as draft, database.write() as connection:
+            draft.hold(connection)
+            done = _done(live, connection)
+            upto: dict[str, Any] = {
+                "vote": newest_vote(connection, dataset),
+                "retraction": newest_retraction(connection, dataset),
+            }
+            if not done.get("lost") and upto == done:
+                return 0
+            behind = _behind(live, connection, done)
+            same = {name for name, said in _said(live, connection, behind).items() if said == before.get(name)}
+            still = np.array([entry.sample in same for entry in judged.entries], np.bool_)
+            entries = _learn(draft, connection, judged.only(still))
+            late = [name for name in behind if name not in same]
+            entries += _learn(draft, connection, _judge(live, connection, late))
+            lost = sorted(live.lost.intersection(behind))
+            if lost:
+                upto["lost"] = lost
+            if claim(connection, _SOURCE, model.ref, upto) is not None:
+                settle(connection, _SOURCE, model.ref, upto)
+    if lost:
         _LOG.warning(
             "%s: %d images that people have labelled are gone or damaged, %s... among them; their votes are kept, "
             "and learnt once the images are back: restore their packs, or ingest the same images again",
-            model.ref, len(judged.lost), judged.lost[0][:12],
+            model.ref, len(lost), lost[0][:12],
         )  # fmt: skip
     return len(entries)
+
+
+def _done(live: LiveModel, connection: sa.Connection) -> Mapping[str, Any]:
+    """Up to which vote and retraction the ledger follows, and the samples that were lost then."""
+    return answer_to(connection, _SOURCE, live.model.ref) or {"vote": 0, "retraction": 0}
+
+
+def _behind(live: LiveModel, connection: sa.Connection, done: Mapping[str, Any]) -> list[str]:
+    """The samples of which the ledger does not follow what was said or taken back."""
+    dataset = live.model.name
+    heard: dict[str, int] = {}
+    for entry in entries_after(connection, live.model, 0):
+        heard[entry.sample] = max(heard.get(entry.sample, 0), entry.vote or 0)
+    said = samples_said(connection, dataset, int(done["vote"]))
+    behind = {name for name, newest in said.items() if newest > heard.get(name, 0)}
+    behind.update(samples_retracted(connection, dataset, int(done["retraction"])), done.get("lost", []))
+    return sorted(behind)
+
+
+def _said(live: LiveModel, connection: sa.Connection, names: Sequence[str]) -> dict[str, tuple[list[Vote], bool]]:
+    """What the samples are judged by: the votes that count, and whether the model may learn them."""
+    votes = votes_of(connection, live.model.name, names)
+    return {name: (votes.get(name, []), live.may_learn(name)) for name in names}
+
+
+def _judge(live: LiveModel, connection: sa.Connection, names: Sequence[str]) -> Judged:
+    return judge(live, connection, names, action="carry", reason="said while another model was champion")
+
+
+def _learn(draft: Draft, connection: sa.Connection, judged: Judged) -> list[Entry]:
+    """The samples stand where they were judged to; returns what the ledger is told of them."""
+    moved = differ(draft.live, judged)
+    keep_views(draft.live, connection, moved)
+    entries, _ = learn_guarded(draft, moved.entries, draft.live.view(moved.X))
+    draft.record(connection, entries)
+    return entries

@@ -236,7 +236,7 @@ class _Run:
         moved = differ(live, judged)
         gone = [entry.sample for entry in moved.entries if entry.weight == 0]
         _check_rest(live, moved)
-        draft.learn(moved.entries, moved.views)
+        draft.learn(moved.entries, live.view(moved.X))
         after = live.newest()
         asked, views = live.look_up_intact(connection, newest_answered(connection, live.model, ANSWERS))
         again = [answerer.probabilities_of(views) for answerer in (before, after)] if asked else []

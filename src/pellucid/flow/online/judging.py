@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from pellucid.flow.online.answerer import Views
-from pellucid.flow.online.belief import believe_all
+from pellucid.flow.online.belief import Rate, believe_all, on_record
 from pellucid.flow.online.draft import Draft
 from pellucid.flow.online.live import LiveModel
 from pellucid.flow.online.place import NOWHERE
@@ -19,8 +19,21 @@ from pellucid.store.datasets import list_versions
 from pellucid.store.ledger import Entry, entries_after
 from pellucid.store.live_vectors import keep_vectors
 from pellucid.store.votes import samples_retracted, samples_said, standing_votes, votes_of
+from pellucid.types import Vote
 
 _BLOCK = 1024  # samples that are compared with all others at a time
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Grounds:
+    """What samples are to be judged by."""
+
+    votes: Mapping[str, Sequence[Vote]]  # that count, oldest first, by sample
+    X: NDArray[np.float32]  # (n, d) vectors of the samples, in that order
+    open: frozenset[str]  # samples of which votes tell more, or less, than the training did
+    lost: tuple[str, ...]  # samples that nobody can judge, because their images are gone
+    undone: frozenset[str]  # samples of which the guard has undone the last step
+    refused: frozenset[str]  # those of them that were moved for a vote that still counts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,48 +41,58 @@ class Judged:
     """Where samples are to stand, each named once."""
 
     entries: tuple[Entry, ...]
-    views: Views  # of them, in that order
+    X: NDArray[np.float32]  # (n, d) their vectors
     lost: tuple[str, ...] = ()  # samples that nobody can judge, because their images are gone
-    undone: frozenset[str] = frozenset()  # samples of which the guard has undone the last step
-    refused: frozenset[str] = frozenset()  # those of them that were moved for a vote that still counts
 
     def only(self, chosen: NDArray[np.bool_]) -> Judged:
         """Those that are chosen, (n,)."""
         kept = tuple(entry for entry, is_in in zip(self.entries, chosen, strict=True) if is_in)
-        return replace(self, entries=kept, views=self.views.only(chosen))
+        return replace(self, entries=kept, X=self.X[chosen])
 
 
-def judge(
+def judge(live: LiveModel, connection: sa.Connection, names: Sequence[str], *, action: str, reason: str) -> Judged:
+    """Where the samples are to stand by the votes that count now, and the records of who said them."""
+    grounds = find_grounds(live, connection, names)
+    return weigh(live, grounds, action=action, reason=reason, rate=on_record(live, connection))
+
+
+def find_grounds(live: LiveModel, connection: sa.Connection, names: Sequence[str]) -> Grounds:
+    """What there is to judge the samples by."""
+    dataset, upto = live.model.name, _votes_upto(live, connection)
+    held = (upto, live.version.created_at)
+    open_ = samples_said(connection, dataset, upto).keys() | set(samples_retracted(connection, dataset, held=held))
+    undone, refused = _undone_samples(live, connection)
+    there, X = live.vectors_intact(connection, names)
+    votes = votes_of(connection, dataset, there)
+    lost = tuple(name for name in names if name in live.lost)
+    return Grounds({name: votes.get(name, []) for name in there}, X, frozenset(open_), lost, undone, refused)
+
+
+def weigh(
     live: LiveModel,
-    connection: sa.Connection,
-    names: Sequence[str],
+    grounds: Grounds,
     *,
     action: str,
     reason: str,
-    together: bool = False,
+    rate: Rate | None = None,
+    rest: Callable[[], None] = lambda: None,
 ) -> Judged:
-    """Where the samples are to stand by the votes that count now.
+    """Where samples are to stand.
 
     A sample of which nothing counts but what the model was trained on stands as it was trained. One that is tested on
     or trusted is not learnt. Every other stands as its votes are believed, and near-copies share the weight of one.
     One whose image is gone is left out and stays where it is; its votes are judged once the image is back.
 
     Args:
-        together: judges all voters anew by what they said of just these samples; trusted ones tell most.
+        rate: how often a voter is right, 0..1; without it all voters are judged anew by what they said of just these
+            samples, and trusted ones tell most.
+        rest: called between pieces of the work.
     """
-    dataset, upto = live.model.name, _votes_upto(live, connection)
-    held = (upto, live.version.created_at)
-    open_ = samples_said(connection, dataset, upto).keys() | set(samples_retracted(connection, dataset, held=held))
-    undone, refused = _undone_samples(live, connection)
-    wanted = names
-    names, views = live.look_up_intact(connection, wanted)
-    votes = votes_of(connection, dataset, names)
-    said = {name: votes.get(name, []) for name in names}
-    beliefs = believe_all(live, connection, said, views, together=together, settled=live.settled) if said else {}
+    views = live.in_blocks(grounds.X, rest)
+    beliefs = believe_all(live, grounds.votes, views, rate=rate, settled=live.settled) if grounds.votes else {}
     entries, is_shared = [], []
-    for name in names:
-        belief = beliefs[name]
-        believed = live.may_learn(name) and name in open_ and name not in refused
+    for name, belief in beliefs.items():
+        believed = live.may_learn(name) and name in grounds.open and name not in grounds.refused
         if believed:
             label = belief.label if belief.weight > 0 else None
             entry = Entry(name, label, belief.weight, action, reason, strength=belief.strength)
@@ -78,9 +101,9 @@ def judge(
             entry = Entry(name, live.label_at(place), place.weight, action, reason, strength=place.strength)
         entries.append(entry)
         is_shared.append(believed and entry.weight > 0)
-    lost = tuple(name for name in wanted if name in live.lost)
-    shared = tuple(_share(live, entries, views, np.array(is_shared, np.bool_)))
-    return Judged(shared, views, lost, undone, refused)
+    rest()
+    shared = tuple(_share(live, entries, grounds.X, np.array(is_shared, np.bool_)))
+    return Judged(shared, grounds.X, grounds.lost)
 
 
 def keep_views(live: LiveModel, connection: sa.Connection, judged: Judged) -> None:
@@ -90,7 +113,7 @@ def keep_views(live: LiveModel, connection: sa.Connection, judged: Judged) -> No
         database,
         connection,
         fingerprint,
-        {entry.sample: x for entry, x in zip(judged.entries, judged.views.X, strict=True)},
+        {entry.sample: x for entry, x in zip(judged.entries, judged.X, strict=True)},
     )
 
 
@@ -104,29 +127,33 @@ def differ(live: LiveModel, judged: Judged, least: float = 1e-6) -> Judged:
     return judged.only(np.array(moved, np.bool_))
 
 
-def learn_guarded(draft: Draft, judged: Judged) -> tuple[list[Entry], int]:
-    """Puts the samples where they are to stand, without those that hurt the guard, which are found by halves.
+def learn_guarded(draft: Draft, found: Sequence[Entry], views: Views) -> tuple[list[Entry], int]:
+    """Puts samples where the entries say, without those that hurt the guard, which are found by halves.
+
+    Args:
+        views: of their samples, in that order.
 
     Returns:
         The entries for the ledger, and how many of them the guard has undone.
     """
-    if not judged.entries:
+    if not found:
         return [], 0
     live, steps = draft.live, draft.steps
     before = live.guarded()
-    draft.learn(judged.entries, judged.views)
+    draft.learn(found, views)
     hurt = live.hurt(before)
     if not hurt:
-        return list(judged.entries), 0
+        return list(found), 0
     draft.undo(steps)
-    if len(judged.entries) == 1:
-        (entry,) = judged.entries
+    if len(found) == 1:
+        (entry,) = found
         place = live.stands(entry.sample)
         back = replace(entry, label=live.label_at(place), weight=place.weight, strength=place.strength)
         return [replace(back, action="guard", reason=hurt)], 1
-    first = np.arange(len(judged.entries)) < len(judged.entries) // 2
-    entries, undone = learn_guarded(draft, judged.only(first))
-    more, others = learn_guarded(draft, judged.only(~first))
+    half = len(found) // 2
+    first = np.arange(len(found)) < half
+    entries, undone = learn_guarded(draft, found[:half], views.only(first))
+    more, others = learn_guarded(draft, found[half:], views.only(~first))
     return entries + more, undone + others
 
 
@@ -145,13 +172,15 @@ def _votes_upto(live: LiveModel, connection: sa.Connection) -> int:
     return max(map(int, counted))
 
 
-def _share(live: LiveModel, entries: Sequence[Entry], views: Views, shared: NDArray[np.bool_]) -> list[Entry]:
+def _share(
+    live: LiveModel, entries: Sequence[Entry], vectors: NDArray[np.float32], shared: NDArray[np.bool_]
+) -> list[Entry]:
     """Near-copies get the weight of one image together, each by its credit; what others of them have is theirs."""
     found, names = list(entries), [entry.sample for entry in entries]
     places = np.flatnonzero(shared).tolist()
     if not places:
         return found
-    X, credits = unit(views.X[places]), np.array([entries[place].credit for place in places])
+    X, credits = unit(vectors[places]), np.array([entries[place].credit for place in places])
     for start in range(0, len(X), _BLOCK):
         block = slice(start, start + _BLOCK)
         alike = X[block] @ X.T > live.copy_cosine

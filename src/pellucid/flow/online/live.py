@@ -8,8 +8,9 @@ to it: it takes the net effect of the ledger in one block.
 from __future__ import annotations
 
 import copy
+import itertools
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,13 +21,14 @@ from numpy.typing import NDArray
 from pellucid.errors import StorageError
 from pellucid.flow.data.embed import embed_intact, embed_samples
 from pellucid.flow.online.answerer import Answerer, Views
+from pellucid.flow.online.guard import Guard
 from pellucid.flow.online.place import NOWHERE, Place, as_arrays
 from pellucid.flow.online.recent import RecentVectors
 from pellucid.flow.training.learn import gather
 from pellucid.flow.training.predict import open_predictor
 from pellucid.flow.training.replay import REPLAY, replayed
 from pellucid.flow.workspace import Workspace
-from pellucid.heads.online import OnlineHead, Snapshot, Span, learns_online
+from pellucid.heads.online import OnlineHead, Span, learns_online
 from pellucid.heads.statistic import strength
 from pellucid.labels.halves import halve_trusted
 from pellucid.noise.copies import USUAL, copy_cosine, unit
@@ -36,8 +38,8 @@ from pellucid.store.live_vectors import vectors_of
 from pellucid.store.manifests import read_manifest
 from pellucid.types import TRUST_SCALE, ModelVersion, Row, Split, Status
 
+_BLOCK = 256  # samples that are lifted at a time
 RECENT = 2000  # images among which copies are looked for, the newest
-HURTS = 0.01  # of the guard's accuracy: a step that takes it lower than so far below the champion's is undone
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,18 +49,6 @@ class Undo:
     places: Mapping[str, Place]  # of each that was moved
     views: Views  # of them, in that order
     classes: tuple[str, ...]  # that there were
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Guard:
-    """One half of the trusted images: what no feedback touches, and an online step must not hurt."""
-
-    rows: NDArray[np.floating[Any]]  # (n, p) lifted
-    y: NDArray[np.intp]  # (n,) class numbers
-
-    def accuracy(self, snapshot: Snapshot) -> float:
-        """The share of the guard that is answered rightly, 0..1."""
-        return float((snapshot.classes[snapshot.scores(self.rows).argmax(axis=1)] == self.y).mean())
 
 
 class LiveModel:
@@ -175,15 +165,34 @@ class LiveModel:
         """How the model sees samples, with the errors of `embed_samples`: as in training those that it was trained on,
         and as they came all others.
         """
-        return self._views(self.vectors(connection, ids))
+        return self.view(self.vectors(connection, ids))
 
     def look_up_intact(self, connection: sa.Connection, ids: Sequence[str]) -> tuple[list[str], Views]:
         """The same of those whose images can be had, with their names, each once; the others are then `lost`."""
+        names, X = self.vectors_intact(connection, ids)
+        return names, self.view(X)
+
+    def view(self, X: NDArray[np.float32]) -> Views:
+        """How the model sees the samples of vectors (n, d)."""
+        return Views(X, self._online.lift(X) if self._online is not None and len(X) else X)
+
+    def in_blocks(self, X: NDArray[np.float32], rest: Callable[[], None] = lambda: None) -> Iterator[Views]:
+        """The same, some at a time: lifted, a vector takes several times its room.
+
+        Args:
+            rest: called before each block.
+        """
+        for start in range(0, len(X), _BLOCK):
+            rest()
+            yield self.view(X[start : start + _BLOCK])
+
+    def vectors_intact(self, connection: sa.Connection, ids: Sequence[str]) -> tuple[list[str], NDArray[np.float32]]:
+        """The vectors, (n, d), of those whose images can be had, with their names; the others are then `lost`."""
         kept = self._kept(connection, ids)
         kept |= embed_intact(self.workspace, self.predictor.extractor, [name for name in ids if name not in kept])
         names = [name for name in dict.fromkeys(ids) if name in kept]
         self.miss(ids, [name for name in ids if name not in kept])
-        return names, self._views(self._stack([kept[name] for name in names]))
+        return names, self._stack([kept[name] for name in names])
 
     def miss(self, asked: Sequence[str], lost: Sequence[str]) -> None:
         """Of the samples that were asked for these alone have no image."""
@@ -214,8 +223,11 @@ class LiveModel:
                     if item.label is not None:
                         self.class_number(item.label)
                 net = {item.sample: item for item in entries}
-                names, views = self.look_up_intact(connection, list(net))
-                self.apply([net[name] for name in names], views)
+                # What comes before what goes, so that no statistic runs empty on the way.
+                names, X = self.vectors_intact(connection, sorted(net, key=lambda name: net[name].weight == 0))
+                found = iter(names)
+                for views in self.in_blocks(X):
+                    self.apply([net[name] for name in itertools.islice(found, len(views.X))], views)
                 self.publish(entries[-1].id)
             return len(entries)
 
@@ -274,10 +286,7 @@ class LiveModel:
         now = self.guarded()
         if now is None or before is None or self.guard is None or self.best is None:
             return ""
-        allowed = max(HURTS, 1 / len(self.guard.y))
-        if now >= min(before, self.best - allowed) - 1e-9:
-            return ""
-        return f"the accuracy on {len(self.guard.y)} trusted images would fall from {before:.3f} to {now:.3f}"
+        return self.guard.fault(before, now, self.best)
 
     def credit_of_copies(self, names: Sequence[str], X: NDArray[np.float32]) -> NDArray[np.float64]:
         """How much has been learnt of near-copies of each vector, (n, d), from feedback, 0 or more, (n,).
@@ -355,9 +364,6 @@ class LiveModel:
 
     def _stack(self, vectors: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         return np.stack(vectors) if vectors else np.empty((0, self.predictor.extractor.dim), np.float32)
-
-    def _views(self, X: NDArray[np.float32]) -> Views:
-        return Views(X, self._online.lift(X) if self._online is not None and len(X) else X)
 
     def newest(self) -> Answerer:
         """The model as it now is, published or not."""

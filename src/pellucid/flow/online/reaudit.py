@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from pellucid.flow.online.draft import drafting
-from pellucid.flow.online.judging import differ, judge, keep_views, learn_guarded
+from pellucid.flow.online.judging import differ, find_grounds, keep_views, learn_guarded, weigh
 from pellucid.flow.online.live import LiveModel
 from pellucid.store.votes import samples_said, votes_of
 from pellucid.types import Split
@@ -30,7 +31,7 @@ class Reaudit:
     ledger: int  # the newest entry that the model then held
 
 
-def reaudit(live: LiveModel) -> Reaudit:
+def reaudit(live: LiveModel, rest: Callable[[], None] = lambda: None) -> Reaudit:
     """Judges all votes that were said directly, and all who said them, together, and lets the live model follow.
 
     Voters are judged by what the model, without the sample, and all others say of their words now, not when they were
@@ -42,34 +43,38 @@ def reaudit(live: LiveModel) -> Reaudit:
     meanwhile, and without a lock on the database. What was judged by other votes than count by then waits for the next
     time. The rest moves in one transaction, with the model as before if it fails.
 
+    Args:
+        rest: called between pieces of the judging; where it raises, nothing is changed.
+
     Raises:
         StorageError, ConcurrencyError: nothing was changed.
     """
     if not live.learns:
         return Reaudit(live.model.ref, 0, 0, 0, 0, 0, 0, 0, live.ledger)
-    database = live.workspace.database
+    database, dataset = live.workspace.database, live.model.name
     with database.read() as connection:
         with live.lock:
             live.follow(connection)
             live.refresh(connection)
             beside = live.fork()
-        names = sorted(samples_said(connection, live.model.name))
-        judged = judge(beside, connection, names, action="audit", reason="votes judged anew", together=True)
-        tried = [entry.sample not in judged.refused for entry in judged.entries]
-        moved = differ(beside, judged.only(np.array(tried, np.bool_)), MOVED)
-        votes = votes_of(connection, live.model.name, [entry.sample for entry in moved.entries])
+        names = sorted(samples_said(connection, dataset))
+        grounds = find_grounds(beside, connection, names)
+    judged = weigh(beside, grounds, action="audit", reason="votes judged anew", rest=rest)
+    tried = [entry.sample not in grounds.refused for entry in judged.entries]
+    moved = differ(beside, judged.only(np.array(tried, np.bool_)), MOVED)
     with drafting(live) as draft, database.write() as connection:
         draft.hold(connection)
-        live.miss(names, judged.lost)
-        now = votes_of(connection, live.model.name, list(votes))
+        live.miss(names, grounds.lost)
+        now = votes_of(connection, dataset, [entry.sample for entry in moved.entries])
         still = [
-            votes.get(item.sample) == now.get(item.sample) and _follows(live, item.sample) for item in moved.entries
+            grounds.votes[item.sample] == now.get(item.sample, []) and _follows(live, item.sample)
+            for item in moved.entries
         ]
         moved = differ(live, moved.only(np.array(still, np.bool_)), MOVED)
         keep_views(live, connection, moved)
         places = {entry.sample: live.stands(entry.sample) for entry in moved.entries}
-        entries, undone = learn_guarded(draft, moved)
-        known = judged.undone  # of them the ledger says so already, however often they are tried
+        entries, undone = learn_guarded(draft, moved.entries, live.view(moved.X))
+        known = grounds.undone  # of them the ledger says so already, however often they are tried
         draft.record(connection, [item for item in entries if item.action != "guard" or item.sample not in known])
     counts = {"unlearnt": 0, "relabelled": 0, "reweighed": 0, "added": 0}
     for entry in entries:
@@ -82,7 +87,7 @@ def reaudit(live: LiveModel) -> Reaudit:
             counts["added"] += 1
         else:
             counts["reweighed" if live.label_at(place) == entry.label else "relabelled"] += 1
-    n_lost = len(judged.lost)
+    n_lost = len(grounds.lost)
     return Reaudit(live.model.ref, len(names) - n_lost, undone=undone, lost=n_lost, ledger=draft.ledger, **counts)
 
 

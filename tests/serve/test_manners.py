@@ -1,4 +1,4 @@
-"""Work for pages rests where requests are answered meanwhile, and only there."""
+"""Work that nobody waits for rests where requests are answered meanwhile, and only there."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from pellucid.web.manners import Manners
+from pellucid.serve.manners import Manners
 
 
 class World:
@@ -17,7 +17,9 @@ class World:
         self.now = self.busy = self.spent = 0.0
         self.load = 0.0  # 0..1: how much of the time answers take
         self.slept: list[float] = []
-        self.manners = Manners(lambda: self.busy, spent=lambda: self.spent, clock=lambda: self.now, sleep=self._sleep)
+        self.manners = Manners(
+            lambda: self.busy, 0.02, spent=lambda: self.spent, clock=lambda: self.now, sleep=self._sleep
+        )
 
     def work(self, seconds: float) -> None:
         self.spent += seconds
@@ -53,7 +55,7 @@ def test_its_share_falls_with_how_busy_the_server_is(load: float, share: float) 
 
 def test_a_server_that_ends_does_not_wait_for_a_rest() -> None:
     busy = iter(range(0, 10_000_000, 1_000))
-    manners = Manners(lambda: float(next(busy)), spent=time.monotonic)
+    manners = Manners(lambda: float(next(busy)), 0.02, spent=time.monotonic)
 
     def rest() -> None:
         for _ in range(3):
