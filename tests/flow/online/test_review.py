@@ -189,7 +189,7 @@ def test_the_gallery_finds_what_brute_force_finds(pets: Pets) -> None:
     pets.say(sample, "cat")  # later than the gallery
     names = list(pets.live.learnt())
     with pets.project.workspace.database.read() as connection:
-        X = pets.live.vectors(connection, names).astype(float)
+        X = pets.live.vectors.of(connection, names).astype(float)
     X /= np.linalg.norm(X, axis=1, keepdims=True)
     x = X[names.index(sample)]
     order = [names[place] for place in np.argsort(-(X @ x)) if names[place] != sample]

@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
+from numpy.typing import NDArray
 
+from pellucid.flow.online.belief import on_record
 from pellucid.flow.online.draft import Draft, drafting
-from pellucid.flow.online.judging import Judged, differ, judge, keep_views, learn_guarded
+from pellucid.flow.online.judging import Judged, differ, find_grounds, keep_views, learn_guarded, weigh
 from pellucid.flow.online.live import LiveModel
 from pellucid.store.ledger import Entry, entries_after
 from pellucid.store.receipts import answer_to, claim, settle
@@ -41,11 +43,13 @@ def carry_over(live: LiveModel) -> int:
     model, dataset, database = live.model, live.model.name, live.workspace.database
     with live.lock:
         with database.read() as connection:
+            behind = _behind(live, connection, _done(live, connection))
+        names, X = live.vectors.gather(behind)
+        with database.read() as connection:
             live.follow(connection)
             live.refresh(connection)
-            behind = _behind(live, connection, _done(live, connection))
             before = _said(live, connection, behind)
-            judged = _judge(live, connection, behind)
+            judged = _weigh(live, connection, names, X)
         with drafting(live) as draft, database.write() as connection:
             draft.hold(connection)
             done = _done(live, connection)
@@ -60,7 +64,7 @@ def carry_over(live: LiveModel) -> int:
             still = np.array([entry.sample in same for entry in judged.entries], np.bool_)
             entries = _learn(draft, connection, judged.only(still))
             late = [name for name in behind if name not in same]
-            entries += _learn(draft, connection, _judge(live, connection, late))
+            entries += _learn(draft, connection, _weigh(live, connection, *live.vectors.intact(connection, late)))
             lost = sorted(live.lost.intersection(behind))
             if lost:
                 upto["lost"] = lost
@@ -98,8 +102,9 @@ def _said(live: LiveModel, connection: sa.Connection, names: Sequence[str]) -> d
     return {name: (votes.get(name, []), live.may_learn(name)) for name in names}
 
 
-def _judge(live: LiveModel, connection: sa.Connection, names: Sequence[str]) -> Judged:
-    return judge(live, connection, names, action="carry", reason="said while another model was champion")
+def _weigh(live: LiveModel, connection: sa.Connection, names: Sequence[str], X: NDArray[np.float32]) -> Judged:
+    grounds, rate = find_grounds(live, connection, names, X), on_record(live, connection)
+    return weigh(live, grounds, action="carry", reason="said while another model was champion", rate=rate)
 
 
 def _learn(draft: Draft, connection: sa.Connection, judged: Judged) -> list[Entry]:

@@ -245,7 +245,7 @@ class _Run:
             report,
             unlearnt=len(gone),
             changed=len(moved.entries) - len(gone),
-            note=_note_lost(live, judged.lost),
+            note=_note_lost(live, [name for name in samples if name in live.lost]),
             guard=_on_guard(live, before, after),
             test=_on_test(self._workspace, live, before, after),
             answers=len(asked),

@@ -39,7 +39,7 @@ class Gallery:
         for start in range(0, len(names), _BLOCK):
             block = slice(start, start + _BLOCK)
             with live.workspace.database.read() as connection:
-                self._X[block] = unit(live.vectors(connection, names[block]))
+                self._X[block] = unit(live.vectors.of(connection, names[block]))
 
     def nearest(
         self, x: NDArray[np.float32], k: int, *, without: str | None = None, label: str | None = None
@@ -72,5 +72,5 @@ class Gallery:
     def nearest_to(self, sample: str, k: int, *labels: str | None) -> list[tuple[Near, ...]]:
         """The same beside a stored image, once for each label; None for any."""
         with self._live.workspace.database.read() as connection:
-            (x,) = self._live.vectors(connection, [sample])
+            (x,) = self._live.vectors.of(connection, [sample])
         return [self.nearest(x, k, without=sample, label=label) for label in labels]

@@ -31,7 +31,6 @@ class Grounds:
     votes: Mapping[str, Sequence[Vote]]  # that count, oldest first, by sample
     X: NDArray[np.float32]  # (n, d) vectors of the samples, in that order
     open: frozenset[str]  # samples of which votes tell more, or less, than the training did
-    lost: tuple[str, ...]  # samples that nobody can judge, because their images are gone
     undone: frozenset[str]  # samples of which the guard has undone the last step
     refused: frozenset[str]  # those of them that were moved for a vote that still counts
 
@@ -42,7 +41,6 @@ class Judged:
 
     entries: tuple[Entry, ...]
     X: NDArray[np.float32]  # (n, d) their vectors
-    lost: tuple[str, ...] = ()  # samples that nobody can judge, because their images are gone
 
     def only(self, chosen: NDArray[np.bool_]) -> Judged:
         """Those that are chosen, (n,)."""
@@ -51,21 +49,22 @@ class Judged:
 
 
 def judge(live: LiveModel, connection: sa.Connection, names: Sequence[str], *, action: str, reason: str) -> Judged:
-    """Where the samples are to stand by the votes that count now, and the records of who said them."""
-    grounds = find_grounds(live, connection, names)
+    """Where the samples are to stand by the votes that count now, and the records of who said them.
+
+    One whose image is gone is left out and stays where it is; its votes are judged once the image is back.
+    """
+    grounds = find_grounds(live, connection, *live.vectors.intact(connection, names))
     return weigh(live, grounds, action=action, reason=reason, rate=on_record(live, connection))
 
 
-def find_grounds(live: LiveModel, connection: sa.Connection, names: Sequence[str]) -> Grounds:
-    """What there is to judge the samples by."""
+def find_grounds(live: LiveModel, connection: sa.Connection, names: Sequence[str], X: NDArray[np.float32]) -> Grounds:
+    """What there is to judge samples of these vectors, (n, d), by."""
     dataset, upto = live.model.name, _votes_upto(live, connection)
     held = (upto, live.version.created_at)
     open_ = samples_said(connection, dataset, upto).keys() | set(samples_retracted(connection, dataset, held=held))
     undone, refused = _undone_samples(live, connection)
-    there, X = live.vectors_intact(connection, names)
-    votes = votes_of(connection, dataset, there)
-    lost = tuple(name for name in names if name in live.lost)
-    return Grounds({name: votes.get(name, []) for name in there}, X, frozenset(open_), lost, undone, refused)
+    votes = votes_of(connection, dataset, names)
+    return Grounds({name: votes.get(name, []) for name in names}, X, frozenset(open_), undone, refused)
 
 
 def weigh(
@@ -81,7 +80,6 @@ def weigh(
 
     A sample of which nothing counts but what the model was trained on stands as it was trained. One that is tested on
     or trusted is not learnt. Every other stands as its votes are believed, and near-copies share the weight of one.
-    One whose image is gone is left out and stays where it is; its votes are judged once the image is back.
 
     Args:
         rate: how often a voter is right, 0..1; without it all voters are judged anew by what they said of just these
@@ -103,7 +101,7 @@ def weigh(
         is_shared.append(believed and entry.weight > 0)
     rest()
     shared = tuple(_share(live, entries, grounds.X, np.array(is_shared, np.bool_)))
-    return Judged(shared, grounds.X, grounds.lost)
+    return Judged(shared, grounds.X)
 
 
 def keep_views(live: LiveModel, connection: sa.Connection, judged: Judged) -> None:

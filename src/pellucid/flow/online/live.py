@@ -24,6 +24,7 @@ from pellucid.flow.online.answerer import Answerer, Views
 from pellucid.flow.online.guard import Guard
 from pellucid.flow.online.place import NOWHERE, Place, as_arrays
 from pellucid.flow.online.recent import RecentVectors
+from pellucid.flow.online.vectors import SampleVectors
 from pellucid.flow.training.learn import gather
 from pellucid.flow.training.predict import open_predictor
 from pellucid.flow.training.replay import REPLAY, replayed
@@ -34,7 +35,6 @@ from pellucid.labels.halves import halve_trusted
 from pellucid.noise.copies import USUAL, copy_cosine, unit
 from pellucid.store.datasets import get_version
 from pellucid.store.ledger import Entry, entries_after
-from pellucid.store.live_vectors import vectors_of
 from pellucid.store.manifests import read_manifest
 from pellucid.types import TRUST_SCALE, ModelVersion, Row, Split, Status
 
@@ -76,7 +76,6 @@ class LiveModel:
         self._recent = RecentVectors(self.predictor.extractor.dim, RECENT)
         self._ledger = 0
         self._version = 0  # of the dataset: the newest whose splits are known
-        self.lost: frozenset[str] = frozenset()  # samples that were left out because their images are gone
         self.rows: Mapping[str, Row] = {}
         self.copy_cosine = USUAL  # of two vectors, above which they are taken for copies of one image
         # Labels that voters are measured by: by the gate's half nothing is chosen that is to be judged on it.
@@ -87,6 +86,7 @@ class LiveModel:
             self.version = get_version(connection, model.dataset)
             if learns_online(self.predictor.head):
                 self._resume(read_manifest(workspace.blobs, self.version.content_id))
+            self.vectors = SampleVectors(workspace, self.predictor.extractor, model.fingerprint, self._trained)
             self._first = self.online.snapshot() if self.learns else None
             self.refresh(connection)
         self.answerer = self.newest()
@@ -95,6 +95,11 @@ class LiveModel:
     def learns(self) -> bool:
         """Whether the model learns single rows; logistic regression and networks wait for the next training."""
         return self._online is not None
+
+    @property
+    def lost(self) -> frozenset[str]:
+        """Samples that were left out because their images are gone."""
+        return self.vectors.lost
 
     @property
     def n_classes(self) -> int:
@@ -165,11 +170,11 @@ class LiveModel:
         """How the model sees samples, with the errors of `embed_samples`: as in training those that it was trained on,
         and as they came all others.
         """
-        return self.view(self.vectors(connection, ids))
+        return self.view(self.vectors.of(connection, ids))
 
     def look_up_intact(self, connection: sa.Connection, ids: Sequence[str]) -> tuple[list[str], Views]:
         """The same of those whose images can be had, with their names, each once; the others are then `lost`."""
-        names, X = self.vectors_intact(connection, ids)
+        names, X = self.vectors.intact(connection, ids)
         return names, self.view(X)
 
     def view(self, X: NDArray[np.float32]) -> Views:
@@ -185,28 +190,6 @@ class LiveModel:
         for start in range(0, len(X), _BLOCK):
             rest()
             yield self.view(X[start : start + _BLOCK])
-
-    def vectors_intact(self, connection: sa.Connection, ids: Sequence[str]) -> tuple[list[str], NDArray[np.float32]]:
-        """The vectors, (n, d), of those whose images can be had, with their names; the others are then `lost`."""
-        kept = self._kept(connection, ids)
-        kept |= embed_intact(self.workspace, self.predictor.extractor, [name for name in ids if name not in kept])
-        names = [name for name in dict.fromkeys(ids) if name in kept]
-        self.miss(ids, [name for name in ids if name not in kept])
-        return names, self._stack([kept[name] for name in names])
-
-    def miss(self, asked: Sequence[str], lost: Sequence[str]) -> None:
-        """Of the samples that were asked for these alone have no image."""
-        with self.lock:
-            self.lost = self.lost.difference(asked).union(lost)
-
-    def vectors(self, connection: sa.Connection, ids: Sequence[str]) -> NDArray[np.float32]:
-        """The vectors of samples, (n, d), as `look_up` has them, with its errors."""
-        kept = self._kept(connection, ids)
-        missing = [name for name in dict.fromkeys(ids) if name not in kept]
-        if missing:
-            made = embed_samples(self.workspace, self.predictor.extractor, missing)
-            kept |= dict(zip(missing, made, strict=True))
-        return self._stack([kept[name] for name in ids])
 
     def recent(self) -> Mapping[str, NDArray[np.float32]]:
         """The unit vectors of the samples that moved last, at most ``RECENT``; from any thread."""
@@ -224,7 +207,7 @@ class LiveModel:
                         self.class_number(item.label)
                 net = {item.sample: item for item in entries}
                 # What comes before what goes, so that no statistic runs empty on the way.
-                names, X = self.vectors_intact(connection, sorted(net, key=lambda name: net[name].weight == 0))
+                names, X = self.vectors.intact(connection, sorted(net, key=lambda name: net[name].weight == 0))
                 found = iter(names)
                 for views in self.in_blocks(X):
                     self.apply([net[name] for name in itertools.islice(found, len(views.X))], views)
@@ -355,15 +338,8 @@ class LiveModel:
         there = [row for row in known if row.sample in found]
         if not there:
             return None
-        X = self._stack([found[row.sample] for row in there])
+        X = np.stack([found[row.sample] for row in there])
         return Guard(self.online.lift(X), np.array([self.classes.index(str(row.label)) for row in there], np.intp))
-
-    def _kept(self, connection: sa.Connection, ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
-        """The vectors of images as they came, of those that the model was not trained on."""
-        return vectors_of(connection, self.model.fingerprint, [name for name in ids if name not in self._trained])
-
-    def _stack(self, vectors: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-        return np.stack(vectors) if vectors else np.empty((0, self.predictor.extractor.dim), np.float32)
 
     def newest(self) -> Answerer:
         """The model as it now is, published or not."""

@@ -53,18 +53,19 @@ def reaudit(live: LiveModel, rest: Callable[[], None] = lambda: None) -> Reaudit
         return Reaudit(live.model.ref, 0, 0, 0, 0, 0, 0, 0, live.ledger)
     database, dataset = live.workspace.database, live.model.name
     with database.read() as connection:
+        said = sorted(samples_said(connection, dataset))
+    names, X = live.vectors.gather(said, rest)
+    with database.read() as connection:
         with live.lock:
             live.follow(connection)
             live.refresh(connection)
             beside = live.fork()
-        names = sorted(samples_said(connection, dataset))
-        grounds = find_grounds(beside, connection, names)
+        grounds = find_grounds(beside, connection, names, X)
     judged = weigh(beside, grounds, action="audit", reason="votes judged anew", rest=rest)
     tried = [entry.sample not in grounds.refused for entry in judged.entries]
     moved = differ(beside, judged.only(np.array(tried, np.bool_)), MOVED)
     with drafting(live) as draft, database.write() as connection:
         draft.hold(connection)
-        live.miss(names, grounds.lost)
         now = votes_of(connection, dataset, [entry.sample for entry in moved.entries])
         still = [
             grounds.votes[item.sample] == now.get(item.sample, []) and _follows(live, item.sample)
@@ -87,8 +88,8 @@ def reaudit(live: LiveModel, rest: Callable[[], None] = lambda: None) -> Reaudit
             counts["added"] += 1
         else:
             counts["reweighed" if live.label_at(place) == entry.label else "relabelled"] += 1
-    n_lost = len(grounds.lost)
-    return Reaudit(live.model.ref, len(names) - n_lost, undone=undone, lost=n_lost, ledger=draft.ledger, **counts)
+    n_lost = len(said) - len(names)
+    return Reaudit(live.model.ref, len(names), undone=undone, lost=n_lost, ledger=draft.ledger, **counts)
 
 
 def _follows(live: LiveModel, sample: str) -> bool:

@@ -89,6 +89,6 @@ def _settled(
 def _copies(live: LiveModel, names: Sequence[str]) -> dict[str, str]:
     """The mark of each of the images, whose vectors are there, that is a near-copy of another one or has one."""
     with live.workspace.database.read() as connection:
-        firsts = originals(live.vectors(connection, names), live.copy_cosine)
+        firsts = originals(live.vectors.of(connection, names), live.copy_cosine)
     several = np.bincount(firsts, minlength=len(names)) > 1
     return {name: names[first] for name, first in zip(names, firsts.tolist(), strict=True) if several[first]}
