@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from pellucid.errors import StorageError
+from pellucid.errors import NotFoundError
 from pellucid.flow.online import vectors as module
 from pellucid.flow.online.live import LiveModel
 from pellucid.store.schema import sample
@@ -43,5 +43,5 @@ def test_what_is_gone_is_left_out_and_told(pets: Pets, seen_otherwise: Callable[
     with pets.project.workspace.database.read() as connection:
         assert vectors.intact(connection, [there])[0] == [there]
         assert set(vectors.lost) == {gone}, "nobody has asked for it again"
-        with pytest.raises(StorageError, match="removed from the store by hand"):
+        with pytest.raises(NotFoundError, match="removed from the store by hand"):
             vectors.of(connection, [there, gone])
