@@ -215,6 +215,16 @@ def started(
                     os.kill(pid, signal.SIGKILL)
 
 
+@contextlib.contextmanager
+def on_turn(served: Served) -> Iterator[None]:
+    """It goes on in the block and is stopped after it: what it does by itself takes nothing from the others."""
+    served.tell(signal.SIGCONT)
+    try:
+        yield
+    finally:
+        served.tell(signal.SIGSTOP)
+
+
 def until_ready(url: str) -> None:
     """Returns once the address answers; raises SystemExit where it does not within a minute."""
     for _ in range(600):
@@ -236,7 +246,7 @@ def spent(speed: float, cpu: float) -> str:
 def speeds(project: Path, others: Mapping[str, Path], images: Path, seconds: float, rounds: int) -> Iterator[Figure]:
     """Bare loops, plain endpoints, and the servers of the project and of others with another runtime in turn.
 
-    Whose turn it is not is stopped: even idle, half a dozen servers take some hundredths of a core.
+    Even idle, half a dozen servers take some hundredths of a core, so whose turn it is not is stopped.
     """
     bare: dict[str, list[float]] = {name: [] for name in LOOPS}
     cost: dict[str, list[float]] = {name: [] for name in LOOPS}
@@ -257,14 +267,13 @@ def speeds(project: Path, others: Mapping[str, Path], images: Path, seconds: flo
                 bare[name].append(found["speed"])
                 cost[name].append(found["cpu"])
             for name, served in contenders.items():
-                served.tell(signal.SIGCONT)
-                served.press(0.2, images)
-                loads[name].append(served.press(seconds, images))
-                served.tell(signal.SIGSTOP)
+                with on_turn(served):
+                    served.press(0.2, images)
+                    loads[name].append(served.press(seconds, images))
             shown = {name: f"{items[-1].speed:.0f}" for name, items in loads.items()}
             say(f"round {turn + 1}: bare {max(items[-1] for items in bare.values()):.0f}, {shown}")
-        ours.tell(signal.SIGCONT)
-        alone = ours.press(seconds, images, connections=1)
+        with on_turn(ours):
+            alone = ours.press(seconds, images, connections=1)
     loop = max(bare, key=lambda name: max(bare[name]))
     best = {name: max(item.speed for item in items) for name, items in loads.items()}
     mine = max(loads["ours"], key=lambda item: item.speed)
@@ -396,13 +405,18 @@ def sizes(folder: Path, images: Path, seconds: float, rounds: int, many: tuple[i
     speed: dict[str, list[float]] = {"few": [], "many": []}
     told: dict[str, list[float]] = {"few": [], "many": []}
     cost: dict[str, list[float]] = {"few": [], "many": []}
-    with server(folder) as few, server(big) as full:
+    with contextlib.ExitStack() as stack:
+        few, full = (stack.enter_context(server(place)) for place in (folder, big))
+        for served in (few, full):
+            stack.callback(served.tell, signal.SIGCONT)
+            served.tell(signal.SIGSTOP)
         for turn in range(rounds):
             for name, served in (("few", few), ("many", full))[:: 1 if turn % 2 else -1]:
-                load = served.press(seconds, images)
-                speed[name].append(load.speed)
-                cost[name].append(load.cpu)
-                told[name].append(statistics.median(confirm(served, data[turn * 20 :][:20])[1]))
+                with on_turn(served):
+                    load = served.press(seconds, images)
+                    speed[name].append(load.speed)
+                    cost[name].append(load.cpu)
+                    told[name].append(statistics.median(confirm(served, data[turn * 20 :][:20])[1]))
             say(f"full database, round {turn + 1}: {speed['few'][-1]:.0f} and {speed['many'][-1]:.0f} images/s")
     shown = f"{many[0]:,} predictions, {many[1]:,} votes"
     ratio = max(speed["many"]) / max(speed["few"])
