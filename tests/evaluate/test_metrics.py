@@ -72,7 +72,7 @@ def test_values_agree_with_scikit_learn(outcomes: Outcomes, n: int, K: int, weig
         assert score.support == (y == index).sum()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.integers(1, 40),
     st.integers(2, 6),

@@ -255,7 +255,7 @@ def test_threads_do_not_disturb_each_other(photo: Image.Image, encode: Encode) -
     assert all(np.array_equal(a, b) for a, b in zip(alone, together, strict=True))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.sampled_from(["JPEG", "PNG", "WEBP", "BMP", "GIF"]),
     st.lists(st.tuples(st.floats(0, 0.999), st.integers(0, 255)), max_size=6),

@@ -132,7 +132,7 @@ def test_no_chain_joins_the_ends() -> None:
         assert any(all(is_near(centre, member) for member in members) for centre in members)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 10_000), st.randoms(use_true_random=False))
 def test_groups_do_not_depend_on_the_order(seed: int, random: object) -> None:
     base = noise(4, seed)

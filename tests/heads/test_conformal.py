@@ -67,7 +67,7 @@ def test_wrong_labels_are_corrected_for() -> None:
 
 
 @given(seed=st.integers(0, 999), n=st.integers(1, 60), noise=st.sampled_from([0.0, 0.2, 0.7]))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_order_does_not_matter_and_sets_grow_with_the_level(seed: int, n: int, noise: float) -> None:
     p, y = drawn(seed, n)
     rng = np.random.default_rng(seed)
@@ -84,7 +84,7 @@ def test_order_does_not_matter_and_sets_grow_with_the_level(seed: int, n: int, n
 
 @given(seed=st.integers(0, 999), n=st.integers(1, 40), noise=st.sampled_from([0.0, 0.3, 0.7]))
 @example(seed=109, n=10, noise=0.7)  # the corrected weight falls before it rises
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_thresholds_are_the_first_that_reach_their_level(seed: int, n: int, noise: float) -> None:
     """The definition, threshold by threshold: corrected weight of labels within, over all weight and one row more."""
     p, y = drawn(seed, n)

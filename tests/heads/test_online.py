@@ -37,7 +37,7 @@ def solved(
 
 
 @given(seed=st.integers(0, 9999), n=st.integers(6, 25), exponent=st.floats(-2, 2))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_rows_learnt_and_forgotten_in_any_order_are_a_batch_fit(seed: int, n: int, exponent: float) -> None:
     X, y, w = drawn(seed, n)
     rng = np.random.default_rng(seed)
@@ -147,7 +147,7 @@ def test_the_expected_change_of_three_equal_rows() -> None:
 
 
 @given(seed=st.integers(0, 9999), n=st.integers(6, 25), exponent=st.floats(-2, 2))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_expected_change_is_that_of_fits_with_every_class(seed: int, n: int, exponent: float) -> None:
     X, y, w = drawn(seed, n)
     l2, rng = 10.0**exponent, np.random.default_rng(seed)
@@ -176,7 +176,7 @@ def test_the_expected_change_is_that_of_fits_with_every_class(seed: int, n: int,
 
 
 @given(seed=st.integers(0, 9999), weight=st.sampled_from([0.3, 1.0]), strength=st.sampled_from([0.0, 0.4, 1.0]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_expected_change_is_what_learning_the_class_changes(seed: int, weight: float, strength: float) -> None:
     X, y, w = drawn(seed, 12)
     s = np.ones(12)

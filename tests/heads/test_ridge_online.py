@@ -53,7 +53,7 @@ def contents(head: RidgeClassifier) -> dict[str, Any]:
 @given(
     seed=st.integers(0, 9999), cuts=st.lists(st.integers(4, 39), max_size=5), l2=st.sampled_from([0.001, 1.0, "loo"])
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_bit_by_bit_is_at_once(seed: int, cuts: list[int], l2: float | str) -> None:
     rows = drawn(seed)
     head = RidgeClassifier(l2)
@@ -63,7 +63,7 @@ def test_bit_by_bit_is_at_once(seed: int, cuts: list[int], l2: float | str) -> N
 
 
 @given(seed=st.integers(0, 9999))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_a_life_of_learning_forgetting_relabelling_and_merging(seed: int) -> None:
     X, y, w = drawn(seed, 60)
     head, other = RidgeClassifier().fit(X[:30], y[:30], w[:30]), RidgeClassifier(7.0).fit(X[30:50], y[30:50], w[30:50])
@@ -269,7 +269,7 @@ def test_sets_hold_the_truth_as_often_as_asked() -> None:
 
 
 @given(seed=st.integers(0, 9999))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_strengths_are_learnt_forgotten_and_relabelled_exactly(seed: int) -> None:
     (X, y, w), s = drawn(seed), np.random.default_rng(seed).choice([0.0, 0.5, 1.0], 40)
     head = RidgeClassifier(0.1).fit(X[:30], y[:30], w[:30], strength=s[:30])

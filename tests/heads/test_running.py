@@ -71,7 +71,7 @@ def test_one_row_by_hand() -> None:
     sizes=st.lists(st.integers(1, 6), min_size=1, max_size=8),
     exponent=st.floats(-3, 3),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_parts_in_any_order_are_the_whole(seed: int, d: int, sizes: list[int], exponent: float) -> None:
     rows = drawn(seed, sum(sizes), d)
     running = empty(d, 10.0**exponent)
@@ -88,7 +88,7 @@ def test_parts_in_any_order_are_the_whole(seed: int, d: int, sizes: list[int], e
     at_once=st.integers(1, 5),
     exponent=st.floats(-3, 3),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_what_was_forgotten_never_was(seed: int, d: int, n: int, at_once: int, exponent: float) -> None:
     rows = drawn(seed, n, d)
     running = empty(d, 10.0**exponent)
@@ -100,7 +100,7 @@ def test_what_was_forgotten_never_was(seed: int, d: int, n: int, at_once: int, e
 
 
 @given(seed=st.integers(0, 9999), d=st.integers(1, 9), n=st.integers(2, 25), exponent=st.floats(-3, 3))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_another_label_as_if_it_had_always_been(seed: int, d: int, n: int, exponent: float) -> None:
     X, y, w, s = drawn(seed, n, d)
     running = empty(d, 10.0**exponent)
@@ -111,7 +111,7 @@ def test_another_label_as_if_it_had_always_been(seed: int, d: int, n: int, expon
 
 
 @given(seed=st.integers(0, 9999), n=st.integers(2, 25), exponent=st.floats(-3, 3))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_sum_of_two_is_both(seed: int, n: int, exponent: float) -> None:
     rows = drawn(seed, n, 4)
     one, other = empty(4, 10.0**exponent), empty(4, 1.0)

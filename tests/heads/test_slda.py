@@ -41,7 +41,7 @@ def test_probabilities_are_those_of_scikit_learn(digits: Data, shrinkage: float)
     np.testing.assert_allclose(ours.predict_proba(X[600:]), theirs.predict_proba(X[600:]), atol=1e-7)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 999), parts=st.integers(1, 12))
 def test_rows_may_come_in_any_order_and_parts(seed: int, parts: int) -> None:
     rng = np.random.default_rng(seed)

@@ -60,7 +60,7 @@ def test_weights_are_those_of_scikit_learn(n: int, d: int) -> None:
 
 
 @given(seed=st.integers(0, 999), n=st.integers(3, 25), d=st.integers(1, 12), exponent=st.floats(-3, 3))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_leave_one_out_is_what_refits_say(seed: int, n: int, d: int, exponent: float) -> None:
     X, y, w = problem(seed, n, d)
     w[0] = 0
@@ -82,7 +82,7 @@ def test_leave_one_out_is_what_refits_say(seed: int, n: int, d: int, exponent: f
     n_groups=st.integers(2, 12),
     exponent=st.floats(-3, 3),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_leave_group_out_is_what_refits_say(seed: int, n: int, d: int, n_groups: int, exponent: float) -> None:
     X, y, w = problem(seed, n, d)
     w[0] = 0

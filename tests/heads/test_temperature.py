@@ -11,7 +11,7 @@ from pellucid.heads.temperature import COLDEST, HOTTEST, fit_noisy_temperature, 
 
 
 @given(seed=st.integers(0, 999), K=st.integers(2, 6))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_is_the_minimum_of_the_softened_likelihood(seed: int, K: int) -> None:
     rng = np.random.default_rng(seed)
     y = rng.integers(0, K, 50)

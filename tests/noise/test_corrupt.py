@@ -17,7 +17,7 @@ def picture(width: int = 224, height: int = 160) -> Image.Image:
 
 
 @pytest.mark.parametrize("kind", [*CORRUPTIONS, "mixed"])
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(width=st.integers(8, 300), height=st.integers(8, 300), seed=st.integers(0, 2**32))
 def test_any_size_changes_only_what_the_mask_says_and_always_the_same(
     kind: str, width: int, height: int, seed: int

@@ -28,7 +28,7 @@ def refitted(
 
 
 @example(n=4, d=2, seed=0, grouped=False)  # leverages near 1 leave no room for rounding
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(n=st.integers(4, 25), d=st.integers(1, 30), seed=st.integers(0, 99), grouped=st.booleans())
 def test_held_out_is_left_out_for_any_targets_weights_and_groups(n: int, d: int, seed: int, grouped: bool) -> None:
     rng = np.random.default_rng(seed)

@@ -40,7 +40,7 @@ def inject(kind: str, rate: float, seed: int = 0, n: int = 3000) -> Injection:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(rate=st.floats(0, 0.3), seed=st.integers(0, 2**32))
 def test_what_is_returned_is_what_was_done(kind: str, rate: float, seed: int) -> None:
     result = inject(kind, rate, seed)

@@ -102,7 +102,7 @@ def test_hardly_a_clean_picture_is_suspected_and_corrupted_ones_rank_first() -> 
     assert roc_auc_score(np.arange(200) < 100, found.score) > 0.95
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.permutations(range(12)))
 def test_the_order_of_rows_does_not_matter(order: list[int]) -> None:
     rng = np.random.default_rng(3)

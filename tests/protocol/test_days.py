@@ -25,7 +25,7 @@ def test_halves_and_fifths_of_every_class() -> None:
     assert days.tuesday.tolist() == sorted(days.tuesday_train.tolist() + days.tuesday_test.tolist())
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(1, 4)), min_size=30, max_size=60), st.integers(0, 99))
 def test_every_row_is_in_one_part_and_every_group_too(groups: list[tuple[int, int]], seed: int) -> None:
     y = np.concatenate([[label] * size for label, size in groups])

@@ -31,7 +31,7 @@ def test_kept_rows_stand_for_their_class_better_than_drawn_ones() -> None:
     assert miss(herding(X, y, 30)) < drawn / 3
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=40), st.integers(0, 45))
 def test_every_class_has_its_share(labels: list[int], n_keep: int) -> None:
     y = np.array(labels)

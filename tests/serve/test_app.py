@@ -297,7 +297,7 @@ def test_whatever_is_sent_is_answered_as_the_schema_says(
 ) -> None:
     operation = schema[path][method]
 
-    @settings(max_examples=15, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=15, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
     @given(case=operation.as_strategy(generation_mode=mode))
     def check(case: schemathesis.Case[Any]) -> None:
         sent = requests.Request(**case.as_transport_kwargs(base_url="http://localhost")).prepare()

@@ -256,7 +256,7 @@ def test_numbers_out_of_range_are_refused(options: dict[str, float]) -> None:
         Batcher(lambda items: items, **options)  # type: ignore[arg-type]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     most=st.integers(1, 6),
     asked=st.lists(st.lists(st.tuples(st.integers(), st.booleans()), max_size=12), min_size=1, max_size=4),

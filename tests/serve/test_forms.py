@@ -37,7 +37,7 @@ def as_json(value: object) -> bytes:
     return json.dumps(value).encode()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     files=st.lists(st.tuples(st.sampled_from(["a", "b", "ü"]), st.binary(max_size=200)), max_size=3),
     texts=st.dictionaries(st.sampled_from(["x", "y"]), st.text(max_size=5), max_size=2),
@@ -50,7 +50,7 @@ def test_what_httpx_writes_is_read_again(files: list[tuple[str, bytes]], texts: 
     assert parse_multipart(request.read(), boundary, limits) == Form(files, {**texts, "pad": "!"})
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     images=st.lists(st.binary(max_size=200), max_size=3),
     texts=st.dictionaries(st.text("abc", min_size=1, max_size=3), st.text(max_size=20), max_size=2),
@@ -68,7 +68,7 @@ def test_a_form_cut_at_any_byte_is_refused() -> None:
         assert status(parse_multipart, whole[:end], EDGE, LIMITS) == 400
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=300))
 def test_any_bytes_are_read_or_refused(body: bytes) -> None:
     head = part('name="a"; filename="x"', b"")[:-2]

@@ -54,7 +54,6 @@ def test_the_content_id_is_the_digest_of_lines_that_anybody_can_write() -> None:
     assert content_id([replace(ROW, label="cät\n")]) == by_hand
 
 
-@settings(deadline=None)
 @given(ROWS, st.randoms(use_true_random=False))
 def test_the_content_id_does_not_depend_on_the_order_of_rows(rows: list[Row], chance: random.Random) -> None:
     shuffled = list(rows)
@@ -79,7 +78,7 @@ def test_the_content_id_depends_on_every_column(change: dict[str, Any]) -> None:
     assert content_id([replace(ROW, **change)]) != content_id([ROW])
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(rows=ROWS)
 def test_rows_come_back_as_they_were(tmp_path_factory: pytest.TempPathFactory, rows: list[Row]) -> None:
     blobs = Blobs.open(str(tmp_path_factory.getbasetemp() / "manifests"))
@@ -158,7 +157,6 @@ def test_a_manifest_that_was_damaged_is_found_out(blobs: Blobs, data: bytes) -> 
         read_manifest(blobs, name)
 
 
-@settings(deadline=None)
 @given(ROWS)
 def test_one_row_alone_is_that_of_all_rows(rows: list[Row]) -> None:
     blobs = Blobs.open(tempfile.mkdtemp())

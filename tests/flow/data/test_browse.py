@@ -177,7 +177,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 @given(wanted=filters, size=st.integers(1, 12))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_windows_one_after_the_other_are_the_whole(shared: Album, wanted: Filter, size: int) -> None:
     whole = shared.look(wanted, limit=None)
     pieces = [shared.look(wanted, offset=start, limit=size) for start in range(0, whole.count + size, size)]
@@ -187,13 +187,13 @@ def test_windows_one_after_the_other_are_the_whole(shared: Album, wanted: Filter
 
 
 @given(wanted=filters)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_words_of_an_address_say_the_whole_filter(wanted: Filter) -> None:
     assert Filter.of(wanted.words) == wanted
 
 
 @given(wanted=filters)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_facets_are_what_that_choice_gives(shared: Album, wanted: Filter) -> None:
     from dataclasses import replace
 

@@ -9,7 +9,7 @@ import json
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pellucid.errors import SourceError
@@ -41,7 +41,6 @@ def test_csv_as_programs_write_it(delimiter: str, end: str, encoding: str) -> No
     )
 
 
-@settings(deadline=None)  # the disk and the machine are shared
 @given(st.lists(st.fixed_dictionaries({"file": CELLS, "label": CELLS}), min_size=1))
 def test_every_format_says_the_same(rows: list[dict[str, str]]) -> None:
     parquet = io.BytesIO()

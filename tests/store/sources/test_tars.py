@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pellucid.errors import ImageError, SourceError, StorageError
@@ -141,7 +141,6 @@ def test_reading_after_closing_is_an_error_and_no_other_files_bytes(
         source.items[0].read()
 
 
-@settings(deadline=None)  # the disk and the machine are shared
 @given(place=st.integers(0, 4000), noise=st.binary(min_size=1, max_size=12))
 def test_damage_is_a_clear_error_or_one_images(
     place: int, noise: bytes, tmp_path_factory: pytest.TempPathFactory

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pellucid.errors import ImageError, SourceError
@@ -132,7 +132,6 @@ def test_archives_inside_are_left_alone(make_archive: Callable[[str, Files], Pat
         assert source.warnings == ("1 file left out for a suffix that is no image's: 'cat/inner.zip'",)
 
 
-@settings(deadline=None)  # the disk and the machine are shared
 @given(cut=st.integers(4, 400))
 def test_truncated(cut: int, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.mktemp("zip") / "a.zip"
@@ -144,7 +143,6 @@ def test_truncated(cut: int, tmp_path_factory: pytest.TempPathFactory) -> None:
         pass
 
 
-@settings(deadline=None)  # the disk and the machine are shared
 @given(place=st.integers(4, 1000), noise=st.binary(min_size=1, max_size=8))
 def test_damage_is_a_clear_error_or_one_images(
     place: int, noise: bytes, tmp_path_factory: pytest.TempPathFactory
