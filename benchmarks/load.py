@@ -3,7 +3,8 @@
     python benchmarks/load.py URL PATH SECONDS CONNECTIONS FOLDER [TOKEN]
 
 Uploads the JPEGs of the folder in turn, each with a comment of its own, so that none is an image that the server has
-seen. HTTP/1.1 over bare streams, because a client library would be slower than what it measures. Prints JSON.
+seen. HTTP/1.1 over bare streams, because a client library would be slower than what it measures. Prints a line when it
+begins, and JSON when it ends, be it by SIGTERM.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import asyncio
 import itertools
 import json
 import secrets
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -74,15 +76,16 @@ class Connection:
 
 
 async def press(url: str, path: str, seconds: float, connections: int, images: list[bytes], token: str) -> Tally:
-    """Keeps every connection busy for so long."""
+    """Keeps every connection busy for so long, or until SIGTERM."""
     parts = urlsplit(url)
     host, port = str(parts.hostname), int(parts.port or 80)
     pictures, tally = itertools.cycle(images), Tally()
-    until = time.monotonic() + seconds
+    until, ended = time.monotonic() + seconds, asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
 
     async def one() -> None:
         connection = Connection(host, port, token)
-        while time.monotonic() < until:
+        while time.monotonic() < until and not ended.is_set():
             await ask(connection, path, pictures, tally)
         connection.close()
 
@@ -119,6 +122,7 @@ def main() -> None:
     """See the module."""
     url, path, seconds, connections, folder, *token = sys.argv[1:]
     images = [file.read_bytes() for file in sorted(Path(folder).rglob("*.jpg"))]
+    print("ready", flush=True)
     began = time.monotonic()
     tally = asyncio.run(press(url, path, float(seconds), int(connections), images, "".join(token)))
     found = {

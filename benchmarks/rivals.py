@@ -1,6 +1,6 @@
 """What the server is measured against, each in a process of its own: bare loops, a plain endpoint, a plain refit.
 
-python benchmarks/rivals.py bare BATCH AHEAD SECONDS FOLDER    JSON: images a second, processor ms an image
+python benchmarks/rivals.py bare BATCH AHEAD FOLDER            until SIGTERM; JSON: images, processor seconds
 python benchmarks/rivals.py endpoint PORT                      FastAPI, Pillow and onnxruntime, until it is ended
 python benchmarks/rivals.py tuned PORT                         the same, with the cheapest pixels
 python benchmarks/rivals.py refit X.npz                        JSON: seconds of a linear layer by Adam
@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import io
 import json
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -48,8 +50,13 @@ def textbook(data: bytes) -> NDArray[np.float32]:
     return np.ascontiguousarray(x.transpose(2, 0, 1).astype(np.float32))
 
 
-def bare(size: int, ahead: int, seconds: float, images: list[bytes]) -> dict[str, float]:
-    """Batches of so many through one session, so many batches being decoded meanwhile in a thread (0 for none)."""
+def bare(size: int, ahead: int, images: list[bytes]) -> dict[str, float]:
+    """Batches of so many through one session, so many batches being decoded meanwhile in a thread (0 for none).
+
+    Until SIGTERM.
+    """
+    ended = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: ended.set())
     model, pictures = session(1), cycle(images)
 
     def batch(part: list[bytes]) -> NDArray[np.float32]:
@@ -68,12 +75,13 @@ def bare(size: int, ahead: int, seconds: float, images: list[bytes]) -> dict[str
     source = batches()
     for _ in range(2):
         run(model, next(source))
-    done, cpu, began = 0, time.process_time(), time.monotonic()
-    while (spent := time.monotonic() - began) < seconds:
+    print("ready", flush=True)
+    done, cpu = 0, time.process_time()
+    while not ended.is_set():
         done += len(run(model, next(source)))
     cpu = time.process_time() - cpu
     source.close()  # type: ignore[attr-defined]  # it is a generator, whose thread has to end
-    return {"speed": done / spent, "cpu": cpu * 1000 / done}
+    return {"done": done, "cpu": cpu}
 
 
 def endpoint(port: int, prepare: Callable[[bytes], NDArray[np.float32]]) -> None:
@@ -116,9 +124,9 @@ def main() -> None:
     what, *rest = sys.argv[1:]
     found: Any
     if what == "bare":
-        size, ahead, seconds, folder = rest
+        size, ahead, folder = rest
         images = [file.read_bytes() for file in sorted(Path(folder).rglob("*.jpg"))]
-        found = bare(int(size), int(ahead), float(seconds), images)
+        found = bare(int(size), int(ahead), images)
     elif what == "refit":
         with np.load(rest[0]) as arrays:
             found = refit(arrays["X"], arrays["y"])

@@ -6,8 +6,9 @@
 LitServe and BentoML run beside them where ``PELLUCID_PEERS`` names the python of an environment that has them.
 
 `pellucid serve`, its rivals and the bare loops have the first core, one at a time; the load has the second. Uploads
-are JPEGs of 224 px, each one new to the server, which keeps image, vector and answer before it answers. Turns are
-short and alternate, so that a busy machine slows all of them; a speed is that of the best turn.
+are JPEGs of 224 px, each one new to the server, which keeps image, vector and answer before it answers. Where speeds
+are compared, turns take a quarter of a second, and a speed is that of all its turns: a machine that is now fast and now
+slow is so for everybody.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ from pellucid.flow.tokens import create_token
 from pellucid.flow.training.predict import open_predictor
 from pellucid.project import Project
 from pellucid.store.manifests import read_manifest
+from processes import Turns, Worker, check_pinned, cpu_seconds, family, on_turn, pin, rotate, tell
 
 HERE = Path(__file__).resolve().parent
 NAME, CONNECTIONS, SWAP_IMAGES = "trashnet", 16, 40
@@ -66,12 +68,32 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
+class Result:
+    """What short turns gave."""
+
+    speed: float  # images a second
+    cpu: float  # processor ms for each
+    failed: list[str]
+
+    @classmethod
+    def of(cls, turns: Turns) -> Result:
+        """Of a bare loop, which says how many it has done, or of a load."""
+        done = turns.report.get("done") or len(turns.report["milliseconds"])
+        return cls(done / turns.seconds, turns.cpu * 1000 / max(1, done), turns.report.get("failed", []))
+
+
+@dataclass(frozen=True, slots=True)
 class Served:
     """A server under way."""
 
     process: subprocess.Popen[str]
     url: str
     token: str
+
+    @property
+    def family(self) -> list[int]:
+        """The process and all that descend from it."""
+        return family(self.process.pid)
 
     def press(self, seconds: float, folder: Path, connections: int = CONNECTIONS) -> Load:
         """Load from another process on the other core."""
@@ -88,11 +110,10 @@ class Served:
         cost = cpu * 1000 / max(1, len(times))
         return Load(speed, p50, p99, len(found["failed"]), found["mixed"], found["models"], cost)
 
-    def tell(self, what: signal.Signals) -> None:
-        """A signal to the process and all that descend from it: SIGSTOP, so that it takes nothing from the others."""
-        for pid in family(self.process.pid):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, what)
+    def load(self, folder: Path) -> subprocess.Popen[str]:
+        """The same until it gets SIGTERM."""
+        words = ("load.py", self.url, "/predict", 3600, CONNECTIONS, folder, self.token)
+        return begun(words, core=1)
 
     def post(self, path: str, body: bytes, media_type: str = "application/json") -> dict[str, Any]:
         """One request of a client that does nothing else."""
@@ -102,48 +123,17 @@ class Served:
         return found
 
 
-def pin(core: int) -> None:
-    """This process runs on that core only, where the system can."""
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[core]})
-
-
-def family(pid: int) -> list[int]:
-    """The process and all that descend from it."""
-    parents = {}
-    for entry in Path("/proc").iterdir():
-        with contextlib.suppress(OSError):
-            if entry.name.isdecimal():
-                parents[int(entry.name)] = int(_stat(int(entry.name))[1])
-    found = [pid]
-    for one in found:  # grows while it is gone through
-        found += [child for child, parent in parents.items() if parent == one]
-    return found
-
-
-def check_pinned(pid: int) -> None:
-    """Raises SystemExit where a thread of the family may run on another core: onnxruntime's own pin themselves."""
-    cores = set()
-    for task in [task for one in family(pid) for task in Path(f"/proc/{one}/task").iterdir()]:
-        with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
-            cores.add(tuple(sorted(os.sched_getaffinity(int(task.name)))))
-    wanted = sorted(os.sched_getaffinity(0))[0]
-    if cores != {(wanted,)}:
-        raise SystemExit(f"process {pid} runs on the cores {sorted(cores)}; wanted is {wanted} for all its threads")
-
-
-def cpu_seconds(pid: int) -> float:
-    """Seconds of processor time that a process and its family have used."""
-    ticks = [sum(map(int, _stat(one)[11:13])) for one in family(pid)]
-    return sum(ticks) / os.sysconf("SC_CLK_TCK")
-
-
-def _stat(pid: int) -> list[str]:
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+def begun(words: Sequence[object], core: int) -> subprocess.Popen[str]:
+    """A program of this folder on that core, once it has said that it is ready."""
+    command = [sys.executable, str(HERE / str(words[0])), *map(str, words[1:])]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=lambda: pin(core))
+    assert process.stdout is not None
+    process.stdout.readline()
+    return process
 
 
 def child(words: Sequence[object], core: int) -> Any:
-    """The JSON that a program of this folder prints."""
+    """The JSON that a program of this folder prints last."""
     command = [sys.executable, str(HERE / str(words[0])), *map(str, words[1:])]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, preexec_fn=lambda: pin(core))
     return json.loads(done.stdout.splitlines()[-1])
@@ -210,19 +200,7 @@ def started(
         try:
             process.wait(30)
         except subprocess.TimeoutExpired:  # LitServe, after it had been stopped for a while
-            for pid in family(process.pid):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-
-
-@contextlib.contextmanager
-def on_turn(served: Served) -> Iterator[None]:
-    """It goes on in the block and is stopped after it: what it does by itself takes nothing from the others."""
-    served.tell(signal.SIGCONT)
-    try:
-        yield
-    finally:
-        served.tell(signal.SIGSTOP)
+            tell(family(process.pid), signal.SIGKILL)
 
 
 def until_ready(url: str) -> None:
@@ -243,78 +221,61 @@ def spent(speed: float, cpu: float) -> str:
     return f"processor {cpu:.2f} ms each, {speed * cpu / 10:.0f} % of the core"
 
 
-def speeds(project: Path, others: Mapping[str, Path], images: Path, seconds: float, rounds: int) -> Iterator[Figure]:
-    """Bare loops, plain endpoints, and the servers of the project and of others with another runtime in turn.
-
-    Even idle, half a dozen servers take some hundredths of a core, so whose turn it is not is stopped.
-    """
-    bare: dict[str, list[float]] = {name: [] for name in LOOPS}
-    cost: dict[str, list[float]] = {name: [] for name in LOOPS}
+def speeds(project: Path, others: Mapping[str, Path], images: Path, seconds: float) -> Iterator[Figure]:
+    """Bare loops, plain endpoints, and the servers of the project and of others with another runtime in turn."""
     versions = peers.versions()
     with contextlib.ExitStack() as stack:
         ours = stack.enter_context(server(project))
         contenders = {"ours": ours} | {name: stack.enter_context(endpoint(name)) for name in PLAIN}
         contenders |= {name: stack.enter_context(peer(name)) for name in versions}
         contenders |= {name: stack.enter_context(server(folder)) for name, folder in others.items()}
-        loads: dict[str, list[Load]] = {name: [] for name in contenders}
-        for served in contenders.values():
+        workers = {}
+        for name, served in contenders.items():
             served.press(1.0, images)
-            stack.callback(served.tell, signal.SIGCONT)
-            served.tell(signal.SIGSTOP)
-        for turn in range(rounds):
-            for name, (size, ahead) in LOOPS.items():
-                found = child(("rivals.py", "bare", size, ahead, seconds, images), core=0)
-                bare[name].append(found["speed"])
-                cost[name].append(found["cpu"])
-            for name, served in contenders.items():
-                with on_turn(served):
-                    served.press(0.2, images)
-                    loads[name].append(served.press(seconds, images))
-            shown = {name: f"{items[-1].speed:.0f}" for name, items in loads.items()}
-            say(f"round {turn + 1}: bare {max(items[-1] for items in bare.values()):.0f}, {shown}")
-        with on_turn(ours):
-            alone = ours.press(seconds, images, connections=1)
-    loop = max(bare, key=lambda name: max(bare[name]))
-    best = {name: max(item.speed for item in items) for name, items in loads.items()}
-    mine = max(loads["ours"], key=lambda item: item.speed)
-    cheap = min(item.cpu for item in loads["ours"])
-    least = min(map(min, cost.values()))  # not that of the fastest: who is fastest may have had more of the core
-    for name, items in bare.items():
-        yield Figure(f"bare loop, {name}", max(items), "images/s", remark=spent(max(items), min(cost[name])))
-    plain = {name: min(item.cpu for item in loads[name]) for name in PLAIN}
+            stack.callback(tell, served.family, signal.SIGCONT)
+            tell(served.family, signal.SIGSTOP)
+            workers[name] = Worker(served.process.pid, served.load(images))
+        for name, (size, ahead) in LOOPS.items():
+            loop = begun(("rivals.py", "bare", size, ahead, images), core=0)
+            tell([loop.pid], signal.SIGSTOP)
+            workers[name] = Worker(loop.pid, loop)
+        found = {name: Result.of(turns) for name, turns in rotate(workers, seconds).items()}
+        for name, item in found.items():
+            say(f"{name}: {item.speed:.1f} images/s, {item.cpu:.2f} ms, failed: {item.failed[:3]}")
+        with on_turn(ours.family):
+            mine, alone = (ours.press(seconds / 4, images, connections=number) for number in (CONNECTIONS, 1))
+    fastest = max(LOOPS, key=lambda name: found[name].speed)
+    bare, least = found[fastest].speed, min(found[name].cpu for name in LOOPS)
+    best = {name: item.speed for name, item in found.items()}
+    cost = {name: item.cpu for name, item in found.items()}
+    for name in LOOPS:
+        yield Figure(f"bare loop, {name}", best[name], "images/s", remark=spent(best[name], cost[name]))
     for name, title in PLAIN.items():
-        yield Figure(title, best[name], "images/s", remark=spent(best[name], plain[name]))
+        yield Figure(title, best[name], "images/s", remark=spent(best[name], cost[name]))
     for name, number in versions.items():
-        failed = sum(item.failed for item in loads[name])
-        remark = f"{spent(best[name], min(item.cpu for item in loads[name]))}; failed: {failed}"
+        remark = f"{spent(best[name], cost[name])}; failed: {len(found[name].failed)}"
         yield Figure(f"{peers.PEERS[name]} {number}", best[name], "images/s", remark=remark)
     absent = [peers.PEERS[name] for name in peers.PEERS if name not in versions]
     missing = f"; not measured: {', '.join(absent)}" if absent else ""
-    yield Figure("pellucid serve", best["ours"], "images/s", remark=spent(best["ours"], cheap) + missing)
-    yield Figure("... / best bare loop", best["ours"] / max(bare[loop]), at_least=0.9, remark=f"bare: {loop}")
-    yield Figure("... by processor time", least / cheap, at_least=0.9, remark="the cheapest loop's for each of ours")
-    for name, title in PLAIN.items():
-        yield Figure(f"... / {title}", best["ours"] / best[name], at_least=1.2)
-        yield Figure("... by processor time", plain[name] / cheap, at_least=1.2)
-    for name in versions:
-        yield Figure(f"... / {peers.PEERS[name]}", best["ours"] / best[name])
-        yield Figure("... by processor time", min(item.cpu for item in loads[name]) / cheap)
-    yield Figure("p50 under load", mine.p50, "ms", remark=f"{CONNECTIONS} connections; alone {alone.p50:.1f} ms")
-    yield Figure("p99 under load", mine.p99, "ms", remark=f"alone {alone.p99:.1f} ms")
-    share = 1 - least / cheap
-    yield Figure(
-        "head and bookkeeping, of a request", share, at_most=0.1, remark="processor time beyond the cheapest loop's"
-    )
-    failed = sum(item.failed for name in ("ours", *others) for item in loads[name])
-    yield Figure("failed requests", failed, at_most=0)
-    for name in others:
-        own = min(item.cpu for item in loads[name])
-        yield Figure(f"pellucid serve, {name}", best[name], "images/s", remark=spent(best[name], own))
-        yield Figure("... / best bare loop", best[name] / max(bare[loop]), at_least=0.9, remark="onnxruntime's")
-        yield Figure("... by processor time", least / own, at_least=0.9)
+    for name in ("ours", *others):
+        title = "pellucid serve" if name == "ours" else f"pellucid serve, {name}"
+        yield Figure(title, best[name], "images/s", remark=spent(best[name], cost[name]) + missing)
+        yield Figure("... / best bare loop", best[name] / bare, at_least=0.9, remark=f"bare, onnxruntime: {fastest}")
+        yield Figure("... by processor time", least / cost[name], at_least=0.9, remark="the cheapest loop's for each")
         for other, title in PLAIN.items():
             yield Figure(f"... / {title}", best[name] / best[other], at_least=1.2)
-            yield Figure("... by processor time", plain[other] / own, at_least=1.2)
+            yield Figure("... by processor time", cost[other] / cost[name], at_least=1.2)
+        if name != "ours":
+            continue
+        for other in versions:
+            yield Figure(f"... / {peers.PEERS[other]}", best[name] / best[other])
+            yield Figure("... by processor time", cost[other] / cost[name])
+        yield Figure("p50 under load", mine.p50, "ms", remark=f"{CONNECTIONS} connections; alone {alone.p50:.1f} ms")
+        yield Figure("p99 under load", mine.p99, "ms", remark=f"alone {alone.p99:.1f} ms")
+        share = 1 - least / cost[name]
+        remark = "processor time beyond the cheapest loop's"
+        yield Figure("head and bookkeeping, of a request", share, at_most=0.1, remark=remark)
+    yield Figure("failed requests", sum(len(found[name].failed) for name in ("ours", *others)), at_most=0)
 
 
 def train_others(trained: Path) -> dict[str, Path]:
@@ -385,7 +346,7 @@ def swap(folder: Path, images: Path, seconds: float) -> Iterator[Figure]:
                 for turn in range(4):
                     time.sleep(seconds / 5)
                     project.promote((second, first)[turn % 2].ref, force=True)
-                found = json.loads(load.communicate()[0])
+                found = json.loads(load.communicate()[0].splitlines()[-1])
     times = found["milliseconds"]
     models = ", ".join(f"{name} {count:,}" for name, count in sorted(found["models"].items()))
     yield Figure("four champion swaps: answers", len(times), remark=models)
@@ -408,11 +369,11 @@ def sizes(folder: Path, images: Path, seconds: float, rounds: int, many: tuple[i
     with contextlib.ExitStack() as stack:
         few, full = (stack.enter_context(server(place)) for place in (folder, big))
         for served in (few, full):
-            stack.callback(served.tell, signal.SIGCONT)
-            served.tell(signal.SIGSTOP)
+            stack.callback(tell, served.family, signal.SIGCONT)
+            tell(served.family, signal.SIGSTOP)
         for turn in range(rounds):
             for name, served in (("few", few), ("many", full))[:: 1 if turn % 2 else -1]:
-                with on_turn(served):
+                with on_turn(served.family):
                     load = served.press(seconds, images)
                     speed[name].append(load.speed)
                     cost[name].append(load.cpu)
@@ -447,7 +408,7 @@ def measure(quick: bool) -> list[Figure]:
             return Path(shutil.copytree(trained, Path(scratch) / name))
 
         return [
-            *speeds(fresh("speeds"), train_others(trained), images, seconds, rounds),
+            *speeds(fresh("speeds"), train_others(trained), images, seconds * rounds),
             *feedback(fresh("feedback"), images, 20 if quick else 200),
             *swap(fresh("swap"), images, 12 * seconds),  # between two of them a model has to be loaded
             *sizes(fresh("sizes"), images, seconds, rounds, many),
