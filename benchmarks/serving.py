@@ -203,6 +203,14 @@ def started(
             tell(family(process.pid), signal.SIGKILL)
 
 
+def stopped(stack: contextlib.ExitStack, served: Served, images: Path) -> Worker:
+    """The server, warm, stopped until its turns come or the stack ends, and the load that waits for it."""
+    served.press(1.0, images)
+    stack.callback(tell, served.family, signal.SIGCONT)
+    tell(served.family, signal.SIGSTOP)
+    return Worker(served.process.pid, served.load(images))
+
+
 def until_ready(url: str) -> None:
     """Returns once the address answers; raises SystemExit where it does not within a minute."""
     for _ in range(600):
@@ -229,12 +237,7 @@ def speeds(project: Path, others: Mapping[str, Path], images: Path, seconds: flo
         contenders = {"ours": ours} | {name: stack.enter_context(endpoint(name)) for name in PLAIN}
         contenders |= {name: stack.enter_context(peer(name)) for name in versions}
         contenders |= {name: stack.enter_context(server(folder)) for name, folder in others.items()}
-        workers = {}
-        for name, served in contenders.items():
-            served.press(1.0, images)
-            stack.callback(tell, served.family, signal.SIGCONT)
-            tell(served.family, signal.SIGSTOP)
-            workers[name] = Worker(served.process.pid, served.load(images))
+        workers = {name: stopped(stack, served, images) for name, served in contenders.items()}
         for name, (size, ahead) in LOOPS.items():
             loop = begun(("rivals.py", "bare", size, ahead, images), core=0)
             tell([loop.pid], signal.SIGSTOP)
@@ -363,28 +366,21 @@ def sizes(folder: Path, images: Path, seconds: float, rounds: int, many: tuple[i
     for place, number in ((folder, FEW), (big, many)):
         fill(place, NAME, *number)
     data = [file.read_bytes() for file in sorted(images.rglob("*.jpg"))]
-    speed: dict[str, list[float]] = {"few": [], "many": []}
     told: dict[str, list[float]] = {"few": [], "many": []}
-    cost: dict[str, list[float]] = {"few": [], "many": []}
     with contextlib.ExitStack() as stack:
-        few, full = (stack.enter_context(server(place)) for place in (folder, big))
-        for served in (few, full):
-            stack.callback(tell, served.family, signal.SIGCONT)
-            tell(served.family, signal.SIGSTOP)
+        both = {name: stack.enter_context(server(place)) for name, place in (("few", folder), ("many", big))}
+        workers = {name: stopped(stack, served, images) for name, served in both.items()}
+        found = {name: Result.of(turns) for name, turns in rotate(workers, seconds * rounds).items()}
         for turn in range(rounds):
-            for name, served in (("few", few), ("many", full))[:: 1 if turn % 2 else -1]:
+            for name, served in list(both.items())[:: 1 if turn % 2 else -1]:
                 with on_turn(served.family):
-                    load = served.press(seconds, images)
-                    speed[name].append(load.speed)
-                    cost[name].append(load.cpu)
                     told[name].append(statistics.median(confirm(served, data[turn * 20 :][:20])[1]))
-            say(f"full database, round {turn + 1}: {speed['few'][-1]:.0f} and {speed['many'][-1]:.0f} images/s")
+    few, full = found["few"], found["many"]
     shown = f"{many[0]:,} predictions, {many[1]:,} votes"
-    ratio = max(speed["many"]) / max(speed["few"])
-    yield Figure(f"/predict, {FEW[0]:,} predictions", max(speed["few"]), "images/s", remark=f"{FEW[1]} votes")
-    yield Figure("... full database", max(speed["many"]), "images/s", remark=shown)
-    yield Figure("... as fast as before", ratio, at_least=0.95)
-    yield Figure("... by processor time", min(cost["few"]) / min(cost["many"]), at_least=0.95)
+    yield Figure(f"/predict, {FEW[0]:,} predictions", few.speed, "images/s", remark=f"{FEW[1]} votes")
+    yield Figure("... full database", full.speed, "images/s", remark=shown)
+    yield Figure("... as fast as before", full.speed / few.speed, at_least=0.95)
+    yield Figure("... by processor time", few.cpu / full.cpu, at_least=0.95)
     yield Figure(f"/feedback, {FEW[0]:,} predictions, p50", min(told["few"]), "ms")
     yield Figure("... full database, p50", min(told["many"]), "ms", remark=shown)
     yield Figure("... times as long as before", min(told["many"]) / min(told["few"]), at_most=1.1)
