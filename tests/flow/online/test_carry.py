@@ -11,7 +11,7 @@ import pytest
 
 from pellucid.flow.online import carry as module
 from pellucid.flow.online.carry import carry_over
-from pellucid.flow.online.judging import Grounds, Judged, weigh
+from pellucid.flow.online.judging import Judged, judge
 from pellucid.flow.online.live import LiveModel
 from pellucid.store.ledger import entries_after
 from pellucid.store.retractions import retract
@@ -62,15 +62,15 @@ def test_who_speaks_while_all_is_judged_is_not_held_up_and_is_believed(
             (number,) = find_votes(connection, "pets", voter="ann", sample=gone)
             retract(connection, "pets", [number], actor="ann", reason="a slip")
 
-    def weigh_slowly(live: LiveModel, grounds: Grounds, **more: Any) -> Judged:
-        judged = weigh(live, grounds, **more)
+    def judge_slowly(live: LiveModel, connection: Any, names: list[str], *words: Any, **more: Any) -> Judged:
+        judged = judge(live, connection, names, *words, **more)
         if not asked:
             with ThreadPoolExecutor(1) as pool:  # with the transaction of a judge who writes it would wait for ever
                 pool.submit(speak).result(timeout=60)
-        asked.append(sorted(grounds.votes))
+        asked.append(sorted(names))
         return judged
 
-    monkeypatch.setattr(module, "weigh", weigh_slowly)
+    monkeypatch.setattr(module, "judge", judge_slowly)
     live = seen_otherwise()
     assert carry_over(live) == 3
     assert asked == [sorted((same, other, gone)), sorted((other, gone, late))]
@@ -93,11 +93,11 @@ def test_what_is_tested_on_meanwhile_is_not_learnt(
     held: list[str] = []
     monkeypatch.setattr(live, "may_learn", lambda name: name not in held)
 
-    def weigh_slowly(*words: Any, **more: Any) -> Judged:
-        judged = weigh(*words, **more)
+    def judge_slowly(*words: Any, **more: Any) -> Judged:
+        judged = judge(*words, **more)
         held.append(sample)
         return judged
 
-    monkeypatch.setattr(module, "weigh", weigh_slowly)
+    monkeypatch.setattr(module, "judge", judge_slowly)
     assert carry_over(live) == 0
     assert live.stands(sample).weight == 0

@@ -8,11 +8,9 @@ from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
-from numpy.typing import NDArray
 
-from pellucid.flow.online.belief import on_record
 from pellucid.flow.online.draft import Draft, drafting
-from pellucid.flow.online.judging import Judged, differ, find_grounds, keep_views, learn_guarded, weigh
+from pellucid.flow.online.judging import Judged, differ, judge, keep_views, learn_guarded
 from pellucid.flow.online.live import LiveModel
 from pellucid.store.ledger import Entry, entries_after
 from pellucid.store.receipts import answer_to, claim, settle
@@ -21,6 +19,7 @@ from pellucid.store.votes import newest_vote, samples_retracted, samples_said, v
 from pellucid.types import Vote
 
 _LOG = logging.getLogger(__name__)
+_REASON = "said while another model was champion"
 _SOURCE = "carry"  # of the receipts that say up to where a model's ledger follows votes and retractions
 
 
@@ -49,7 +48,7 @@ def carry_over(live: LiveModel) -> int:
             live.follow(connection)
             live.refresh(connection)
             before = _said(live, connection, behind)
-            judged = _weigh(live, connection, names, X)
+            judged = judge(live, connection, names, X, action="carry", reason=_REASON)
         with drafting(live) as draft, database.write() as connection:
             draft.hold(connection)
             done = _done(live, connection)
@@ -63,8 +62,8 @@ def carry_over(live: LiveModel) -> int:
             same = {name for name, said in _said(live, connection, behind).items() if said == before.get(name)}
             still = np.array([entry.sample in same for entry in judged.entries], np.bool_)
             entries = _learn(draft, connection, judged.only(still))
-            late = [name for name in behind if name not in same]
-            entries += _learn(draft, connection, _weigh(live, connection, *live.vectors.intact(connection, late)))
+            late = live.vectors.intact(connection, [name for name in behind if name not in same])
+            entries += _learn(draft, connection, judge(live, connection, *late, action="carry", reason=_REASON))
             lost = sorted(live.lost.intersection(behind))
             if lost:
                 upto["lost"] = lost
@@ -100,11 +99,6 @@ def _said(live: LiveModel, connection: sa.Connection, names: Sequence[str]) -> d
     """What the samples are judged by: the votes that count, and whether the model may learn them."""
     votes = votes_of(connection, live.model.name, names)
     return {name: (votes.get(name, []), live.may_learn(name)) for name in names}
-
-
-def _weigh(live: LiveModel, connection: sa.Connection, names: Sequence[str], X: NDArray[np.float32]) -> Judged:
-    grounds, rate = find_grounds(live, connection, names, X), on_record(live, connection)
-    return weigh(live, grounds, action="carry", reason="said while another model was champion", rate=rate)
 
 
 def _learn(draft: Draft, connection: sa.Connection, judged: Judged) -> list[Entry]:

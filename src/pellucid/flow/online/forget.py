@@ -232,7 +232,8 @@ class _Run:
         """The report with what the model unlearns, and how its samples stand then."""
         live = draft.live
         before = live.newest()
-        judged = judge(live, connection, samples, action="unlearn", reason=reason)
+        intact = live.vectors.intact(connection, samples)
+        judged = judge(live, connection, *intact, action="unlearn", reason=reason)
         moved = differ(live, judged)
         gone = [entry.sample for entry in moved.entries if entry.weight == 0]
         _check_rest(live, moved)

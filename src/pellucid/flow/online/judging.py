@@ -48,12 +48,20 @@ class Judged:
         return replace(self, entries=kept, X=self.X[chosen])
 
 
-def judge(live: LiveModel, connection: sa.Connection, names: Sequence[str], *, action: str, reason: str) -> Judged:
-    """Where the samples are to stand by the votes that count now, and the records of who said them.
+def judge(
+    live: LiveModel,
+    connection: sa.Connection,
+    names: Sequence[str],
+    X: NDArray[np.float32],
+    *,
+    action: str,
+    reason: str,
+) -> Judged:
+    """Where samples of these vectors, (n, d), are to stand by the votes that count now, and by who said them.
 
-    One whose image is gone is left out and stays where it is; its votes are judged once the image is back.
+    One whose image is gone has none, and stays where it is; its votes are judged once the image is back.
     """
-    grounds = find_grounds(live, connection, *live.vectors.intact(connection, names))
+    grounds = find_grounds(live, connection, names, X)
     return weigh(live, grounds, action=action, reason=reason, rate=on_record(live, connection))
 
 

@@ -48,7 +48,8 @@ def take_back(live: LiveModel, sample: str, vote: int, voter: str) -> TakenBack:
                 )
             retract(connection, dataset, [vote], actor=voter, reason="taken back by who said it")
             if live.learns:
-                moved = differ(live, judge(live, connection, [sample], action="unlearn", reason="taken back"))
+                intact = live.vectors.intact(connection, [sample])
+                moved = differ(live, judge(live, connection, *intact, action="unlearn", reason="taken back"))
                 draft.learn(moved.entries, live.view(moved.X))
                 draft.record(connection, moved.entries)
         return TakenBack(vote, sample, said.label, live.stands(sample).credit, draft.ledger)
