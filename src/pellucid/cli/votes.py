@@ -13,7 +13,8 @@ from pellucid.cli.output import one_line, print_json, print_table, put
 from pellucid.errors import UsageError
 
 if TYPE_CHECKING:
-    from pellucid.flow.online.forget import Forgotten, Shift
+    from pellucid.flow.online.effect import Shift
+    from pellucid.flow.online.forget import Forgotten
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 

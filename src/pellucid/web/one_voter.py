@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from nicegui import ui
 
 from pellucid.errors import PellucidError
-from pellucid.flow.online.forget import Forgotten, Shift, forget
+from pellucid.flow.online.effect import Shift
+from pellucid.flow.online.forget import Forgotten, forget
 from pellucid.flow.online.voters import Voter
 from pellucid.flow.online.votes import CastVote, newest_votes
 from pellucid.types import Right

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pellucid.flow.online import ahead
 from pellucid.flow.online import carry as module
 from pellucid.flow.online.carry import carry_over
 from pellucid.flow.online.judging import Judged, judge
@@ -70,7 +71,8 @@ def test_who_speaks_while_all_is_judged_is_not_held_up_and_is_believed(
         asked.append(sorted(names))
         return judged
 
-    monkeypatch.setattr(module, "judge", judge_slowly)
+    for place in (ahead, module):
+        monkeypatch.setattr(place, "judge", judge_slowly)
     live = seen_otherwise()
     assert carry_over(live) == 3
     assert asked == [sorted((same, other, gone)), sorted((other, gone, late))]
@@ -98,6 +100,7 @@ def test_what_is_tested_on_meanwhile_is_not_learnt(
         held.append(sample)
         return judged
 
-    monkeypatch.setattr(module, "judge", judge_slowly)
+    for place in (ahead, module):
+        monkeypatch.setattr(place, "judge", judge_slowly)
     assert carry_over(live) == 0
     assert live.stands(sample).weight == 0

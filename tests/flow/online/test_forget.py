@@ -12,9 +12,12 @@ import pytest
 from pellucid import Project
 from pellucid.errors import DataError, NotFoundError, UsageError
 from pellucid.flow.data.version import commit_votes, rules_of
-from pellucid.flow.online import draft
+from pellucid.flow.online import ahead, draft
 from pellucid.flow.online import forget as module
+from pellucid.flow.online.effect import find_yardstick
 from pellucid.flow.online.forget import forget
+from pellucid.flow.online.judging import judge
+from pellucid.flow.online.live import LiveModel
 from pellucid.flow.online.place import NOWHERE
 from pellucid.flow.online.reaudit import reaudit
 from pellucid.store.votes import find_votes, newest_vote
@@ -271,7 +274,7 @@ def test_a_dry_run_keeps_nobody_from_voting(pets: Pets, monkeypatch: pytest.Monk
     """Neither the database nor the live model is held while it computes, and it sees neither what comes meanwhile."""
     one, two = pets.show("cat", 0, 1)
     pets.say(one, "dog", role=Role.GROUND_TRUTH)
-    stands, real = dict(pets.live.learnt()), module._on_test
+    stands, real = dict(pets.live.learnt()), find_yardstick
     heard: list[float] = []
 
     def vote_meanwhile(*words: Any) -> Any:
@@ -280,9 +283,44 @@ def test_a_dry_run_keeps_nobody_from_voting(pets: Pets, monkeypatch: pytest.Monk
         return real(*words)
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "_on_test", vote_meanwhile)
+        patch.setattr(module, "find_yardstick", vote_meanwhile)
         report = module.forget(pets.project.workspace, "pets", voter="ann", dry_run=True, live=pets.live)
     assert heard == [1.0]
     assert (report.votes, report.unlearnt, report.dry_run) == (1, 1, True)
     assert dict(pets.live.learnt()) == stands | {two: pets.live.stands(two)}
     assert dict(pets.again().learnt()) == dict(pets.live.learnt())
+
+
+def test_who_speaks_while_all_is_judged_is_not_held_up_and_is_believed(
+    pets: Pets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a sample that was judged already, of another one, and by the voter who is taken back."""
+    same, other, more, late = pets.show("cat", *range(4))
+    for sample in (same, other):
+        pets.say(sample, "dog", voter="ann", role=Role.GROUND_TRUTH)
+    asked: list[list[str]] = []
+
+    def speak() -> None:
+        pets.say(other, "cat", voter="bob", role=Role.GROUND_TRUTH)
+        pets.say(late, "cat", voter="bob", role=Role.GROUND_TRUTH)
+        pets.say(more, "dog", voter="ann", role=Role.GROUND_TRUTH)
+
+    def judge_slowly(live: LiveModel, connection: Any, names: list[str], *words: Any, **options: Any) -> Any:
+        asked.append(sorted(names))
+        judged = real(live, connection, names, *words, **options)
+        if len(asked) == 1:
+            with ThreadPoolExecutor(1) as pool:  # with the transaction of a judge who writes it would wait for ever
+                pool.submit(speak).result(timeout=60)
+        return judged
+
+    real = judge
+    for place in (ahead, module):
+        monkeypatch.setattr(place, "judge", judge_slowly)
+    done = forget(pets.project.workspace, "pets", voter="ann", live=pets.live)
+    assert asked == [sorted((same, other)), sorted((other, more))]
+    assert (done.votes, done.samples, done.unlearnt, done.changed) == (3, 3, 2, 1)
+    stands = {name: pets.live.label_at(pets.live.stands(name)) for name in (same, other, more, late)}
+    assert stands == {same: None, other: "cat", more: None, late: "cat"}
+    np.testing.assert_allclose(pets.weights(), refit(pets.live), atol=1e-8)
+    assert dict(pets.again().learnt()) == dict(pets.live.learnt())
+    assert votes_on(pets.project, more) == 0

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import sqlalchemy as sa
 
+from pellucid.flow.online.ahead import judge_ahead
 from pellucid.flow.online.draft import Draft, drafting
 from pellucid.flow.online.judging import Judged, differ, judge, keep_views, learn_guarded
 from pellucid.flow.online.live import LiveModel
 from pellucid.store.ledger import Entry, entries_after
 from pellucid.store.receipts import answer_to, claim, settle
 from pellucid.store.retractions import newest_retraction
-from pellucid.store.votes import newest_vote, samples_retracted, samples_said, votes_of
-from pellucid.types import Vote
+from pellucid.store.votes import newest_vote, samples_retracted, samples_said
 
 _LOG = logging.getLogger(__name__)
 _REASON = "said while another model was champion"
@@ -47,8 +46,7 @@ def carry_over(live: LiveModel) -> int:
         with database.read() as connection:
             live.follow(connection)
             live.refresh(connection)
-            before = _said(live, connection, behind)
-            judged = judge(live, connection, names, X, action="carry", reason=_REASON)
+            ahead = judge_ahead(live, connection, behind, (names, X), action="carry", reason=_REASON)
         with drafting(live) as draft, database.write() as connection:
             draft.hold(connection)
             done = _done(live, connection)
@@ -59,11 +57,10 @@ def carry_over(live: LiveModel) -> int:
             if not done.get("lost") and upto == done:
                 return 0
             behind = _behind(live, connection, done)
-            same = {name for name, said in _said(live, connection, behind).items() if said == before.get(name)}
-            still = np.array([entry.sample in same for entry in judged.entries], np.bool_)
-            entries = _learn(draft, connection, judged.only(still))
-            late = live.vectors.intact(connection, [name for name in behind if name not in same])
-            entries += _learn(draft, connection, judge(live, connection, *late, action="carry", reason=_REASON))
+            still, late = ahead.split(live, connection, behind)
+            entries = _learn(draft, connection, still)
+            vectors = live.vectors.intact(connection, late)
+            entries += _learn(draft, connection, judge(live, connection, *vectors, action="carry", reason=_REASON))
             lost = sorted(live.lost.intersection(behind))
             if lost:
                 upto["lost"] = lost
@@ -93,12 +90,6 @@ def _behind(live: LiveModel, connection: sa.Connection, done: Mapping[str, Any])
     behind = {name for name, newest in said.items() if newest > heard.get(name, 0)}
     behind.update(samples_retracted(connection, dataset, int(done["retraction"])), done.get("lost", []))
     return sorted(behind)
-
-
-def _said(live: LiveModel, connection: sa.Connection, names: Sequence[str]) -> dict[str, tuple[list[Vote], bool]]:
-    """What the samples are judged by: the votes that count, and whether the model may learn them."""
-    votes = votes_of(connection, live.model.name, names)
-    return {name: (votes.get(name, []), live.may_learn(name)) for name in names}
 
 
 def _learn(draft: Draft, connection: sa.Connection, judged: Judged) -> list[Entry]:

@@ -7,39 +7,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
-import numpy as np
 import sqlalchemy as sa
-from numpy.typing import NDArray
 
 from pellucid.errors import ConcurrencyError, DataError, NotFoundError, UsageError
-from pellucid.evaluate.compare import Comparison, compare
-from pellucid.flow.data.embed import embed_intact
 from pellucid.flow.environment import current_user
-from pellucid.flow.online.answerer import Answerer, Views
+from pellucid.flow.online.ahead import Ahead, judge_ahead
 from pellucid.flow.online.draft import Draft, drafting
+from pellucid.flow.online.effect import Effect, Shift, Yardstick, find_yardstick
 from pellucid.flow.online.judging import Judged, differ, judge
 from pellucid.flow.online.live import LiveModel
 from pellucid.flow.workspace import Progress, Workspace, no_progress
 from pellucid.store.aliases import CHAMPION, alias_state
 from pellucid.store.datasets import get_version
+from pellucid.store.ledger import Entry
 from pellucid.store.models import get_model
-from pellucid.store.predictions import newest_answered
 from pellucid.store.retractions import retract
 from pellucid.store.votes import find_votes, look_past
-from pellucid.types import KEEPER, Role, Split, Status, Vote
+from pellucid.types import KEEPER, Role, Vote
 
-ANSWERS = 1000  # newest answers that are given again, to see how many change
 _DIGITS = 4  # of an id that a person has to type at least
-
-
-@dataclass(frozen=True, slots=True)
-class Shift:
-    """How accurate a model is on the same images before and after."""
-
-    n: int  # images
-    before: float  # accuracy, 0..1
-    after: float
-    comparison: Comparison  # after against before, image by image
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +115,15 @@ class _Named:
     since: datetime | None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Plan:
+    """What was worked out before anybody has to wait."""
+
+    live: LiveModel  # a copy of the champion
+    ahead: Ahead
+    yardstick: Yardstick
+
+
 class _Run:
     """One retraction, from the votes to the report."""
 
@@ -139,24 +134,23 @@ class _Run:
         self._named = named
 
     def look(self) -> Forgotten:
-        """What `run` would report. It reads one state of the database and unlearns in a copy: nobody waits for it."""
-        live = self._live
-        with self._workspace.database.read() as connection:
-            found, samples = self._find(connection)
-            report = self._report(found, samples, None)
-            if live is not None:
-                self._check_champion(connection, live)
-            if live is not None and live.learns:
-                with live.lock:
-                    live.follow(connection)
-                    live.refresh(connection)
-                    draft = Draft(live.fork())
-                look_past(connection, self._dataset, **asdict(self._named))
-                report, _ = self._unlearn(connection, draft, samples, "", report)
+        """What `run` would report: it unlearns in a copy."""
+        found, samples, plan = self._prepare("")
+        report = self._report(found, samples, None)
+        if plan is not None:
+            draft = Draft(plan.live)
+            before = draft.live.newest()
+            report = self._told(report, draft.live, samples, _unlearn(draft, plan.ahead.judged))
+            report = _compared(report, plan.yardstick.compare(before, draft.live.newest()))
         return replace(report, dry_run=True)
 
     def run(self, *, reason: str, actor: str) -> Forgotten:
-        """The report; everything is kept, or nothing."""
+        """The report; everything is kept, or nothing.
+
+        Judging takes the longer the more was said. It is done before the transaction that holds up everybody else, in
+        which only those samples are judged again of which somebody spoke meanwhile.
+        """
+        *_, plan = self._prepare(reason)
         with (
             contextlib.nullcontext() if self._live is None else drafting(self._live) as draft,
             self._workspace.database.write() as connection,
@@ -167,11 +161,40 @@ class _Run:
             found, samples = self._find(connection)
             number = retract(connection, self._dataset, list(found), actor=actor, reason=reason)
             report = self._report(found, samples, number)
-            if draft is not None and draft.live.learns:
-                report, moved = self._unlearn(connection, draft, samples, reason, report)
-                draft.record(connection, moved.entries)
-                report = replace(report, ledger=draft.ledger)
-        return report
+            if draft is not None and plan is not None:
+                live = draft.live
+                before = live.newest()
+                still, late = plan.ahead.split(live, connection, samples)
+                entries = _unlearn(draft, still)
+                vectors = live.vectors.intact(connection, late)
+                entries += _unlearn(draft, judge(live, connection, *vectors, action="unlearn", reason=reason))
+                draft.record(connection, entries)
+                report = replace(self._told(report, live, samples, entries), ledger=draft.ledger)
+                after = live.newest()
+        return report if plan is None else _compared(report, plan.yardstick.compare(before, after))
+
+    def _prepare(self, reason: str) -> tuple[dict[int, Vote], list[str], _Plan | None]:
+        """The votes, the samples that they are on, and what is to be done; nobody waits for it meanwhile.
+
+        There is nothing to be done where no champion learns online.
+        """
+        live = self._live
+        with self._workspace.database.read() as connection:
+            found, samples = self._find(connection)
+            if live is None:
+                return found, samples, None
+            self._check_champion(connection, live)
+            if not live.learns:
+                return found, samples, None
+            with live.lock:
+                live.follow(connection)
+                live.refresh(connection)
+                fork = live.fork()
+            yardstick = find_yardstick(self._workspace, connection, fork)
+            vectors = fork.vectors.intact(connection, samples)
+            look_past(connection, self._dataset, **asdict(self._named))
+            ahead = judge_ahead(fork, connection, samples, vectors, action="unlearn", reason=reason)
+        return found, samples, _Plan(fork, ahead, yardstick)
 
     def _check_champion(self, connection: sa.Connection, live: LiveModel) -> None:
         if alias_state(connection, self._dataset, CHAMPION).version != live.model.version:
@@ -221,39 +244,33 @@ class _Run:
             return f"the head of {self._live.model.ref} cannot unlearn single images; the next retraining follows"
         return ""
 
-    def _unlearn(
-        self,
-        connection: sa.Connection,
-        draft: Draft,
-        samples: Sequence[str],
-        reason: str,
-        report: Forgotten,
-    ) -> tuple[Forgotten, Judged]:
-        """The report with what the model unlearns, and how its samples stand then."""
-        live = draft.live
-        before = live.newest()
-        intact = live.vectors.intact(connection, samples)
-        judged = judge(live, connection, *intact, action="unlearn", reason=reason)
-        moved = differ(live, judged)
-        gone = [entry.sample for entry in moved.entries if entry.weight == 0]
-        _check_rest(live, moved)
-        draft.learn(moved.entries, live.view(moved.X))
-        after = live.newest()
-        asked, views = live.look_up_intact(connection, newest_answered(connection, live.model, ANSWERS))
-        again = [answerer.probabilities_of(views) for answerer in (before, after)] if asked else []
-        changed = int((again[0].argmax(axis=1) != again[1].argmax(axis=1)).sum()) if asked else 0
-        report = replace(
+    def _told(self, report: Forgotten, live: LiveModel, samples: Sequence[str], entries: Sequence[Entry]) -> Forgotten:
+        """The report with what the model has unlearnt."""
+        gone = sum(entry.weight == 0 for entry in entries)
+        return replace(
             report,
-            unlearnt=len(gone),
-            changed=len(moved.entries) - len(gone),
+            unlearnt=gone,
+            changed=len(entries) - gone,
             note=_note_lost(live, [name for name in samples if name in live.lost]),
-            guard=_on_guard(live, before, after),
-            test=_on_test(self._workspace, live, before, after),
-            answers=len(asked),
-            answers_changed=changed,
-            ledger=live.ledger,
         )
-        return report, moved
+
+
+def _unlearn(draft: Draft, judged: Judged) -> list[Entry]:
+    """The samples stand where they were judged to; returns what the ledger is to be told of them."""
+    moved = differ(draft.live, judged)
+    _check_rest(draft.live, moved)
+    draft.learn(moved.entries, draft.live.view(moved.X))
+    return list(moved.entries)
+
+
+def _compared(report: Forgotten, effect: Effect) -> Forgotten:
+    return replace(
+        report,
+        guard=effect.guard,
+        test=effect.test,
+        answers=effect.answers,
+        answers_changed=effect.answers_changed,
+    )
 
 
 def _note_lost(live: LiveModel, lost: Sequence[str]) -> str:
@@ -278,43 +295,3 @@ def _check_rest(live: LiveModel, moved: Judged) -> None:
             f"{live.model.ref} would be left with {len(places)} images of {n_classes} classes, and needs two; name "
             "fewer votes, or promote a model that does not rest on these first"
         )
-
-
-def _on_guard(live: LiveModel, before: Answerer, after: Answerer) -> Shift | None:
-    if live.guard is None:
-        return None
-    return _shift(live.guard.y, before, after, Views(np.empty((len(live.guard.y), 0), np.float32), live.guard.rows))
-
-
-def _on_test(workspace: Workspace, live: LiveModel, before: Answerer, after: Answerer) -> Shift | None:
-    """On test images that were labelled by people, and that the model has not learnt before they became test images."""
-    rows = [
-        row
-        for row in live.rows.values()
-        if row.split is Split.TEST
-        and row.status is Status.OK
-        and row.label in live.classes
-        and live.stands(row.sample).weight == 0
-    ]
-    vectors = embed_intact(workspace, live.predictor.extractor, [row.sample for row in rows])
-    rows = [row for row in rows if row.sample in vectors]
-    if not rows:
-        return None
-    X = np.stack([vectors[row.sample] for row in rows])
-    y = np.array([live.classes.index(str(row.label)) for row in rows], np.intp)
-    groups = [row.group for row in rows]
-    return _shift(y, before, after, Views(X, live.online.lift(X)), groups if len(set(groups)) < len(groups) else None)
-
-
-def _shift(
-    y: NDArray[np.intp], before: Answerer, after: Answerer, views: Views, groups: Sequence[str] | None = None
-) -> Shift:
-    shares = [answerer.probabilities_of(views) for answerer in (before, after)]
-    K = max(len(after.classes), len(before.classes))
-    first, second = (np.pad(found, ((0, 0), (0, K - found.shape[1]))) for found in shares)
-    comparison = compare(y, second, first, names=("after", "before"), groups=groups)
-    return Shift(len(y), _accuracy(first, y), _accuracy(second, y), comparison)
-
-
-def _accuracy(shares: NDArray[np.float64], y: NDArray[np.intp]) -> float:
-    return float((shares.argmax(axis=1) == y).mean())
