@@ -23,6 +23,7 @@ from typing import Any
 import hypothesis
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from pellucid import Project
@@ -30,6 +31,7 @@ from pellucid import Project
 Picture = Callable[..., bytes]
 WriteFolders = Callable[..., Path]
 MakeProject = Callable[..., Project]
+MakeOnnx = Callable[..., Path]
 
 SOAK = "soak"
 PATIENCE = 90.0  # seconds; a machine may be busy
@@ -154,6 +156,53 @@ def trained_folder(tmp_path_factory: pytest.TempPathFactory, class_folders: Writ
         made.ingest(source, "pets", test_fraction=0.25)
         made.train("pets")
     return root / "project"
+
+
+@pytest.fixture
+def make_onnx(tmp_path: Path) -> MakeOnnx:
+    """make_onnx(name, ...): a network that gives the mean of each channel, times its weights (3, dim)."""
+
+    def made(
+        name: str = "mean.onnx",
+        *,
+        weights: NDArray[np.float32] | None = None,
+        shape: tuple[str | int, ...] = ("n", 3, 8, 8),
+        type_: int = 1,  # float32
+        rank4: bool = False,
+        unpooled: bool = False,
+        outputs: int = 1,
+    ) -> Path:
+        import onnx
+        from onnx import TensorProto, helper, numpy_helper
+
+        matrix = np.eye(3, dtype=np.float32) if weights is None else weights
+        last = "pooled" if rank4 else "features"
+        nodes = [helper.make_node("Cast", ["anything"], ["cast"], to=TensorProto.FLOAT)]
+        if unpooled:
+            nodes.append(helper.make_node("Identity", ["cast"], ["features"]))
+        elif rank4:
+            nodes.append(helper.make_node("GlobalAveragePool", ["cast"], ["features"]))
+        else:
+            nodes.append(helper.make_node("GlobalAveragePool", ["cast"], ["pooled"]))
+            nodes.append(helper.make_node("Flatten", ["pooled"], ["flat"], axis=1))
+            nodes.append(helper.make_node("MatMul", ["flat", "W"], [last]))
+        outs = [helper.make_tensor_value_info("features", TensorProto.FLOAT, None)]
+        if outputs == 2:
+            nodes.append(helper.make_node("Identity", ["features"], ["second"]))
+            outs.append(helper.make_tensor_value_info("second", TensorProto.FLOAT, None))
+        graph = helper.make_graph(
+            nodes,
+            "mean",
+            [helper.make_tensor_value_info("anything", type_, shape)],
+            outs,
+            [numpy_helper.from_array(matrix, "W")],
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+        path = tmp_path / name
+        onnx.save(model, str(path))
+        return path
+
+    return made
 
 
 @pytest.fixture(scope="session")

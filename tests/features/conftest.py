@@ -8,10 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import pytest
-from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 Encode = Callable[..., bytes]
@@ -35,50 +32,6 @@ def encode() -> Encode:
         return buffer.getvalue()
 
     return encoded
-
-
-@pytest.fixture
-def make_onnx(tmp_path: Path) -> MakeOnnx:
-    """make_onnx(name, ...): a network that gives the mean of each channel, times its weights (3, dim)."""
-
-    def made(
-        name: str = "mean.onnx",
-        *,
-        weights: NDArray[np.float32] | None = None,
-        shape: tuple[str | int, ...] = ("n", 3, 8, 8),
-        type_: int = TensorProto.FLOAT,
-        rank4: bool = False,
-        unpooled: bool = False,
-        outputs: int = 1,
-    ) -> Path:
-        matrix = np.eye(3, dtype=np.float32) if weights is None else weights
-        last = "pooled" if rank4 else "features"
-        nodes = [helper.make_node("Cast", ["anything"], ["cast"], to=TensorProto.FLOAT)]
-        if unpooled:
-            nodes.append(helper.make_node("Identity", ["cast"], ["features"]))
-        elif rank4:
-            nodes.append(helper.make_node("GlobalAveragePool", ["cast"], ["features"]))
-        else:
-            nodes.append(helper.make_node("GlobalAveragePool", ["cast"], ["pooled"]))
-            nodes.append(helper.make_node("Flatten", ["pooled"], ["flat"], axis=1))
-            nodes.append(helper.make_node("MatMul", ["flat", "W"], [last]))
-        outs = [helper.make_tensor_value_info("features", TensorProto.FLOAT, None)]
-        if outputs == 2:
-            nodes.append(helper.make_node("Identity", ["features"], ["second"]))
-            outs.append(helper.make_tensor_value_info("second", TensorProto.FLOAT, None))
-        graph = helper.make_graph(
-            nodes,
-            "mean",
-            [helper.make_tensor_value_info("anything", type_, shape)],
-            outs,
-            [numpy_helper.from_array(matrix, "W")],
-        )
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-        path = tmp_path / name
-        onnx.save(model, str(path))
-        return path
-
-    return made
 
 
 @pytest.fixture(scope="session")

@@ -55,6 +55,17 @@ def test_a_third_of_the_digits_broken_is_found_and_mended(
 
 
 @pytest.mark.parametrize("kind", ["symmetric", "pair"])
+def test_it_judges_by_the_look_that_tells_the_labels_best_and_says_which(f1: Callable[..., float], kind: str) -> None:
+    X, y = blobs()
+    noise = inject_labels(y, kind, 0.3, 0)
+    blind = np.random.default_rng(1).normal(size=X.shape)
+    found, alone = audit(blind, noise.labels, looks=[X]), audit(X, noise.labels)
+    assert (found.look, alone.look, audit(X, noise.labels, looks=[blind]).look) == (1, 0, 0)
+    np.testing.assert_array_equal(found.trust, alone.trust)
+    assert f1(found.suspect, noise.changed) > 0.9 > f1(audit(blind, noise.labels).suspect, noise.changed)
+
+
+@pytest.mark.parametrize("kind", ["symmetric", "pair"])
 def test_learning_the_corrected_labels_finds_more(
     monkeypatch: pytest.MonkeyPatch, f1: Callable[..., float], kind: str
 ) -> None:
@@ -231,6 +242,8 @@ def test_odd_data_give_finite_answers(X: Any, y: Any) -> None:
         ({"voter": ["ann"]}, "voter has 1"),
         ({"trusted": [1, 0]}, "boolean"),
         ({"trusted": [True]}, "boolean"),
+        ({"looks": [[[0.0]]]}, "look 1 has 1 rows and X has 2"),
+        ({"looks": [[[0.0], [np.nan]]]}, "NaN"),
     ],
 )
 def test_what_cannot_be_audited(arguments: dict[str, Any], says: str) -> None:

@@ -142,11 +142,23 @@ def test_the_lift_is_taken_only_where_it_helps() -> None:
     angle = rng.uniform(0, 2 * np.pi, 200)
     X = np.stack([np.cos(angle), np.sin(angle)], axis=1)
     crossed = (np.cos(angle) * np.sin(angle) > 0).astype(int)  # no line through the plane tells these apart
-    machine, scores = held_out(X, np.ones(200), None, np.eye(2)[crossed])
+    machine, scores, look = held_out([X], np.ones(200), None, np.eye(2)[crossed])
+    assert look == 0
     assert machine.X.shape == (200, LIFTED)
     assert (scores.argmax(axis=1) == crossed).mean() > 0.95
     wide = rng.normal(size=(60, 257))
-    assert held_out(wide, np.ones(60), None, np.eye(2)[rng.integers(0, 2, 60)])[0].X is wide
+    assert held_out([wide], np.ones(60), None, np.eye(2)[rng.integers(0, 2, 60)])[0].X is wide
+
+
+def test_of_several_looks_the_one_that_tells_most_is_taken() -> None:
+    rng = np.random.default_rng(0)
+    targets = np.eye(2)[rng.integers(0, 2, 80)]
+    blind, seeing = rng.normal(size=(80, 300)), targets @ rng.normal(size=(2, 300)) + rng.normal(size=(80, 300))
+    alone = HeldOut(seeing, np.ones(80)).scores(targets)[0]
+    for looks, place in (([blind, seeing], 1), ([seeing, blind], 0), ([blind, blind[:, :2], seeing], 2)):
+        machine, scores, look = held_out(looks, np.ones(80), None, targets)
+        assert (machine.X is seeing, look) == (True, place)
+        np.testing.assert_array_equal(scores, alone)
 
 
 def test_the_lift_is_always_the_same_and_does_not_see_the_length_of_a_row() -> None:

@@ -38,6 +38,23 @@ def test_rows_stand_where_the_days_put_them() -> None:
     assert (problem.tuesday.groups == groups[days.tuesday_train]).all()
 
 
+def test_what_audits_may_see_beside_stands_there_too() -> None:
+    X = np.arange(40, dtype=np.float32)[:, None]
+    y, groups = np.arange(40) % 2, np.arange(40)
+    days = draw_days(y, groups, 5)
+    seen = np.hstack([X, X])
+    problem, key = set_problem(
+        X, X[days.tuesday] + 100, y, groups, days,
+        noise="symmetric", rate=0, seed=5, wide=(seen + 1000, seen[days.tuesday] + 2000),
+    )  # fmt: skip
+    for part, less in ((problem.monday, 1000), (key.monday, 1000), (problem.tuesday, 1900), (key.tuesday, 1900)):
+        assert part.wide is not None
+        np.testing.assert_array_equal(part.wide - less, np.hstack([part.X, part.X]))
+    some = problem.tuesday.take(np.array([3, 1]))
+    assert some.wide is not None
+    np.testing.assert_array_equal(some.wide - 1900, np.hstack([some.X, some.X]))
+
+
 def test_the_noise_is_drawn_once_by_the_seed(make_problem: MakeProblem) -> None:
     (first, _), (again, _), (other, _) = (make_problem(seed=seed) for seed in (1, 1, 2))
     assert (first.tuesday.y == again.tuesday.y).all()

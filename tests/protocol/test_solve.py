@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from pellucid.errors import DataError, UsageError
 from pellucid.heads.head import Head
@@ -15,6 +16,7 @@ from pellucid.protocol.desk import Desk
 from pellucid.protocol.doubts import DOUBTS, margin
 from pellucid.protocol.method import Method
 from pellucid.protocol.methods import METHODS, find_method, missing_library
+from pellucid.protocol.problem import Part
 from pellucid.protocol.score import score
 from pellucid.protocol.solve import Solver
 
@@ -52,6 +54,24 @@ def test_who_does_not_see_the_truth_does_not_depend_on_it(make_problem: MakeProb
     honest = Solver(problem, key.truth).solve(METHODS[name]).predict_proba(key.monday.X)
     misled = Solver(problem, np.roll(key.truth, 1)).solve(METHODS[name]).predict_proba(key.monday.X)
     np.testing.assert_array_equal(honest, misled)
+
+
+@pytest.mark.parametrize(("wide", "plain"), [("pellucid", "pellucid-plain"), ("cleanlab-wide", "cleanlab")])
+def test_who_sees_more_doubts_better(make_problem: MakeProblem, wide: str, plain: str) -> None:
+    """Where the features that are learnt tell next to nothing, and what may be seen beside them does."""
+    problem, key = make_problem()
+    rng = np.random.default_rng(0)
+
+    def blind(part: Part) -> Part:
+        return replace(part, X=rng.normal(size=(len(part.y), 8)).astype(np.float32), wide=part.X)
+
+    problem = replace(problem, monday=blind(problem.monday), tuesday=blind(problem.tuesday))
+    solver, wrong = Solver(problem, key.truth), key.wrong(problem)
+    assert (METHODS[wide].sees_wide, METHODS[plain].sees_wide) == (True, False)
+    for name, low, high in ((wide, 0.85, 1.0), (plain, 0.3, 0.7)):
+        suspicion = solver.solve(METHODS[name]).suspicion
+        assert suspicion is not None
+        assert low < roc_auc_score(wrong, suspicion) <= high
 
 
 def test_the_plain_rows_are_their_head_on_the_right_rows(make_problem: MakeProblem) -> None:

@@ -14,7 +14,8 @@ from playwright.sync_api import expect
 
 from pellucid import Project
 from pellucid.evaluate.compare import compare
-from pellucid.flow.online.forget import Forgotten, Shift
+from pellucid.flow.online.effect import Shift
+from pellucid.flow.online.forget import Forgotten
 from pellucid.store.acts import newest_acts
 from pellucid.store.schema import retraction
 from pellucid.store.votes import add_vote

@@ -32,6 +32,13 @@ def clean(
     context: typer.Context,
     dataset: DatasetArgument,
     extractor: ExtractorOption = None,
+    look: Annotated[
+        str,
+        typer.Option(
+            help="wide: see pictures turned, and by hand-made features too, where that tells labels better; four times "
+            "the work the first time. plain: by the extractor alone."
+        ),
+    ] = "wide",
     action: Annotated[
         str,
         typer.Option(help="What becomes of suspects: relabel, weigh or drop. Others count by their trust."),
@@ -59,7 +66,13 @@ def clean(
         check_target(export)  # before a version is made, not after
     with open_project(context) as project:
         report = project.clean(
-            dataset, extractor=extractor, action=action, rule=rule, include_test=include_test, dry_run=dry_run
+            dataset,
+            extractor=extractor,
+            look=look,
+            action=action,
+            rule=rule,
+            include_test=include_test,
+            dry_run=dry_run,
         )
         if not json:  # said before the page is drawn: whatever becomes of that, the version is made
             _print_report(report)
@@ -85,7 +98,7 @@ def _print_report(report: CleanReport) -> None:
         made = f"{report.audited} is cleaned already" if changed else f"nothing to change in {report.audited}"
     put(f"{made}: {len(report.suspects)} of {report.images} labels are suspected")
     put(f"  wrong       about {report.noise_rate:.1%} of the labels")
-    put(f"  seen by     {report.extractor}")
+    put(f"  seen by     {report.extractor}{' and a wide look' if report.look == 'wide' else ''}")
     put(f"  rule        {report.rule_used}: {report.why}")
     fates = ", ".join(f"{count} {fate}" for fate, count in report.fates.items() if count)
     put(f"  changes     {fates or 'none'}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +54,7 @@ class Audit:
     rule_used: str  # the rule that judged, never "auto"
     why: str  # why that rule, in a sentence
     credence: NDArray[np.float64]  # (n,) 0..1, how far doubts of the label are to be acted on; see `believe`
+    look: int = 0  # through which features it judged: 0 for X, else the number of the look, from 1
 
     def to_frame(self) -> pd.DataFrame:
         """One line for each row: given, suggested, suspect, trust, margin."""
@@ -70,6 +72,7 @@ def audit(
     groups: ArrayLike | None = None,
     voter: ArrayLike | None = None,
     trusted: ArrayLike | None = None,
+    looks: Sequence[ArrayLike] = (),
     rule: str = "auto",
 ) -> Audit:
     """Audit labels ``y`` (n,) by features ``X`` (n, d), by what ridge learns from all the other rows.
@@ -84,7 +87,9 @@ def audit(
     near-copies would vouch for each other, and they weigh as much together as they differ: copies of one picture count
     once, as do their labels. ``voter`` (n,) says who gave each label: the voter's record becomes
     the prior of the voter's votes. ``trusted`` (n,) is True where the label is known to be right: it is never
-    suspected, and anchors the rest. The rules are those of ``pellucid.noise.rules.RULES``.
+    suspected, and anchors the rest. ``looks`` are other features of the same rows, each (n, d): the audit judges by
+    those, of ``X`` and them, from which the labels are best foretold. The rules are those of
+    ``pellucid.noise.rules.RULES``.
 
     A class that fewer than two other rows (or groups) have is unknown to the rest: its labels are given the
     trust of the average label and are not suspected. The outcome does not depend on the order of rows, up to
@@ -103,6 +108,10 @@ def audit(
     """
     features = check_features(X)
     n = len(features)
+    seen = [features, *(check_features(look) for look in looks)]
+    for number, look in enumerate(seen):
+        if len(look) != n:
+            raise DataError(f"look {number} has {len(look)} rows and X has {n}; give one for each row of X")
     labels = check_labels(y)
     if len(labels.index) != n:
         raise DataError(f"there are {len(labels.index)} labels for {n} rows of features; give one for each")
@@ -116,7 +125,7 @@ def audit(
         weight = weight * once(features, codes)
     voters = None if voter is None else check_codes(voter, n, "voter")
     targets = np.eye(K)[labels.index]
-    machine, scores = held_out(features, weight, codes, targets)
+    machine, scores, look_taken = held_out(seen, weight, codes, targets)
     evidence = Evidence(_calibrated(scores, targets, weight), labels.index, weight, known, taught_back=True)
     unknown = _unknown(labels.index, np.arange(n) if codes is None else codes, weight) & ~known
     verdict = _judged(evidence, rule, voters, unknown)
@@ -128,7 +137,8 @@ def audit(
         if again.worth is None or verdict.worth is None or again.worth < verdict.worth + gain:
             break
         verdict, scores, gain = again, corrected, 1.0
-    return _report(labels.classes, evidence, verdict, margins(scores, labels.index), voters, unknown)
+    found = _report(labels.classes, evidence, verdict, margins(scores, labels.index), voters, unknown)
+    return replace(found, look=look_taken)
 
 
 def audit_probabilities(

@@ -6,7 +6,7 @@ same rows, so that here everything that the targets do not change is computed on
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -163,22 +163,27 @@ def _moderate(X: NDArray[np.floating]) -> tuple[NDArray[np.floating], NDArray[np
 
 
 def held_out(
-    X: NDArray[np.floating],
+    looks: Sequence[NDArray[np.floating]],
     weight: NDArray[np.float64],
     groups: NDArray[np.intp] | None,
     targets: NDArray[np.float64],
-) -> tuple[HeldOut, NDArray[np.float64]]:
-    """The machine for these rows, and what it says of these targets (n, K).
+) -> tuple[HeldOut, NDArray[np.float64], int]:
+    """The machine for these rows, what it says of these targets (n, K), and through which look.
 
-    Few features are also tried through a lift, which is taken where its held-out error is the lower.
+    Of several looks at the same rows, each (n, d), the one whose held-out error is the least is taken. Few features are
+    also tried through a lift.
     """
-    plain = HeldOut(X, weight, groups)
-    scores, error = plain.scores(targets)
-    if X.shape[1] > FEW_FEATURES or len(X) * LIFTED > _LIFT_CELLS:
-        return plain, scores
-    lifted = HeldOut(lift(X), weight, groups)
-    lifted_scores, lifted_error = lifted.scores(targets)
-    return (lifted, lifted_scores) if lifted_error < error else (plain, scores)
+    best: tuple[HeldOut, NDArray[np.float64], int] | None = None
+    least = np.inf
+    for number, X in enumerate(looks):
+        few = X.shape[1] <= FEW_FEATURES and len(X) * LIFTED <= _LIFT_CELLS
+        for features in (X, lift(X)) if few else (X,):
+            machine = HeldOut(features, weight, groups)
+            scores, error = machine.scores(targets)
+            if best is None or error < least:
+                best, least = (machine, scores, number), error
+    assert best is not None  # noqa: S101 - there is a look
+    return best
 
 
 def lift(X: NDArray[np.floating]) -> NDArray[np.float32]:

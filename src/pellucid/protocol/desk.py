@@ -54,6 +54,14 @@ class Desk:
         return self.once("features", lambda: np.concatenate([monday.X, tuesday.X]))
 
     @property
+    def wide(self) -> NDArray[np.float32] | None:
+        """What an audit may see of the same rows beside, (n, d)."""
+        monday, tuesday = self.problem.monday.wide, self.problem.tuesday.wide
+        if monday is None or tuesday is None:
+            return None
+        return self.once("wide", lambda: np.concatenate([monday, tuesday]))
+
+    @property
     def y(self) -> NDArray[np.intp]:
         """Labels of the same rows as given, (n,)."""
         return np.concatenate([self.problem.monday.y, self.problem.tuesday.y])
@@ -68,9 +76,13 @@ class Desk:
         """True for Monday's rows, whose labels are known to be right, (n,)."""
         return np.arange(len(self.y)) < len(self.problem.monday.y)
 
-    def held_out(self) -> HeldOut:
-        """The cross-validated logistic regression on the given labels; groups stay whole."""
-        return self.once("held out", lambda: held_out(self.features, self.y, self.groups, self.problem.n_classes))
+    def held_out(self, *, wide: bool = False) -> HeldOut:
+        """The cross-validated logistic regression on the given labels; groups stay whole.
+
+        With ``wide`` it sees what an audit may see, where there is anything beside the features.
+        """
+        X = self.features if not wide or self.wide is None else self.wide
+        return self.once(("held out", wide), lambda: held_out(X, self.y, self.groups, self.problem.n_classes))
 
     def as_given(self, head: str, settings: tuple[tuple[str, Any], ...]) -> Head:
         """The head fitted on all rows and the labels as given."""

@@ -53,10 +53,22 @@ def oracle(desk: Desk, method: Method, truth: NDArray[np.intp] | None) -> Doubt:
 
 def audited(desk: Desk, method: Method, truth: NDArray[np.intp] | None) -> Doubt:
     """Pellucid as it comes: Monday's labels are trusted, Tuesday's are audited, and what is believed is learnt."""
-    from pellucid.noise.auditing import audit
+    return _audited(desk, () if desk.wide is None else (desk.wide,))
+
+
+def audited_plainly(desk: Desk, method: Method, truth: NDArray[np.intp] | None) -> Doubt:
+    """The same by the features that are learnt from alone."""
+    return _audited(desk, ())
+
+
+def _audited(desk: Desk, looks: tuple[NDArray[np.float32], ...]) -> Doubt:
+    from pellucid.noise.auditing import Audit, audit
     from pellucid.noise.belief import believe
 
-    found = desk.once("audit", lambda: audit(desk.features, desk.y, groups=desk.groups, trusted=desk.is_monday))
+    def find() -> Audit:
+        return audit(desk.features, desk.y, groups=desk.groups, trusted=desk.is_monday, looks=looks)
+
+    found = desk.once(("audit", len(looks)), find)
     belief, rows = believe(found), ~desk.is_monday
     return Doubt(belief.labels[rows], belief.weight[rows], 1 - found.trust[rows])
 
@@ -66,10 +78,19 @@ def cleanlab(desk: Desk, method: Method, truth: NDArray[np.intp] | None) -> Doub
 
     The ranking is cleanlab's normalised margin. C. Northcutt et al. (2021), "Confident learning", JAIR 70.
     """
+    return _confident(desk, wide=False)
+
+
+def cleanlab_widely(desk: Desk, method: Method, truth: NDArray[np.intp] | None) -> Doubt:
+    """The same by a logistic regression that sees all that Pellucid's audit may see."""
+    return _confident(desk, wide=True)
+
+
+def _confident(desk: Desk, *, wide: bool) -> Doubt:
     from cleanlab.filter import find_label_issues
     from cleanlab.rank import get_label_quality_scores
 
-    p, rows = desk.held_out().probabilities, ~desk.is_monday
+    p, rows = desk.held_out(wide=wide).probabilities, ~desk.is_monday
     issues = find_label_issues(desk.y, p, n_jobs=1)
     quality = get_label_quality_scores(desk.y, p, method="normalized_margin")
     return Doubt(desk.y[rows], np.where(issues[rows], 0.0, 1.0), -quality[rows])
@@ -125,9 +146,12 @@ DOUBTS: Mapping[str, Doubter] = MappingProxyType(
         "none": none,
         "oracle": oracle,
         "audit": audited,
+        "audit-plain": audited_plainly,
         "cleanlab": cleanlab,
+        "cleanlab-wide": cleanlab_widely,
         "uncertainty": bayesian,
         "loss": small_loss,
     }
 )
-LIBRARIES: Mapping[str, str] = MappingProxyType({"cleanlab": "cleanlab"})  # what a doubt needs beyond Pellucid's own
+# What a doubt needs beyond Pellucid's own.
+LIBRARIES: Mapping[str, str] = MappingProxyType({"cleanlab": "cleanlab", "cleanlab-wide": "cleanlab"})

@@ -30,6 +30,11 @@ class Method:
         return self.labels == "truth" or self.doubt == "oracle"
 
     @property
+    def sees_wide(self) -> bool:
+        """Whether it looks at the pictures with more than the features that are learnt."""
+        return self.doubt in ("audit", "cleanlab-wide")
+
+    @property
     def monday(self) -> str:
         """What it has of Monday, for people: ``all``, or ``20 % random``."""
         return self.memory if self.memory in (ALL, "none") else f"{self.ratio:.0%} {self.memory}".replace("%", " %")

@@ -33,6 +33,8 @@ METHODS: Mapping[str, Method] = MappingProxyType(
             Method(
                 "cleanlab", "confident learning drops labels (Northcutt 2021); kernel ridge", "kernel", doubt="cleanlab"
             ),
+            Method("pellucid-plain", "as pellucid, by the learnt features alone", "kernel", doubt="audit-plain"),
+            Method("cleanlab-wide", "as cleanlab, by all that pellucid sees", "kernel", doubt="cleanlab-wide"),
             Method("pellucid-ridge", "as pellucid, with ridge", doubt="audit"),
             Method("noisy-ridge", "ridge on the labels as given"),
             Method("truth-ridge", "ridge on the true labels", labels="truth"),

@@ -19,6 +19,7 @@ from pellucid.flow.training.monday_tuesday import Benchmark, Plan, corrupted_vec
 from pellucid.noise.corrupt import corrupt_image
 from pellucid.protocol.method import Method
 from pellucid.protocol.methods import choose_methods
+from pellucid.protocol.problem import set_problem
 
 METHODS = choose_methods(["logistic"], ratio=0.2)
 PLAN = Plan("pets", METHODS, seeds=(0, 1))
@@ -132,6 +133,26 @@ def test_the_corruption_is_the_protocols_and_is_computed_once(pets: Project, mon
     np.testing.assert_array_equal(first, again[::-1])
     other = corrupted_vectors(pets.workspace, extractor, ids, 1)
     assert (first != other).any(axis=1).all()
+
+
+def test_an_audit_sees_pictures_turned_and_by_hand_made_features(
+    pets: Project, make_onnx: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = f"onnx:{make_onnx()}"
+    seen: list[tuple[int, ...] | None] = []
+    real = set_problem
+
+    def watch(*words: Any, wide: Any, **more: Any) -> Any:
+        seen.append(None if wide is None else (*wide[0].shape, *wide[1].shape))
+        return real(*words, wide=wide, **more)
+
+    monkeypatch.setattr(module, "set_problem", watch)
+    by_name = {method.name: method for method in choose_methods(["pellucid-plain"], ratio=0.2)}
+    dim = 3 + pets.workspace.extractor("classical").dim
+    for names, shape in ((["pellucid", "truth"], (40, dim, 20, dim)), (["pellucid-plain"], None)):
+        plan = replace(PLAN, methods=tuple(by_name[name] for name in names), seeds=(0,), extractor=spec)
+        found = bench(pets, plan)
+        assert (found.computed, dict(found.failed), seen.pop()) == (len(names), {}, shape)
 
 
 @pytest.mark.parametrize(

@@ -33,9 +33,11 @@ def embed_samples(
     return cache.gather(ids)
 
 
-def embed_intact(workspace: Workspace, extractor: Extractor, ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+def embed_intact(
+    workspace: Workspace, extractor: Extractor, ids: Sequence[str], *, progress: Progress = no_progress
+) -> dict[str, NDArray[np.float32]]:
     """The same, (dim,) by sample, of those whose images can be had; those that are gone or damaged are left out."""
-    cache, lost = _fill(workspace, extractor, ids, no_progress)
+    cache, lost = _fill(workspace, extractor, ids, progress)
     there = [name for name in dict.fromkeys(ids) if name not in lost]
     return dict(zip(there, cache.gather(there), strict=True))
 

@@ -20,6 +20,7 @@ from pellucid.features.decode import Limits, decode
 from pellucid.features.extractor import Extractor
 from pellucid.flow.cells import Record, Results, run_cells
 from pellucid.flow.data.embed import embed_samples, fill_cache
+from pellucid.flow.data.look import look_widely, widen
 from pellucid.flow.workspace import Progress, Workspace, no_progress
 from pellucid.noise.corrupt import corrupt_image
 from pellucid.protocol.days import Days, draw_days
@@ -246,21 +247,28 @@ def _tasks(
     if not missing:
         return
     clean = embed_samples(workspace, extractor, material.ids, progress=progress)
+    wide = None
+    if any(method.sees_wide for methods in missing.values() for method in methods.values()):
+        wide = look_widely(workspace, extractor, material.ids, clean, progress=progress)
     beliefs = None
     if any(noise == "instance" for noise, _, _ in missing):
         progress("preparing instance-dependent noise", 0, None)
         classical = embed_samples(workspace, workspace.extractor("classical"), material.ids, progress=progress)
         K = int(material.y.max()) + 1
         beliefs = held_out(classical, material.y, material.groups, K, INSTANCE_L2).probabilities
-    vectors: dict[int, NDArray[np.float32]] = {}
+    vectors: dict[int, tuple[NDArray[np.float32], NDArray[np.float32] | None]] = {}
     for (noise, rate, seed), methods in missing.items():
         if seed not in vectors:
             vectors.clear()  # the cells of a seed follow one another
             ids = [material.ids[row] for row in days[seed].tuesday]
-            vectors[seed] = corrupted_vectors(workspace, extractor, ids, seed, progress=progress)
+            corrupted = partial(corrupted_vectors, workspace, ids=ids, seed=seed, progress=progress)
+            seen = None if wide is None else widen(workspace, extractor, len(ids), corrupted)
+            vectors[seed] = corrupted(extractor), seen
+        plain, seen = vectors[seed]
         problem, key = set_problem(
-            clean, vectors[seed], material.y, material.groups, days[seed],
+            clean, plain, material.y, material.groups, days[seed],
             noise=noise, rate=rate, seed=seed, pred_probs=beliefs if noise == "instance" else None,
+            wide=None if wide is None or seen is None else (wide, seen),
         )  # fmt: skip
         yield problem, key, dict(methods), {"noise": noise, "rate": rate, "seed": seed}
 

@@ -1,0 +1,49 @@
+"""A wide look: what an audit sees of pictures, which is more than what answers for them has to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pellucid.features.extractor import Extractor
+
+CLASSICAL = "classical"
+PLAIN, WIDE = "plain", "wide"
+LOOKS = (PLAIN, WIDE)
+_TURNED = "views:turns:"
+_VIEWS = "views:"
+_SHARE = 0.5  # length of the classical vector beside the other one's of 1
+
+
+def wide_specs(extractor: Extractor) -> tuple[str, ...]:
+    """The extractors of a wide look: the mean over a picture's quarter turns, and colours, patterns and shapes.
+
+    A network is blind to some of what tells pictures apart, and a label is seen to be wrong by whatever tells them
+    apart. It costs four times as long as the network alone, which is why it is for an audit and not for answers.
+    Empty for what computes hand-made features itself: they are nothing new to it.
+
+    >>> from pellucid.features.extractor import open_extractor
+    >>> wide_specs(open_extractor("classical"))
+    ()
+    """
+    kind = str(extractor.record["kind"])
+    if not extractor.files or ":" in kind:
+        return ()
+    seen = extractor.spec if extractor.spec.startswith(_VIEWS) else f"{_TURNED}{extractor.spec}"
+    return seen, CLASSICAL
+
+
+def join(parts: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """The vectors of `wide_specs`, each (n, d), side by side: the first at length 1, the second at half of it.
+
+    >>> join([np.array([[3.0, 4.0]], np.float32), np.array([[0.0, 2.0, 0.0]], np.float32)]).tolist()
+    [[0.6000000238418579, 0.800000011920929, 0.0, 0.5, 0.0]]
+    """
+    return np.hstack([share * _unit(X) for share, X in zip((1.0, _SHARE), parts, strict=True)], dtype=np.float32)
+
+
+def _unit(X: NDArray[np.float32]) -> NDArray[np.float32]:
+    length = np.linalg.norm(X, axis=1, keepdims=True)
+    return np.asarray(X / np.where(length > 0, length, np.float32(1)), np.float32)
