@@ -21,7 +21,7 @@ class Worker:
     """One that takes turns."""
 
     pid: int  # of what works, which is stopped out of its turn with all that descend from it
-    report: subprocess.Popen[str]  # ends where it gets SIGTERM, and prints JSON last
+    report: subprocess.Popen[str]  # where it gets SIGTERM it prints a line of JSON and ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,19 +98,20 @@ def rotate(workers: Mapping[str, Worker], seconds: float) -> dict[str, Turns]:
     pids = {name: family(worker.pid) for name, worker in workers.items()}
     while min(had.values()) < seconds:
         for name in order:
+            began = time.monotonic()
             with on_turn(pids[name]):
-                began = time.monotonic()
                 time.sleep(SLICE)
-                had[name] += time.monotonic() - began
+            had[name] += time.monotonic() - began
         order.reverse()
     found = {}
     for name, worker in workers.items():
+        assert worker.report.stdout is not None
         with on_turn(pids[name]):
             began = time.monotonic()
             worker.report.send_signal(signal.SIGTERM)
-            shown, _ = worker.report.communicate(timeout=60)
-            had[name] += time.monotonic() - began
-        report = json.loads(shown.splitlines()[-1])
+            report = json.loads(worker.report.stdout.readline())
+            had[name] += time.monotonic() - began  # before Python has ended, which takes a while
+            worker.report.wait(60)
         cpu = report.get("cpu") or cpu_seconds(worker.pid) - before[name]
         found[name] = Turns(had[name], cpu, report)
     return found
