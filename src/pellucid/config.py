@@ -76,6 +76,9 @@ class Settings:
     keep_days: float = _setting(
         0.0, "days after which answers that no vote names are forgotten; 0 keeps them for ever", low=0, high=36_500
     )
+    new_classes: int = _setting(
+        10, "classes that nobody has named before which one user may name until the next training", low=0
+    )
     train: Mapping[str, Any] = _setting(
         {},
         "the grid that `pellucid train` and `pellucid worker --watch` run: datasets, models, settings, ...",

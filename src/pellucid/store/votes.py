@@ -73,6 +73,12 @@ def count_votes(connection: sa.Connection, dataset: str, after: int) -> int:
     return int(connection.execute(query).scalar_one())
 
 
+def labels_said(connection: sa.Connection, dataset: str, voter: str, after: int) -> set[str]:
+    """The labels of the voter's votes that were said directly, with a higher id, and count."""
+    mine = (vote.c.dataset == dataset, vote.c.voter == voter, vote.c.id > after, vote.c.ingest_id.is_(None))
+    return set(connection.execute(sa.select(vote.c.label).where(*mine, _stands(connection)).distinct()).scalars())
+
+
 def samples_voted(connection: sa.Connection, dataset: str, said: tuple[int, int]) -> list[str]:
     """The samples of votes said directly, with an id above the first and up to the second."""
     query = sa.select(vote.c.sample_id).where(vote.c.dataset == dataset, _said(said), _stands(connection))

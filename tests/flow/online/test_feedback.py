@@ -7,11 +7,13 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from pellucid import Project
 from pellucid.errors import NotFoundError, UsageError
 from pellucid.flow.online import draft as module
 from pellucid.flow.online import feedback as feedback_module
@@ -22,6 +24,7 @@ from pellucid.flow.online.guard import Guard
 from pellucid.flow.online.live import LiveModel
 from pellucid.flow.online.place import NOWHERE
 from pellucid.flow.online.reaudit import reaudit
+from pellucid.flow.online.take_back import take_back
 from pellucid.store.ledger import entries_after
 from pellucid.store.votes import find_votes
 from pellucid.types import Answer, Role, Split
@@ -94,6 +97,29 @@ def test_what_cannot_be_a_vote_is_refused_and_leaves_nothing(pets: Pets) -> None
         with pytest.raises(error, match=message):
             hear(pets.live, said)
     assert (count_votes(pets), ledger(pets), pets.live.known()) == (0, [], ("cat", "dog"))
+
+
+def test_a_user_names_so_many_new_classes_and_no_more(make_project: Callable[..., Project], live_folder: Path) -> None:
+    project = make_project(of=live_folder, new_classes=2)
+    pets = Pets(project, LiveModel(project.workspace, project.model("pets")))
+    samples = pets.show("cat", *range(5))
+    first = pets.say(samples[0], "eel", new_class=True).vote
+    for label in ("newt", "newt", "cat"):  # what she has named already, and what is none
+        pets.say(samples[1], label, new_class=True)
+    with pytest.raises(UsageError, match=r"'ann' has named 2 new classes since pets@1 .* 'owl'.* annotator name it"):
+        pets.say(samples[2], "owl", new_class=True)
+    pets.say(samples[2], "elk", "bob", new_class=True)
+    take_back(pets.live, samples[0], first, "ann")
+    pets.say(samples[3], "owl", new_class=True)
+    for label in ("ant", "bee", "cod"):
+        pets.say(samples[4], label, role=Role.ANNOTATOR, new_class=True)
+    assert count_votes(pets) == 8
+    none = make_project("strict", of=live_folder, new_classes=0)
+    with pytest.raises(UsageError, match="named 0 new classes"):
+        hear(
+            LiveModel(none.workspace, none.model("pets")),
+            Said(pets.rows(Split.TRAIN)[0].sample, "owl", "ann", new_class=True),
+        )
 
 
 def test_a_new_class_is_learnt_and_gone_with_its_last_vote(pets: Pets) -> None:

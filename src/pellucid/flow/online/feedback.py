@@ -11,12 +11,13 @@ from pellucid.errors import ConcurrencyError, NotFoundError, UsageError
 from pellucid.flow.online.answerer import Answerer, Views
 from pellucid.flow.online.belief import Belief, believe_votes
 from pellucid.flow.online.draft import Draft, drafting
+from pellucid.flow.online.judging import votes_upto
 from pellucid.flow.online.live import LiveModel
 from pellucid.store.ledger import Entry
 from pellucid.store.live_vectors import keep_vectors
 from pellucid.store.receipts import answer_to, claim
 from pellucid.store.samples import stored_ids
-from pellucid.store.votes import add_vote, votes_of
+from pellucid.store.votes import add_vote, labels_said, votes_of
 from pellucid.types import Role, Vote
 
 _DOUBTED = "the model and all who spoke of the image together rather believe in another class"
@@ -65,7 +66,7 @@ def hear(live: LiveModel, said: Said, *, source: str = "direct") -> Heard:
     they tell nothing, it does not stand there. A step that hurts the guard is undone; the vote stays.
 
     Raises:
-        UsageError: the label is blank, or new and not said to be.
+        UsageError: the label is blank, or new and not said to be, or one new class too many for a user.
         NotFoundError: the project does not have the image.
     """
     for _ in range(_ATTEMPTS):
@@ -101,7 +102,7 @@ def hear_within(draft: Draft, connection: sa.Connection, said: Said, *, source: 
 
 def _hear(draft: Draft, connection: sa.Connection, said: Said) -> Heard:
     live = draft.live
-    _check_label(live, said)
+    _check_label(live, connection, said)
     if not stored_ids(connection, [said.sample]):
         raise NotFoundError(f"the project has no image {said.sample[:12]!r}; send the image itself, or ingest it")
     view = live.look_up(connection, [said.sample])
@@ -177,10 +178,21 @@ def _untouchable(live: LiveModel, sample: str) -> str:
     return ""
 
 
-def _check_label(live: LiveModel, said: Said) -> None:
-    if said.label not in live.known() and not said.new_class:
+def _check_label(live: LiveModel, connection: sa.Connection, said: Said) -> None:
+    known = live.known()
+    if said.label in known:
+        return
+    if not said.new_class:
+        raise UsageError(f"{said.label!r} is none of the classes {', '.join(known)}; choose one, or set new_class")
+    if said.role is not Role.USER:
+        return
+    most = live.workspace.settings.new_classes
+    named = labels_said(connection, live.model.name, said.voter, votes_upto(live, connection))
+    if len(named.difference(live.predictor.classes, [said.label])) >= most:
         raise UsageError(
-            f"{said.label!r} is none of the classes {', '.join(live.known())}; choose one, or set new_class"
+            f"{said.voter!r} has named {most} new classes since {live.model.ref} was trained and may name no more, "
+            f"such as {said.label!r}; choose one of {', '.join(known)}, have an annotator name it, or raise "
+            "new_classes in pellucid.toml"
         )
 
 

@@ -67,7 +67,7 @@ def judge(
 
 def find_grounds(live: LiveModel, connection: sa.Connection, names: Sequence[str], X: NDArray[np.float32]) -> Grounds:
     """What there is to judge samples of these vectors, (n, d), by."""
-    dataset, upto = live.model.name, _votes_upto(live, connection)
+    dataset, upto = live.model.name, votes_upto(live, connection)
     held = (upto, live.version.created_at)
     open_ = samples_said(connection, dataset, upto).keys() | set(samples_retracted(connection, dataset, held=held))
     undone, refused = _undone_samples(live, connection)
@@ -171,7 +171,7 @@ def _undone_samples(live: LiveModel, connection: sa.Connection) -> tuple[frozens
     return frozenset(undone), frozenset(named[vote] for vote in standing_votes(connection, list(named)))
 
 
-def _votes_upto(live: LiveModel, connection: sa.Connection) -> int:
+def votes_upto(live: LiveModel, connection: sa.Connection) -> int:
     """The newest vote said directly that the labels of the model's training follow."""
     versions = list_versions(connection, live.version.dataset)
     counted = [item.recipe.get("votes_upto", 0) for item in versions if item.number <= live.version.number]
