@@ -11,7 +11,7 @@ from pellucid.features.extractor import Extractor
 
 CLASSICAL = "classical"
 PLAIN, WIDE = "plain", "wide"
-LOOKS = (PLAIN, WIDE)
+LOOKS = (PLAIN, WIDE)  # in the order in which an audit is given them
 _TURNED = "views:turns:"
 _VIEWS = "views:"
 _SHARE = 0.5  # length of the classical vector beside the other one's of 1

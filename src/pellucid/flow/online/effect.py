@@ -1,4 +1,4 @@
-"""What unlearning changes: one state of a live model against another, on images that neither has learnt."""
+"""What unlearning changes: one state of a live model against another, on the same images."""
 
 from __future__ import annotations
 
