@@ -6,8 +6,8 @@
 It is `pellucid bench monday-tuesday` on both data sets. What was measured is kept in FOLDER below, with the whole
 tables and plots, so that a run that was stopped goes on; remove the folder to measure anew. Leads are differences of
 the mean accuracy of the two days, paired by seed. Pellucid's audit looks at the pictures turned as well, and by
-hand-made features (`pellucid-plain` does not, and `cleanlab-wide` does too); what is learnt and judged is the backbone's
-vector of the picture as it is, for all. Rivals are the methods that have all of Monday and do not see the
+hand-made features (`pellucid-plain` does not, and `cleanlab-wide` does too); what is learnt and judged is the
+backbone's vector of the picture as it is, for all. Rivals are the methods that have all of Monday and do not see the
 truth, as Pellucid does.
 """
 
