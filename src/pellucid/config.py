@@ -77,7 +77,7 @@ class Settings:
         0.0, "days after which answers that no vote names are forgotten; 0 keeps them for ever", low=0, high=36_500
     )
     new_classes: int = _setting(
-        10, "classes that nobody has named before which one user may name until the next training", low=0
+        10, "new classes that users may name, those of one token together, until another model is champion", low=0
     )
     train: Mapping[str, Any] = _setting(
         {},

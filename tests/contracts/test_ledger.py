@@ -21,7 +21,7 @@ from pellucid.store.retractions import newest_retraction, retract
 from pellucid.store.votes import (
     add_vote,
     find_votes,
-    labels_said,
+    first_to_say,
     retracted_counts,
     samples_retracted,
     samples_said,
@@ -135,10 +135,8 @@ def test_a_vote_is_taken_back_once_and_counts_no_longer(
         assert set(find_votes(connection, "d", sample=samples[1])) == {second}
         assert set(find_votes(connection, "d", since=AT + timedelta(seconds=1))) == set()
         assert samples_said(connection, "d") == {samples[1]: second}
-        told = [
-            labels_said(connection, "d", voter, after) for voter, after in (("ann", 0), ("bob", 0), ("bob", second))
-        ]
-        assert told == [set(), {"a"}, set()]
+        found = [first_to_say(connection, "d", after) for after in (0, first, second)]
+        assert found == [{"a": "ann"}, {"a": "bob"}, {}]
         assert samples_said(connection, "d", second) == {}
         assert samples_retracted(connection, "d") == [samples[0]]
         assert samples_retracted(connection, "d", number) == []

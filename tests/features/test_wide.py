@@ -11,6 +11,8 @@ import pytest
 from pellucid.features.extractor import open_extractor
 from pellucid.features.wide import join, wide_specs
 
+DIMS = (4, 7)
+
 
 @pytest.mark.parametrize(
     ("spec", "seen"),
@@ -37,11 +39,11 @@ def test_hand_made_features_have_nothing_new_beside(spec: str) -> None:
 
 def test_each_part_counts_by_its_share_whatever_its_length() -> None:
     rng = np.random.default_rng(0)
-    seen, made = (rng.normal(size=(5, d)).astype(np.float32) for d in (4, 7))
-    both = join([seen, made])
+    seen, made = (rng.normal(size=(5, d)).astype(np.float32) for d in DIMS)
+    both = join([seen, made], DIMS)
     assert both.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(both[:, :4], axis=1), 1, rtol=1e-6)
     np.testing.assert_allclose(np.linalg.norm(both[:, 4:], axis=1), 0.5, rtol=1e-6)
     scaled = [np.float32(9) * seen, made / np.float32(9)]
-    np.testing.assert_allclose(join(scaled), both, rtol=1e-5)
-    assert not join([np.zeros_like(seen), made])[:, :4].any()
+    np.testing.assert_allclose(join(scaled, DIMS), both, rtol=1e-5)
+    assert not join([np.zeros_like(seen), made], DIMS)[:, :4].any()

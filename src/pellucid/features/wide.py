@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ PLAIN, WIDE = "plain", "wide"
 LOOKS = (PLAIN, WIDE)  # in the order in which an audit is given them
 _TURNED = "views:turns:"
 _VIEWS = "views:"
-_SHARE = 0.5  # length of the classical vector beside the other one's of 1
+_SHARES = (1.0, 0.5)  # lengths of the vectors
 
 
 def wide_specs(extractor: Extractor) -> tuple[str, ...]:
@@ -35,15 +35,17 @@ def wide_specs(extractor: Extractor) -> tuple[str, ...]:
     return seen, CLASSICAL
 
 
-def join(parts: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """The vectors of `wide_specs`, each (n, d), side by side: the first at length 1, the second at half of it.
+def join(parts: Iterable[NDArray[np.float32]], dims: Sequence[int]) -> NDArray[np.float32]:
+    """The vectors of `wide_specs`, each (n, dim), side by side: the first at length 1, the second at half of it.
 
-    >>> join([np.array([[3.0, 4.0]], np.float32), np.array([[0.0, 2.0, 0.0]], np.float32)]).tolist()
+    >>> join([np.array([[3.0, 4.0]], np.float32), np.array([[0.0, 2.0, 0.0]], np.float32)], [2, 3]).round(1).tolist()
     [[0.6000000238418579, 0.800000011920929, 0.0, 0.5, 0.0]]
     """
-    return np.hstack([share * _unit(X) for share, X in zip((1.0, _SHARE), parts, strict=True)], dtype=np.float32)
-
-
-def _unit(X: NDArray[np.float32]) -> NDArray[np.float32]:
-    length = np.linalg.norm(X, axis=1, keepdims=True)
-    return np.asarray(X / np.where(length > 0, length, np.float32(1)), np.float32)
+    joined, start = np.empty((0, 0), np.float32), 0
+    for X, dim, share in zip(parts, dims, _SHARES, strict=True):  # one at a time: together they may be large
+        if not start:
+            joined = np.empty((len(X), sum(dims)), np.float32)
+        length = np.linalg.norm(X, axis=1, keepdims=True)
+        np.multiply(X, share / np.where(length > 0, length, 1), out=joined[:, start : start + dim], casting="same_kind")
+        start += dim
+    return joined

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -88,11 +88,14 @@ def set_problem(
     given = inject_labels(labels[rows], noise, rate, own_seed, classes=np.arange(K), pred_probs=probabilities).labels
 
     def part(day: int, at: NDArray[np.intp], names: NDArray[np.intp]) -> Part:
-        return Part(both[day][at], names, codes[at], None if seen is None else seen[day][at])
+        return Part(both[day][at], names, codes[at])
+
+    def learnt(day: int, at: NDArray[np.intp], names: NDArray[np.intp]) -> Part:
+        return replace(part(day, at, names), wide=None if seen is None else seen[day][at])
 
     problem = Problem(
-        monday=part(0, days.monday_train, labels[days.monday_train]),
-        tuesday=part(1, rows, np.asarray(given, dtype=np.intp)),
+        monday=learnt(0, days.monday_train, labels[days.monday_train]),
+        tuesday=learnt(1, rows, np.asarray(given, dtype=np.intp)),
         n_classes=K,
         seed=seed,
     )

@@ -73,10 +73,12 @@ def count_votes(connection: sa.Connection, dataset: str, after: int) -> int:
     return int(connection.execute(query).scalar_one())
 
 
-def labels_said(connection: sa.Connection, dataset: str, voter: str, after: int) -> set[str]:
-    """The labels of the voter's votes that were said directly, with a higher id, and count."""
-    mine = (vote.c.dataset == dataset, vote.c.voter == voter, vote.c.id > after, vote.c.ingest_id.is_(None))
-    return set(connection.execute(sa.select(vote.c.label).where(*mine, _stands(connection)).distinct()).scalars())
+def first_to_say(connection: sa.Connection, dataset: str, after: int) -> dict[str, str]:
+    """The labels of votes said directly with a higher id, also of those taken back, each with who said it first."""
+    mine = (vote.c.dataset == dataset, vote.c.id > after, vote.c.ingest_id.is_(None), vote.c.voter != KEEPER)
+    first = sa.select(sa.func.min(vote.c.id)).where(*mine).group_by(vote.c.label)
+    rows = connection.execute(sa.select(vote.c.label, vote.c.voter).where(vote.c.id.in_(first))).all()
+    return {str(label): str(voter) for label, voter in rows}
 
 
 def samples_voted(connection: sa.Connection, dataset: str, said: tuple[int, int]) -> list[str]:

@@ -72,7 +72,7 @@ def test_an_image_that_is_gone_is_seen_as_it_was_kept(
     rest = [0, 1, 3]
     np.testing.assert_array_equal(found[rest], whole[rest])
     nothing = np.zeros((1, whole.shape[1] - X.shape[1]), np.float32)
-    np.testing.assert_array_equal(found[2:3], join([X[2:3], nothing]))
+    np.testing.assert_array_equal(found[2:3], join([X[2:3], nothing], [X.shape[1], nothing.shape[1]]))
 
 
 def test_more_images_than_memory_holds_are_looked_at_plainly(

@@ -99,27 +99,28 @@ def test_what_cannot_be_a_vote_is_refused_and_leaves_nothing(pets: Pets) -> None
     assert (count_votes(pets), ledger(pets), pets.live.known()) == (0, [], ("cat", "dog"))
 
 
-def test_a_user_names_so_many_new_classes_and_no_more(make_project: Callable[..., Project], live_folder: Path) -> None:
+def test_users_of_a_token_name_so_many_new_classes_and_no_more(
+    make_project: Callable[..., Project], live_folder: Path
+) -> None:
     project = make_project(of=live_folder, new_classes=2)
     pets = Pets(project, LiveModel(project.workspace, project.model("pets")))
-    samples = pets.show("cat", *range(5))
-    first = pets.say(samples[0], "eel", new_class=True).vote
-    for label in ("newt", "newt", "cat"):  # what she has named already, and what is none
-        pets.say(samples[1], label, new_class=True)
-    with pytest.raises(UsageError, match=r"'ann' has named 2 new classes since pets@1 .* 'owl'.* annotator name it"):
-        pets.say(samples[2], "owl", new_class=True)
-    pets.say(samples[2], "elk", "bob", new_class=True)
-    take_back(pets.live, samples[0], first, "ann")
-    pets.say(samples[3], "owl", new_class=True)
+    samples = pets.show("cat", *range(4))
     for label in ("ant", "bee", "cod"):
-        pets.say(samples[4], label, role=Role.ANNOTATOR, new_class=True)
-    assert count_votes(pets) == 8
+        pets.say(samples[0], label, "judge", role=Role.ANNOTATOR, new_class=True)
+    first = pets.say(samples[1], "eel", "app/ann", new_class=True).vote
+    for label in ("ant", "bee", "eel", "cat", "newt"):  # named by another one, by her, trained, and her second
+        pets.say(samples[2], label, "app/ann", new_class=True)
+    take_back(pets.live, samples[1], first, "app/ann")  # it has been named all the same
+    for voter in ("app/ann", "app/eve", "app"):
+        with pytest.raises(UsageError, match=r"'app' has named 2 new classes since pets@1 .* 'owl'"):
+            pets.say(samples[3], "owl", voter, new_class=True)
+    pets.say(samples[3], "elk", "bob", new_class=True)
+    pets.say(samples[3], "elk", "app/ann", new_class=True)
+    assert count_votes(pets) == 10
     none = make_project("strict", of=live_folder, new_classes=0)
+    sample = pets.rows(Split.TRAIN)[0].sample
     with pytest.raises(UsageError, match="named 0 new classes"):
-        hear(
-            LiveModel(none.workspace, none.model("pets")),
-            Said(pets.rows(Split.TRAIN)[0].sample, "owl", "ann", new_class=True),
-        )
+        hear(LiveModel(none.workspace, none.model("pets")), Said(sample, "owl", "ann", new_class=True))
 
 
 def test_a_new_class_is_learnt_and_gone_with_its_last_vote(pets: Pets) -> None:

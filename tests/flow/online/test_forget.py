@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,6 +21,7 @@ from pellucid.flow.online.judging import judge
 from pellucid.flow.online.live import LiveModel
 from pellucid.flow.online.place import NOWHERE
 from pellucid.flow.online.reaudit import reaudit
+from pellucid.store.ledger import Entry
 from pellucid.store.votes import find_votes, newest_vote
 from pellucid.types import Role, Split, Status
 
@@ -324,3 +326,30 @@ def test_who_speaks_while_all_is_judged_is_not_held_up_and_is_believed(
     np.testing.assert_allclose(pets.weights(), refit(pets.live), atol=1e-8)
     assert dict(pets.again().learnt()) == dict(pets.live.learnt())
     assert votes_on(pets.project, more) == 0
+
+
+def test_what_is_learnt_otherwise_meanwhile_is_judged_anew(pets: Pets, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though nobody spoke: another process has judged all anew, or its guard has undone a step."""
+    one, two = pets.show("cat", 0, 1)
+    for sample in (one, two):
+        pets.say(sample, "cat", voter="bob")
+        pets.say(sample, "cat", voter="ann")
+    other = pets.again()
+    asked: list[list[str]] = []
+
+    def judge_slowly(live: LiveModel, connection: Any, names: list[str], *words: Any, **options: Any) -> Any:
+        asked.append(sorted(names))
+        judged = judge(live, connection, names, *words, **options)
+        if len(asked) == 1:
+            place = replace(other.stands(two), weight=0.5)
+            with draft.drafting(other) as step, other.workspace.database.write() as writing:
+                step.hold(writing)
+                step.record(writing, [Entry(two, "cat", place.weight, "audit", "", strength=place.strength)])
+        return judged
+
+    for place in (ahead, module):
+        monkeypatch.setattr(place, "judge", judge_slowly)
+    forget(pets.project.workspace, "pets", voter="ann", live=pets.live)
+    assert asked == [sorted((one, two)), [two]]
+    np.testing.assert_allclose(pets.weights(), refit(pets.live), atol=1e-8)
+    assert dict(pets.again().learnt()) == dict(pets.live.learnt())

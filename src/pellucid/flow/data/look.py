@@ -12,7 +12,7 @@ from pellucid.features.wide import CLASSICAL, join, wide_specs
 from pellucid.flow.data.embed import embed_intact
 from pellucid.flow.workspace import Progress, Workspace, no_progress
 
-_MOST_CELLS = 2 * 10**8  # images x features at most, 800 MB
+_MOST_CELLS = 2 * 10**8  # images x features at most: 800 MB, and some 50,000 images
 
 
 def look_widely(
@@ -44,4 +44,4 @@ def widen(
     parts = [workspace.extractor(spec) for spec in wide_specs(extractor)]
     if not parts or n * sum(part.dim for part in parts) > _MOST_CELLS:
         return None
-    return join([embed(part) for part in parts])
+    return join(map(embed, parts), [part.dim for part in parts])

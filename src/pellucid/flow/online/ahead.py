@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pellucid.flow.online.judging import Judged, judge
 from pellucid.flow.online.live import LiveModel
+from pellucid.store.ledger import entries_after
 from pellucid.store.votes import votes_of
 from pellucid.types import Vote
 
@@ -23,11 +24,16 @@ class Ahead:
 
     judged: Judged
     words: _Words  # that they were judged by
+    ledger: int  # the newest entry of the model's ledger that was known then
 
     def split(self, live: LiveModel, connection: sa.Connection, names: Sequence[str]) -> tuple[Judged, list[str]]:
-        """Of samples, those that are to stand so still, and the names of the others: somebody spoke of them since."""
+        """Of samples, those that are to stand so still, and the names of the others.
+
+        Of these somebody spoke since, or the model has learnt them otherwise.
+        """
         now = _words(live, connection, names)
-        same = {name for name, said in now.items() if said == self.words.get(name)}
+        moved = {entry.sample for entry in entries_after(connection, live.model, self.ledger)}
+        same = {name for name, said in now.items() if said == self.words.get(name) and name not in moved}
         still = np.array([entry.sample in same for entry in self.judged.entries], np.bool_)
         return self.judged.only(still), [name for name in names if name not in same]
 
@@ -47,7 +53,7 @@ def judge_ahead(
         vectors: those samples whose images can be had, and their vectors, (n, d).
     """
     words = _words(live, connection, names)
-    return Ahead(judge(live, connection, *vectors, action=action, reason=reason), words)
+    return Ahead(judge(live, connection, *vectors, action=action, reason=reason), words, live.ledger)
 
 
 def _words(live: LiveModel, connection: sa.Connection, names: Sequence[str]) -> _Words:

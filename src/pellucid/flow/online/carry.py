@@ -59,8 +59,9 @@ def carry_over(live: LiveModel) -> int:
             behind = _behind(live, connection, done)
             still, late = ahead.split(live, connection, behind)
             entries = _learn(draft, connection, still)
-            vectors = live.vectors.intact(connection, late)
-            entries += _learn(draft, connection, judge(live, connection, *vectors, action="carry", reason=_REASON))
+            if late:
+                vectors = live.vectors.intact(connection, late)
+                entries += _learn(draft, connection, judge(live, connection, *vectors, action="carry", reason=_REASON))
             lost = sorted(live.lost.intersection(behind))
             if lost:
                 upto["lost"] = lost

@@ -17,7 +17,7 @@ from pellucid.store.ledger import Entry
 from pellucid.store.live_vectors import keep_vectors
 from pellucid.store.receipts import answer_to, claim
 from pellucid.store.samples import stored_ids
-from pellucid.store.votes import add_vote, labels_said, votes_of
+from pellucid.store.votes import add_vote, first_to_say, votes_of
 from pellucid.types import Role, Vote
 
 _DOUBTED = "the model and all who spoke of the image together rather believe in another class"
@@ -187,10 +187,12 @@ def _check_label(live: LiveModel, connection: sa.Connection, said: Said) -> None
     if said.role is not Role.USER:
         return
     most = live.workspace.settings.new_classes
-    named = labels_said(connection, live.model.name, said.voter, votes_upto(live, connection))
-    if len(named.difference(live.predictor.classes, [said.label])) >= most:
+    first = first_to_say(connection, live.model.name, votes_upto(live, connection))
+    token = said.voter.partition("/")[0]  # whoever holds one names voters as they like
+    new = [label for label in first if label not in live.predictor.classes]
+    if said.label not in new and sum(first[label].partition("/")[0] == token for label in new) >= most:
         raise UsageError(
-            f"{said.voter!r} has named {most} new classes since {live.model.ref} was trained and may name no more, "
+            f"{token!r} has named {most} new classes since {live.model.ref} was trained and may name no more, "
             f"such as {said.label!r}; choose one of {', '.join(known)}, have an annotator name it, or raise "
             "new_classes in pellucid.toml"
         )

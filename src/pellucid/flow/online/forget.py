@@ -145,7 +145,7 @@ class _Run:
         return replace(report, dry_run=True)
 
     def run(self, *, reason: str, actor: str) -> Forgotten:
-        """The report; everything is kept, or nothing.
+        """The report. Votes, retraction and ledger change together or not at all; what that changes is told after it.
 
         Judging takes the longer the more was said. It is done before the transaction that holds up everybody else, in
         which only those samples are judged again of which somebody spoke meanwhile.
@@ -164,10 +164,12 @@ class _Run:
             if draft is not None and plan is not None:
                 live = draft.live
                 before = live.newest()
-                still, late = plan.ahead.split(live, connection, samples)
-                entries = _unlearn(draft, still)
-                vectors = live.vectors.intact(connection, late)
-                entries += _unlearn(draft, judge(live, connection, *vectors, action="unlearn", reason=reason))
+                judged, late = plan.ahead.split(live, connection, samples)
+                if late:
+                    vectors = live.vectors.intact(connection, late)
+                    others = judge(live, connection, *vectors, action="unlearn", reason=reason)
+                    judged = judged.with_others(others)
+                entries = _unlearn(draft, judged)
                 draft.record(connection, entries)
                 report = replace(self._told(report, live, samples, entries), ledger=draft.ledger)
                 after = live.newest()
@@ -180,16 +182,17 @@ class _Run:
         """
         live = self._live
         with self._workspace.database.read() as connection:
+            fork = None
+            if live is not None and live.learns:
+                with live.lock:  # before anything is read, so that the model is never older than what it is judged by
+                    live.follow(connection)
+                    live.refresh(connection)
+                    fork = live.fork()
             found, samples = self._find(connection)
-            if live is None:
+            if live is not None:
+                self._check_champion(connection, live)
+            if fork is None:
                 return found, samples, None
-            self._check_champion(connection, live)
-            if not live.learns:
-                return found, samples, None
-            with live.lock:
-                live.follow(connection)
-                live.refresh(connection)
-                fork = live.fork()
             yardstick = find_yardstick(self._workspace, connection, fork)
             vectors = fork.vectors.intact(connection, samples)
             look_past(connection, self._dataset, **asdict(self._named))

@@ -47,6 +47,10 @@ class Judged:
         kept = tuple(entry for entry, is_in in zip(self.entries, chosen, strict=True) if is_in)
         return replace(self, entries=kept, X=self.X[chosen])
 
+    def with_others(self, others: Judged) -> Judged:
+        """Both together."""
+        return Judged(self.entries + others.entries, np.concatenate([self.X, others.X]))
+
 
 def judge(
     live: LiveModel,

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pellucid.errors import DataError, PellucidError, UsageError
 from pellucid.features.decode import Limits, decode
 from pellucid.features.extractor import Extractor
+from pellucid.features.wide import wide_specs
 from pellucid.flow.cells import Record, Results, run_cells
 from pellucid.flow.data.embed import embed_samples, fill_cache
 from pellucid.flow.data.look import look_widely, widen
@@ -113,8 +114,9 @@ def run_benchmark(
     extractor = workspace.extractor(plan.extractor)
     days = {seed: _days(material, plan, seed) for seed in plan.seeds}
     results = Results(folder / _RESULTS)
+    seen = [workspace.extractor(spec).fingerprint for spec in wide_specs(extractor)]
     wanted = {
-        _key(material, extractor, plan, noise, rate, seed, method): (noise, rate, seed, method)
+        _key(material, extractor, seen, plan, noise, rate, seed, method): (noise, rate, seed, method)
         for seed in plan.seeds
         for noise, rate in plan.noises
         for method in plan.methods
@@ -219,9 +221,16 @@ def _days(material: _Material, plan: Plan, seed: int) -> Days:
 
 
 def _key(
-    material: _Material, extractor: Extractor, plan: Plan, noise: str, rate: float, seed: int, method: Method
+    material: _Material,
+    extractor: Extractor,
+    seen: Sequence[str],
+    plan: Plan,
+    noise: str,
+    rate: float,
+    seed: int,
+    method: Method,
 ) -> str:
-    decides = {
+    decides: dict[str, Any] = {
         "protocol": PROTOCOL,
         "pellucid": VERSION,
         "content": material.version.content_id,
@@ -232,6 +241,8 @@ def _key(
         "seed": seed,
         "method": {name: value for name, value in asdict(method).items() if name != "about"},
     }
+    if method.sees_wide:
+        decides["seen"] = seen
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
 
 
@@ -248,7 +259,7 @@ def _tasks(
         return
     clean = embed_samples(workspace, extractor, material.ids, progress=progress)
     wide = None
-    if any(method.sees_wide for methods in missing.values() for method in methods.values()):
+    if any(map(_any_sees_wide, missing.values())):
         wide = look_widely(workspace, extractor, material.ids, clean, progress=progress)
     beliefs = None
     if any(noise == "instance" for noise, _, _ in missing):
@@ -268,9 +279,13 @@ def _tasks(
         problem, key = set_problem(
             clean, plain, material.y, material.groups, days[seed],
             noise=noise, rate=rate, seed=seed, pred_probs=beliefs if noise == "instance" else None,
-            wide=None if wide is None or seen is None else (wide, seen),
+            wide=None if wide is None or seen is None or not _any_sees_wide(methods) else (wide, seen),
         )  # fmt: skip
         yield problem, key, dict(methods), {"noise": noise, "rate": rate, "seed": seed}
+
+
+def _any_sees_wide(methods: Mapping[str, Method]) -> bool:
+    return any(method.sees_wide for method in methods.values())
 
 
 def _solve(problem: Problem, key: Key, methods: Mapping[str, Method], cell: Mapping[str, Any]) -> Iterator[Record]:
