@@ -30,13 +30,8 @@ SEEDS = 20
 NOISES = (*(("symmetric", rate) for rate in (0.0, 0.1, 0.3, 0.5)), ("pair", 0.3), ("instance", 0.3))
 TO_TRUTH = {("symmetric", 0.3): 0.01, ("symmetric", 0.5): 0.02}  # at most so far below the true labels
 PUBLISHED_PART = ("bayesian@cosine", "network@cosine", "anl-ce@random")  # with a fifth of Monday
-ONCE = (
-    "cleanlab-wide",
-    "small-loss",
-    "mlp",
-    "hedge",
-    "slda",
-)  # measured at one noise only: they take as long as all others together
+# Measured at one noise only: they take as long as all others together.
+ONCE = ("cleanlab-wide", "small-loss", "mlp", "hedge", "slda")
 ONCE_AT = ("symmetric", 0.3)
 PUBLISHED = "bayesian@cosine"  # cut-off by MC dropout and closest pairs, as published
 OVER_PUBLISHED = 0.05  # at least so far above it

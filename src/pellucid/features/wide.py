@@ -12,8 +12,6 @@ from pellucid.features.extractor import Extractor
 CLASSICAL = "classical"
 PLAIN, WIDE = "plain", "wide"
 LOOKS = (PLAIN, WIDE)  # in the order in which an audit is given them
-_TURNED = "views:turns:"
-_VIEWS = "views:"
 _SHARES = (1.0, 0.5)  # lengths of the vectors
 
 
@@ -31,8 +29,7 @@ def wide_specs(extractor: Extractor) -> tuple[str, ...]:
     kind = str(extractor.record["kind"])
     if not extractor.files or ":" in kind:
         return ()
-    seen = extractor.spec if extractor.spec.startswith(_VIEWS) else f"{_TURNED}{extractor.spec}"
-    return seen, CLASSICAL
+    return extractor.spec if kind == "views" else f"views:turns:{extractor.spec}", CLASSICAL
 
 
 def join(parts: Iterable[NDArray[np.float32]], dims: Sequence[int]) -> NDArray[np.float32]:

@@ -81,7 +81,9 @@ class Desk:
 
         With ``wide`` it sees what an audit may see, where there is anything beside the features.
         """
-        X = self.features if not wide or self.wide is None else self.wide
+        X = self.wide if wide else None
+        if X is None:
+            wide, X = False, self.features
         return self.once(("held out", wide), lambda: held_out(X, self.y, self.groups, self.problem.n_classes))
 
     def as_given(self, head: str, settings: tuple[tuple[str, Any], ...]) -> Head:

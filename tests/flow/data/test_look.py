@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from pellucid import Project
 from pellucid.errors import UsageError
+from pellucid.features.extractor import Extractor
 from pellucid.features.wide import join
 from pellucid.flow.data import look as module
 from pellucid.flow.data.embed import embed_intact, embed_samples
@@ -30,6 +32,14 @@ def broken(project: Project, class_folders: Callable[..., Path], tmp_path: Path)
 def blind(make_onnx: Callable[..., Path]) -> str:
     """A network that sees no colours, which is what tells these pets apart."""
     return f"onnx:{make_onnx('blind.onnx', weights=np.zeros((3, 4), np.float32))}"
+
+
+@pytest.fixture
+def looked_at(broken: Project, make_onnx: Callable[..., Path]) -> tuple[Extractor, list[str], NDArray[np.float32]]:
+    """A network, some samples, and its vectors of them."""
+    extractor = broken.workspace.extractor(f"onnx:{make_onnx()}")
+    ids = [row.sample for row in broken.inspect("pets").rows][:4]
+    return extractor, ids, embed_samples(broken.workspace, extractor, ids)
 
 
 def test_what_a_network_is_blind_to_is_found_all_the_same(broken: Project, blind: str) -> None:
@@ -54,17 +64,14 @@ def test_another_look_is_refused(broken: Project) -> None:
 
 
 def test_an_image_that_is_gone_is_seen_as_it_was_kept(
-    broken: Project, make_onnx: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+    broken: Project, looked_at: tuple[Extractor, list[str], NDArray[np.float32]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    extractor = broken.workspace.extractor(f"onnx:{make_onnx()}")
-    ids = [row.sample for row in broken.inspect("pets").rows][:4]
-    X = embed_samples(broken.workspace, extractor, ids)
+    extractor, ids, X = looked_at
     whole = look_widely(broken.workspace, extractor, ids, X)
     assert whole is not None
-    real = embed_intact
 
     def without_one(*words: Any, **more: Any) -> Any:
-        return {name: x for name, x in real(*words, **more).items() if name != ids[2]}
+        return {name: x for name, x in embed_intact(*words, **more).items() if name != ids[2]}
 
     monkeypatch.setattr(module, "embed_intact", without_one)
     found = look_widely(broken.workspace, extractor, ids, X)
@@ -76,10 +83,8 @@ def test_an_image_that_is_gone_is_seen_as_it_was_kept(
 
 
 def test_more_images_than_memory_holds_are_looked_at_plainly(
-    broken: Project, make_onnx: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+    broken: Project, looked_at: tuple[Extractor, list[str], NDArray[np.float32]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    extractor = broken.workspace.extractor(f"onnx:{make_onnx()}")
-    ids = [row.sample for row in broken.inspect("pets").rows][:4]
-    X = embed_samples(broken.workspace, extractor, ids)
+    extractor, ids, X = looked_at
     monkeypatch.setattr(module, "_MOST_CELLS", 4 * 2000)
     assert look_widely(broken.workspace, extractor, ids, X) is None

@@ -276,13 +276,13 @@ def test_a_dry_run_keeps_nobody_from_voting(pets: Pets, monkeypatch: pytest.Monk
     """Neither the database nor the live model is held while it computes, and it sees neither what comes meanwhile."""
     one, two = pets.show("cat", 0, 1)
     pets.say(one, "dog", role=Role.GROUND_TRUTH)
-    stands, real = dict(pets.live.learnt()), find_yardstick
+    stands = dict(pets.live.learnt())
     heard: list[float] = []
 
     def vote_meanwhile(*words: Any) -> Any:
         with ThreadPoolExecutor(1) as pool:  # the lock of the model lets its own thread in
             heard.append(pool.submit(pets.say, two, "cat", "bob", role=Role.GROUND_TRUTH).result(60).weight)
-        return real(*words)
+        return find_yardstick(*words)
 
     with monkeypatch.context() as patch:
         patch.setattr(module, "find_yardstick", vote_meanwhile)
@@ -309,13 +309,12 @@ def test_who_speaks_while_all_is_judged_is_not_held_up_and_is_believed(
 
     def judge_slowly(live: LiveModel, connection: Any, names: list[str], *words: Any, **options: Any) -> Any:
         asked.append(sorted(names))
-        judged = real(live, connection, names, *words, **options)
+        judged = judge(live, connection, names, *words, **options)
         if len(asked) == 1:
             with ThreadPoolExecutor(1) as pool:  # with the transaction of a judge who writes it would wait for ever
                 pool.submit(speak).result(timeout=60)
         return judged
 
-    real = judge
     for place in (ahead, module):
         monkeypatch.setattr(place, "judge", judge_slowly)
     done = forget(pets.project.workspace, "pets", voter="ann", live=pets.live)

@@ -140,11 +140,10 @@ def test_an_audit_sees_pictures_turned_and_by_hand_made_features(
 ) -> None:
     spec = f"onnx:{make_onnx()}"
     seen: list[tuple[int, ...] | None] = []
-    real = set_problem
 
     def watch(*words: Any, wide: Any, **more: Any) -> Any:
         seen.append(None if wide is None else (*wide[0].shape, *wide[1].shape))
-        return real(*words, wide=wide, **more)
+        return set_problem(*words, wide=wide, **more)
 
     monkeypatch.setattr(module, "set_problem", watch)
     by_name = {method.name: method for method in choose_methods(["pellucid-plain"], ratio=0.2)}
