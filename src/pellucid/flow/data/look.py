@@ -34,14 +34,18 @@ def look_widely(
         gone = np.zeros((len(ids), other.dim), np.float32) if other.spec == CLASSICAL else X
         return np.stack([found.get(name, blind) for name, blind in zip(ids, gone, strict=True)])
 
-    return widen(workspace, extractor, len(ids), embed)
+    return widen(wide_parts(workspace, extractor), len(ids), embed)
+
+
+def wide_parts(workspace: Workspace, extractor: Extractor) -> list[Extractor]:
+    """The extractors of a wide look; opening one reads its weights."""
+    return [workspace.extractor(spec) for spec in wide_specs(extractor)]
 
 
 def widen(
-    workspace: Workspace, extractor: Extractor, n: int, embed: Callable[[Extractor], NDArray[np.float32]]
+    parts: Sequence[Extractor], n: int, embed: Callable[[Extractor], NDArray[np.float32]]
 ) -> NDArray[np.float32] | None:
-    """The same of ``n`` pictures that anybody embeds."""
-    parts = [workspace.extractor(spec) for spec in wide_specs(extractor)]
+    """The same of ``n`` pictures that anybody embeds by the `wide_parts`."""
     if not parts or n * sum(part.dim for part in parts) > _MOST_CELLS:
         return None
     return join(map(embed, parts), [part.dim for part in parts])

@@ -18,10 +18,9 @@ from numpy.typing import NDArray
 from pellucid.errors import DataError, PellucidError, UsageError
 from pellucid.features.decode import Limits, decode
 from pellucid.features.extractor import Extractor
-from pellucid.features.wide import wide_specs
 from pellucid.flow.cells import Record, Results, run_cells
 from pellucid.flow.data.embed import embed_samples, fill_cache
-from pellucid.flow.data.look import look_widely, widen
+from pellucid.flow.data.look import look_widely, wide_parts, widen
 from pellucid.flow.workspace import Progress, Workspace, no_progress
 from pellucid.noise.corrupt import corrupt_image
 from pellucid.protocol.days import Days, draw_days
@@ -114,7 +113,7 @@ def run_benchmark(
     extractor = workspace.extractor(plan.extractor)
     days = {seed: _days(material, plan, seed) for seed in plan.seeds}
     results = Results(folder / _RESULTS)
-    seen = [workspace.extractor(spec).fingerprint for spec in wide_specs(extractor)]
+    seen = [part.fingerprint for part in wide_parts(workspace, extractor)]
     wanted = {
         _key(material, extractor, seen, plan, noise, rate, seed, method): (noise, rate, seed, method)
         for seed in plan.seeds
@@ -258,7 +257,7 @@ def _tasks(
     if not missing:
         return
     clean = embed_samples(workspace, extractor, material.ids, progress=progress)
-    wide = None
+    parts, wide = wide_parts(workspace, extractor), None
     if any(map(_any_sees_wide, missing.values())):
         wide = look_widely(workspace, extractor, material.ids, clean, progress=progress)
     beliefs = None
@@ -273,7 +272,7 @@ def _tasks(
             vectors.clear()  # the cells of a seed follow one another
             ids = [material.ids[row] for row in days[seed].tuesday]
             corrupted = partial(corrupted_vectors, workspace, ids=ids, seed=seed, progress=progress)
-            seen = None if wide is None else widen(workspace, extractor, len(ids), corrupted)
+            seen = None if wide is None else widen(parts, len(ids), corrupted)
             vectors[seed] = corrupted(extractor), seen
         plain, seen = vectors[seed]
         problem, key = set_problem(
